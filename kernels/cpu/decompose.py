@@ -1,0 +1,81 @@
+"""Decompositions of many row-major blocks in one compiled call.
+
+A table row is (offset, rows, cols) into the flat source; results lie one after the other.
+"""
+
+import numpy as np
+from numba import njit, prange
+from tnsim.kernels.cpu.symbols import eigh, lq, svd
+
+
+@njit(cache=True, nogil=True)
+def _sizes(blocks):
+    """Start of every u (rows x k), s (k) and vh (k x cols), with k = min(rows, cols)."""
+    count = len(blocks)
+    starts = np.zeros((count + 1, 3), dtype=np.int64)
+    for i in range(count):
+        rows, cols = blocks[i, 1], blocks[i, 2]
+        k = min(rows, cols)
+        starts[i + 1, 0] = starts[i, 0] + rows * k
+        starts[i + 1, 1] = starts[i, 1] + k
+        starts[i + 1, 2] = starts[i, 2] + k * cols
+    return starts
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def svd_blocks(source, blocks, real):
+    """Thin SVD of every block. `real` is an empty array of the real dtype. Returns u, s, vh, starts, infos."""
+    starts = _sizes(blocks)
+    total = starts[len(blocks)]
+    u, s = np.empty(total[0], dtype=source.dtype), np.empty(total[1], dtype=real.dtype)
+    vh = np.empty(total[2], dtype=source.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    for i in prange(len(blocks)):
+        offset, rows, cols = blocks[i, 0], blocks[i, 1], blocks[i, 2]
+        k = min(rows, cols)
+        a, b, c = starts[i]
+        infos[i] = svd(
+            source[offset : offset + rows * cols].copy().reshape(rows, cols),
+            u[a : a + rows * k].reshape(rows, k),
+            s[b : b + k],
+            vh[c : c + k * cols].reshape(k, cols),
+        )
+    return u, s, vh, starts, infos
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def qr_blocks(source, blocks, by_rows):
+    """Thin QR (or LQ, where `by_rows`) of every block: factors rows x k and k x cols, starts, infos."""
+    starts = _sizes(blocks)
+    total = starts[len(blocks)]
+    left, right = np.empty(total[0], dtype=source.dtype), np.empty(total[2], dtype=source.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    for i in prange(len(blocks)):
+        offset, rows, cols = blocks[i, 0], blocks[i, 1], blocks[i, 2]
+        k = min(rows, cols)
+        a, c = starts[i, 0], starts[i, 2]
+        block = source[offset : offset + rows * cols].reshape(rows, cols)
+        basis = block[:k].copy() if by_rows else np.ascontiguousarray(block[:, :k].T.conj())
+        infos[i] = lq(basis, np.empty(k, dtype=source.dtype))
+        adjoint = np.ascontiguousarray(basis.T.conj())
+        l, r = left[a : a + rows * k].reshape(rows, k), right[c : c + k * cols].reshape(k, cols)
+        if by_rows:
+            l[:], r[:] = np.dot(block, adjoint), basis
+        else:
+            l[:], r[:] = adjoint, np.dot(basis, block)
+    return left, right, starts, infos
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def eigh_blocks(source, blocks, real):
+    """Eigenvalues (ascending) and eigenvectors (columns) of every Hermitian block. Returns v, w, starts, infos."""
+    starts = _sizes(blocks)
+    total = starts[len(blocks)]
+    v, w = np.empty(total[0], dtype=source.dtype), np.empty(total[1], dtype=real.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    for i in prange(len(blocks)):
+        offset, n = blocks[i, 0], blocks[i, 1]
+        rows = source[offset : offset + n * n].copy().reshape(n, n)
+        infos[i] = eigh(rows, w[starts[i, 1] : starts[i, 1] + n])
+        v[starts[i, 0] : starts[i, 0] + n * n].reshape(n, n)[:] = rows.T.conj()
+    return v, w, starts, infos

@@ -1,0 +1,121 @@
+"""Integer kernels of the block bookkeeping: charges as packed 64-bit keys, tables of allowed blocks."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def fuse_key(a, b, sign, moduli):
+    """Key of charge a + sign * b. A key holds one signed digit per component, base 2**(62 // components)."""
+    finite = False
+    for modulus in moduli:
+        finite = finite or modulus > 0
+    if not finite:
+        return a + sign * b
+    base = np.int64(1) << (62 // len(moduli))
+    key, place = np.int64(0), np.int64(1)
+    for j in range(len(moduli) - 1, -1, -1):
+        half = base // 2
+        digit_a, digit_b = (a + half) % base - half, (b + half) % base - half
+        a, b = (a - digit_a) // base, (b - digit_b) // base
+        digit = digit_a + sign * digit_b
+        if moduli[j] > 0:
+            digit %= moduli[j]
+        key += digit * place
+        place *= base
+    return key
+
+
+@njit(cache=True, nogil=True)
+def enumerate_blocks(keys, dims, starts, flows, moduli, total):
+    """All sector tuples of `len(flows)` legs whose charges, with flow, add up to `total`.
+
+    The legs' keys and dims lie one after the other, leg n from starts[n] to starts[n + 1], sorted by key.
+    Returns (sector indices, one row a block in lexicographic order; offsets, one more than blocks).
+    """
+    rank = len(flows)
+    if rank == 0:
+        return np.zeros((1, 0), dtype=np.int64), np.array([0, 1])
+    count, capacity = 0, 16
+    indices = np.empty((capacity, rank), dtype=np.int64)
+    offsets = np.zeros(capacity + 1, dtype=np.int64)
+    current = np.zeros(rank, dtype=np.int64)
+    for n in range(rank):
+        if starts[n + 1] == starts[n]:
+            return indices[:0].copy(), offsets[:1].copy()
+    last_keys = keys[starts[rank - 1] : starts[rank]]
+    while True:
+        partial, volume = np.int64(0), np.int64(1)
+        for n in range(rank - 1):
+            place = starts[n] + current[n]
+            partial = fuse_key(partial, keys[place], flows[n], moduli)
+            volume *= dims[place]
+        # flow * last = total - partial
+        wanted = fuse_key(total, partial, -1, moduli)
+        if flows[rank - 1] < 0:
+            wanted = fuse_key(np.int64(0), wanted, -1, moduli)
+        found = np.searchsorted(last_keys, wanted)
+        if found < len(last_keys) and last_keys[found] == wanted:
+            if count == capacity:
+                capacity *= 2
+                more_indices = np.empty((capacity, rank), dtype=np.int64)
+                more_indices[:count] = indices[:count]
+                more_offsets = np.zeros(capacity + 1, dtype=np.int64)
+                more_offsets[: count + 1] = offsets[: count + 1]
+                indices, offsets = more_indices, more_offsets
+            indices[count, : rank - 1] = current[: rank - 1]
+            indices[count, rank - 1] = found
+            offsets[count + 1] = offsets[count] + volume * dims[starts[rank - 1] + found]
+            count += 1
+        n = rank - 2
+        while n >= 0:
+            current[n] += 1
+            if current[n] < starts[n + 1] - starts[n]:
+                break
+            current[n] = 0
+            n -= 1
+        if n < 0:
+            return indices[:count].copy(), offsets[: count + 1].copy()
+
+
+@njit(cache=True, nogil=True)
+def copy_blocks(source, target, table, conjugate):
+    """Copy blocks with permuted axes; the target is written in C order.
+
+    A row of `table`: (source offset, target offset, rank, shape..., source strides...).
+    """
+    for row in table:
+        rank = row[2]
+        shape, strides = row[3 : 3 + rank], row[3 + rank : 3 + 2 * rank]
+        _copy_block(source[row[0] :], target[row[1] :], shape, strides, conjugate)
+
+
+@njit(cache=True, nogil=True)
+def _copy_block(source, target, shape, strides, conjugate):
+    rank = len(shape)
+    if rank == 0:
+        target[0] = np.conj(source[0]) if conjugate else source[0]
+        return
+    inner, step = shape[rank - 1], strides[rank - 1]
+    outer = 1
+    for n in range(rank - 1):
+        outer *= shape[n]
+    current = np.zeros(rank, dtype=np.int64)
+    place = 0
+    for i in range(outer):
+        x, y = source[place:], target[i * inner : (i + 1) * inner]
+        if conjugate:
+            for j in range(inner):
+                y[j] = np.conj(x[j * step])
+        else:
+            for j in range(inner):
+                y[j] = x[j * step]
+        n = rank - 2
+        while n >= 0:
+            current[n] += 1
+            place += strides[n]
+            if current[n] < shape[n]:
+                break
+            place -= strides[n] * shape[n]
+            current[n] = 0
+            n -= 1

@@ -1,0 +1,91 @@
+"""Which pairs of blocks meet in a contraction: the rows of a product plan, found by sorting."""
+
+import numpy as np
+from numba import njit
+from tnsim.kernels.table import (
+    A_BUFFER,
+    A_OFFSET,
+    A_STRIDE,
+    A_TRANSPOSE,
+    B_BUFFER,
+    B_OFFSET,
+    B_STRIDE,
+    B_TRANSPOSE,
+    C_BUFFER,
+    C_OFFSET,
+    C_STRIDE,
+    COLUMNS,
+    KIND,
+    PRODUCT,
+    TASK,
+    K,
+    M,
+    N,
+)
+
+
+@njit(cache=True, nogil=True)
+def _codes(indices, axes, radix):
+    """The sector numbers on some axes as one integer, in lexicographic order."""
+    codes = np.zeros(len(indices), dtype=np.int64)
+    for i in range(len(indices)):
+        for n in range(len(axes)):
+            codes[i] = codes[i] * radix[n] + indices[i, axes[n]]
+    return codes
+
+
+@njit(cache=True, nogil=True)
+def _volumes(shapes, axes):
+    volumes = np.ones(len(shapes), dtype=np.int64)
+    for i in range(len(shapes)):
+        for axis in axes:
+            volumes[i] *= shapes[i, axis]
+    return volumes
+
+
+@njit(cache=True, nogil=True)
+def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, radix_b, transposes):
+    """Rows C[free_a free_b] += A[free_a bound] B[bound free_b] for all pairs of blocks that share `bound`.
+
+    a, b, c are (indices, offsets, shapes); `transposes` says how A and B are stored: 0 as written here,
+    1 with their two groups of axes the other way round. Rows are grouped in tasks by target block.
+    Returns rows, task starts, flops of the tasks.
+    """
+    keys_a, keys_b = _codes(a[0], bound_a, radix_k), _codes(b[0], bound_b, radix_k)
+    left, right = _codes(a[0], free_a, radix_a), _codes(b[0], free_b, radix_b)
+    m_of, k_of, n_of = _volumes(a[2], free_a), _volumes(a[2], bound_a), _volumes(b[2], free_b)
+    span = np.int64(1)
+    for r in radix_b:
+        span *= r
+    all_c = np.arange(c[0].shape[1])
+    targets = _codes(c[0], all_c, np.concatenate((radix_a, radix_b)))
+    order = np.argsort(keys_b, kind="mergesort")
+    sorted_b = keys_b[order]
+    first = np.searchsorted(sorted_b, keys_a, side="left")
+    last = np.searchsorted(sorted_b, keys_a, side="right")
+    count = np.int64(0)
+    for i in range(len(keys_a)):
+        count += last[i] - first[i]
+    rows = np.zeros((count, COLUMNS), dtype=np.int64)
+    r = 0
+    for i in range(len(keys_a)):
+        for place in range(first[i], last[i]):
+            j = order[place]
+            m, k, n = m_of[i], k_of[i], n_of[j]
+            task = np.searchsorted(targets, left[i] * span + right[j])
+            row = rows[r]
+            row[KIND], row[TASK], row[M], row[N], row[K] = PRODUCT, task, m, n, k
+            row[A_BUFFER], row[A_OFFSET], row[A_TRANSPOSE] = 0, a[1][i], transposes[0]
+            row[A_STRIDE] = m if transposes[0] else k
+            row[B_BUFFER], row[B_OFFSET], row[B_TRANSPOSE] = 1, b[1][j], transposes[1]
+            row[B_STRIDE] = k if transposes[1] else n
+            row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 2, c[1][task], n
+            r += 1
+    order = np.argsort(rows[:, TASK], kind="mergesort")
+    rows = rows[order]
+    tasks = len(targets)
+    starts = np.searchsorted(rows[:, TASK], np.arange(tasks + 1))
+    weights = np.zeros(tasks)
+    for row in rows:
+        weights[row[TASK]] += 2.0 * row[M] * row[N] * row[K]
+    return rows, starts, weights

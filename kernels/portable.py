@@ -1,0 +1,106 @@
+"""The kernels in plain array operations: for array libraries without kernels of their own.
+
+Correct on any library that has matrix products and strided views; one Python step per row, so slow on
+small blocks. `Portable(backend)` has the same functions as `CpuKernels`.
+"""
+
+from typing import Any
+
+import numpy as np
+from tnsim.kernels import table as t
+
+Array = Any
+
+
+class Portable:
+    """Kernels over an array backend with `strided`, `zeros`, `empty`, `conj` and linear algebra."""
+
+    name = "portable"
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+
+    # -- plans of block products -----------------------------------------------------------------------
+
+    def run_products(
+        self, rows: np.ndarray, alphas: np.ndarray, starts: np.ndarray, weights: np.ndarray,
+        buffers: tuple[Array, ...], threads: int = 1,
+    ) -> None:  # fmt: skip
+        """Execute a plan (see `kernels/table.py`) row by row."""
+        for row, alpha in zip(rows.tolist(), alphas.tolist(), strict=True):
+            self._run_row(row, alpha, buffers)
+
+    def _run_row(self, row: list[int], alpha: complex, buffers: tuple[Array, ...]) -> None:
+        view = self.backend.strided
+        kind, m, n = row[t.KIND], row[t.M], row[t.N]
+        c_buffer, c_offset, c_stride = buffers[row[t.C_BUFFER]], row[t.C_OFFSET], row[t.C_STRIDE]
+        if kind == t.PRODUCT:
+            a = self._operand(
+                buffers[row[t.A_BUFFER]], row[t.A_OFFSET], row[t.A_STRIDE], m, row[t.K], row[t.A_TRANSPOSE]
+            )
+            b = self._operand(
+                buffers[row[t.B_BUFFER]], row[t.B_OFFSET], row[t.B_STRIDE], row[t.K], n, row[t.B_TRANSPOSE]
+            )
+            c = view(c_buffer, c_offset, (m, n), (c_stride, 1))
+            c += (a @ b) * alpha if alpha != 1 else a @ b
+        elif kind in (t.ADD, t.ADD_CONJUGATE):
+            b = view(buffers[row[t.B_BUFFER]], row[t.B_OFFSET], (m, n), (row[t.B_STRIDE], row[t.B_STEP]))
+            b = self.backend.conj(b) if kind == t.ADD_CONJUGATE else b
+            c = view(c_buffer, c_offset, (m, n), (c_stride, row[t.C_STEP]))
+            c += b * alpha
+        elif kind == t.CLEAR:
+            c = view(c_buffer, c_offset, (m, n), (c_stride, 1))
+            c *= 0
+        else:
+            c = view(c_buffer, c_offset, (m,), (c_stride,))
+            c += alpha
+
+    def _operand(self, buffer: Array, offset: int, stride: int, m: int, n: int, transpose: int) -> Array:
+        if transpose == t.NO_TRANSPOSE:
+            return self.backend.strided(buffer, offset, (m, n), (stride, 1))
+        flipped = self.backend.strided(buffer, offset, (m, n), (1, stride))
+        return self.backend.conj(flipped) if transpose == t.ADJOINT else flipped
+
+    # -- copies ----------------------------------------------------------------------------------------
+
+    def copy_blocks(self, source: Array, size: int, rows: np.ndarray, conjugate: bool) -> Array:
+        """A new flat buffer with blocks copied in permuted order; see `kernels/cpu/layout.py`."""
+        target = self.backend.zeros(size, source.dtype)
+        for row in rows.tolist():
+            rank = row[2]
+            shape, strides = tuple(row[3 : 3 + rank]), tuple(row[3 + rank : 3 + 2 * rank])
+            steps = tuple(int(np.prod(shape[i + 1 :])) for i in range(rank))
+            block = self.backend.strided(source, row[0], shape, strides)
+            place = self.backend.strided(target, row[1], shape, steps)
+            place[...] = self.backend.conj(block) if conjugate else block
+        return target
+
+    # -- decompositions --------------------------------------------------------------------------------
+
+    def svd_blocks(self, source: Array, blocks: np.ndarray) -> tuple[Array, Array, Array]:
+        """Thin SVD of every (offset, rows, cols): flat u, s, vh, block after block."""
+        return self._decompose(source, blocks, self.backend.svd, 3)
+
+    def qr_blocks(self, source: Array, blocks: np.ndarray) -> tuple[Array, Array]:
+        """Thin QR of every block: flat q, r."""
+        return self._decompose(source, blocks, self.backend.qr, 2)
+
+    def lq_blocks(self, source: Array, blocks: np.ndarray) -> tuple[Array, Array]:
+        """Thin LQ of every block: flat l, q."""
+        return self._decompose(source, blocks, self._lq, 2)
+
+    def _lq(self, block: Array) -> tuple[Array, Array]:
+        q, r = self.backend.qr(self.backend.conj(block).T)
+        return self.backend.conj(r).T, self.backend.conj(q).T
+
+    def eigh_blocks(self, source: Array, blocks: np.ndarray) -> tuple[Array, Array]:
+        """Eigenvectors (columns) and ascending eigenvalues of every Hermitian block: flat v, w."""
+        return self._decompose(source, blocks, lambda block: self.backend.eigh(block)[::-1], 2)
+
+    def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
+        parts: list[list[Array]] = [[] for _ in range(count)]
+        for offset, rows, cols in blocks.tolist():
+            block = self.backend.strided(source, offset, (rows, cols), (cols, 1))
+            for part, result in zip(parts, function(block), strict=True):
+                part.append(result.reshape(-1))
+        return tuple(self.backend.concatenate(part) for part in parts)

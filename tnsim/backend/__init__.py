@@ -1,0 +1,11 @@
+"""The switch between NumPy and CuPy: the data decides, moving is explicit."""
+
+from tnsim.backend.protocol import Array, Backend
+from tnsim.backend.random import Seed, generator, normal
+from tnsim.backend.registry import backend_of, default_backend, get_backend, register_backend
+from tnsim.backend.threads import set_threads, thread_count
+
+__all__ = [
+    "Array", "Backend", "Seed", "backend_of", "default_backend", "generator", "get_backend", "normal",
+    "register_backend", "set_threads", "thread_count",
+]  # fmt: skip

@@ -1,0 +1,6 @@
+"""Decompositions with truncation, and Krylov solvers."""
+
+from tnsim.linalg.decompose import Spectrum, eigh, lq, qr, svd
+from tnsim.linalg.truncation import Truncation, discarded_weight
+
+__all__ = ["Spectrum", "Truncation", "discarded_weight", "eigh", "lq", "qr", "svd"]

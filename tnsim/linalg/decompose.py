@@ -1,0 +1,166 @@
+"""Block-wise SVD, QR and Hermitian eigenvalues of symmetric tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tnsim.backend import Array
+from tnsim.errors import NumericalError, ShapeError
+from tnsim.linalg.truncation import Truncation, discarded_weight
+from tnsim.symmetry import Leg, layout
+from tnsim.tensor import Tensor, fuse, split
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values (or eigenvalues) of one bond on the host, sector by sector, with their charges.
+
+    values: flat, in the dense order of `leg`; discarded_weight: sum of dropped squares over the sum of all.
+    """
+
+    leg: Leg
+    values: np.ndarray
+    discarded_weight: float = 0.0
+
+    def by_charge(self) -> dict[tuple[int, ...], np.ndarray]:
+        """Values of every sector, largest first."""
+        return {
+            charge: np.sort(self.values[self.leg.starts[n] : self.leg.starts[n + 1]])[::-1]
+            for n, charge in enumerate(self.leg.charges)
+        }
+
+
+def _as_matrix(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, tuple[Leg, ...], tuple[Leg, ...]]:
+    cols = tuple(n for n in range(tensor.ndim) if n not in rows)
+    if not rows or not cols:
+        raise ShapeError(f"a split needs axes on both sides, found rows {tuple(rows)} of {tensor.ndim} axes.")
+    matrix = fuse(tensor, [tuple(rows), cols], [1, -1])
+    return matrix, tuple(tensor.legs[n] for n in rows), tuple(tensor.legs[n] for n in cols)
+
+
+def _blocks(matrix: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(offset, rows, cols) of the blocks in the order of the column sectors, and their sector indices."""
+    table = matrix.layout
+    order = np.argsort(table.indices[:, 1], kind="stable")
+    blocks = np.column_stack([table.offsets[:-1], table.shapes]).astype(np.int64)
+    return blocks[order], table.indices[order]
+
+
+def _bond(matrix: Tensor, places: np.ndarray, dims: np.ndarray) -> Leg:
+    """The new leg: sectors of the column leg, flow -1 as seen from the left factor."""
+    leg = matrix.legs[1]
+    kept = dims > 0
+    return Leg(leg.group, [leg.charges[p] for p in places[kept, 1]], dims[kept].tolist(), -1)
+
+
+def svd(
+    tensor: Tensor, rows: Sequence[int], truncation: Truncation | None = None, *, normalize: bool = False
+) -> tuple[Tensor, Spectrum, Tensor]:
+    """Split into U, singular values, V: axes `rows` on U, the others on V; T = U diag(s) V.
+
+    U has legs (*rows, bond), V (bond, *others); all charge of the tensor sits on U. Truncation is global
+    across the blocks and by weight; `normalize` divides the kept values by their norm. Cost O(m n min(m, n))
+    for every block; error sqrt(discarded weight) times the norm. Raises NumericalError on NaN or Inf.
+    """
+    matrix, row_legs, col_legs = _as_matrix(tensor, rows)
+    if not matrix.backend.all_finite(matrix.data):
+        raise NumericalError(f"the SVD of {tensor!r} was asked for, but it holds NaN or Inf.")
+    blocks, places = _blocks(matrix)
+    u, s, vh = matrix.backend.kernels.svd_blocks(matrix.data, blocks)
+    values = matrix.backend.to_host(s).astype(np.float64)
+    norm = float(np.sqrt((values**2).sum()))
+    dims_all = blocks[:, 1:].min(axis=1)
+    starts = np.concatenate([[0], np.cumsum(dims_all)])
+    if truncation is None:
+        kept = np.arange(len(values))
+    else:
+        kept = truncation.keep(values / norm if norm > 0 else values)
+    dims = np.array(
+        [np.count_nonzero((kept >= a) & (kept < b)) for a, b in zip(starts, starts[1:], strict=False)]
+    )
+    bond = _bond(matrix, places, dims)
+    left = _cut(matrix, u, blocks, places, dims, bond, left=True)
+    right = _cut(matrix, vh, blocks, places, dims, bond, left=False)
+    values_kept = values[kept]
+    weight = discarded_weight(values, kept)
+    if normalize and len(values_kept):
+        values_kept = values_kept / np.sqrt((values_kept**2).sum())
+    return (
+        split(left, 0, row_legs),
+        Spectrum(bond.dual, values_kept, weight),
+        split(right, 1, col_legs),
+    )
+
+
+def _cut(
+    matrix: Tensor,
+    flat: Array,
+    blocks: np.ndarray,
+    places: np.ndarray,
+    dims: np.ndarray,
+    bond: Leg,
+    *,
+    left: bool,
+) -> Tensor:
+    """The first dims[i] columns (left factor) or rows (right factor) of factor i, as a tensor."""
+    legs = (matrix.legs[0], bond) if left else (bond.dual, matrix.legs[1])
+    charge = matrix.charge if left else matrix.group.identity
+    result = Tensor(legs, matrix.backend.zeros(layout(legs, charge).size, matrix.dtype), charge)
+    start, bond_place = 0, 0
+    for (_, m, n), d, (row, col) in zip(blocks.tolist(), dims.tolist(), places.tolist(), strict=True):
+        k = min(m, n)
+        size = m * k if left else k * n
+        if d:
+            factor = flat[start : start + size].reshape((m, k) if left else (k, n))
+            place = result.layout.place[(row, bond_place) if left else (bond_place, col)]
+            result.block(place)[...] = factor[:, :d] if left else factor[:d]
+            bond_place += 1
+        start += size
+    return result
+
+
+def qr(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Q with legs (*rows, bond) and orthonormal columns, R with legs (bond, *others); exact, T = Q R.
+
+    >>> from tnsim.tensor import from_dense
+    >>> q, r = qr(from_dense(np.ones((2, 3, 4))), (0, 1))
+    >>> q.shape, r.shape
+    ((2, 3, 4), (4, 4))
+    """
+    return _orthogonalize(tensor, rows, left=True)
+
+
+def lq(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """L with legs (*rows, bond), Q with legs (bond, *others) and orthonormal rows; exact, T = L Q."""
+    return _orthogonalize(tensor, rows, left=False)
+
+
+def _orthogonalize(tensor: Tensor, rows: Sequence[int], *, left: bool) -> tuple[Tensor, Tensor]:
+    matrix, row_legs, col_legs = _as_matrix(tensor, rows)
+    blocks, places = _blocks(matrix)
+    kernels = matrix.backend.kernels
+    first, second = (kernels.qr_blocks if left else kernels.lq_blocks)(matrix.data, blocks)
+    dims = blocks[:, 1:].min(axis=1)
+    bond = _bond(matrix, places, dims)
+    factors = (
+        _cut(matrix, first, blocks, places, dims, bond, left=True),
+        _cut(matrix, second, blocks, places, dims, bond, left=False),
+    )
+    return split(factors[0], 0, row_legs), split(factors[1], 1, col_legs)
+
+
+def eigh(tensor: Tensor) -> tuple[Tensor, Spectrum]:
+    """Eigenvectors V (leg, bond) and eigenvalues of a Hermitian matrix with legs (leg, leg.dual): T = V w V^dagger.
+
+    Values ascend inside every sector.
+    """
+    if (
+        tensor.ndim != 2
+        or tensor.legs[0].dual is not tensor.legs[1]
+        or tensor.charge != tensor.group.identity
+    ):
+        raise ShapeError(f"eigh needs a matrix with legs (leg, leg.dual) and no charge, found {tensor!r}.")
+    v, w = tensor.backend.kernels.eigh_blocks(tensor.data, _blocks(tensor)[0])
+    values = tensor.backend.to_host(w).astype(np.float64)
+    return Tensor(tensor.legs, v), Spectrum(tensor.legs[0], values)

@@ -1,0 +1,128 @@
+"""Abelian symmetry groups: U(1), Z_n, fermion parity and their products.
+
+A charge is a tuple of integers, one per component. Everything above this file asks the group for fusion
+outcomes and never adds charges itself, so that a non-abelian group can answer with several of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tnsim.errors import ChargeError
+
+Charge = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A product of cyclic groups; `moduli[j]` is 0 for U(1) and n for Z_n, `names[j]` what it conserves.
+
+    >>> group = U1("N") * Zn(2, "parity")
+    >>> group.fuse((3, 1), (1, 1))
+    ((4, 0),)
+    """
+
+    names: tuple[str, ...] = ()
+    moduli: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.moduli):
+            raise ChargeError(f"a group needs one name per component: {self.names} against {self.moduli}.")
+        if any(n < 0 or n == 1 for n in self.moduli):
+            raise ChargeError(f"moduli are 0 for U(1) or n >= 2 for Z_n, found {self.moduli}.")
+
+    def __mul__(self, other: "Group") -> "Group":
+        return Group(self.names + other.names, self.moduli + other.moduli)
+
+    def __repr__(self) -> str:
+        if not self.names:
+            return "trivial"
+        return " x ".join(
+            f"{'U(1)' if n == 0 else f'Z_{n}'} {name}"
+            for name, n in zip(self.names, self.moduli, strict=True)
+        )
+
+    @property
+    def identity(self) -> Charge:
+        return (0,) * len(self.moduli)
+
+    def charge(self, value: int | Iterable[int]) -> Charge:
+        """A well-formed charge from an integer or a sequence; Z_n components are reduced."""
+        parts = (value,) if isinstance(value, (int, np.integer)) else tuple(value)
+        if len(parts) != len(self.moduli):
+            raise ChargeError(
+                f"a charge of {self!r} has {len(self.moduli)} components, found {parts}: give one integer each."
+            )
+        return tuple(int(q) % n if n else int(q) for q, n in zip(parts, self.moduli, strict=True))
+
+    def fuse(self, a: Charge, b: Charge) -> tuple[Charge, ...]:
+        """All outcomes of fusing two charges; one for an abelian group."""
+        return (tuple((x + y) % n if n else x + y for x, y, n in zip(a, b, self.moduli, strict=True)),)
+
+    def dual(self, a: Charge) -> Charge:
+        """The charge that fuses with `a` to the identity."""
+        return tuple(-x % n if n else -x for x, n in zip(a, self.moduli, strict=True))
+
+    def total(self, charges: Iterable[Charge], flows: Iterable[int]) -> Charge:
+        """The sum of flow * charge."""
+        result = self.identity
+        for charge, flow in zip(charges, flows, strict=True):
+            (result,) = self.fuse(result, charge if flow > 0 else self.dual(charge))
+        return result
+
+    # -- packed keys: one integer a charge, in the order of the tuples ---------------------------------
+
+    @cached_property
+    def moduli_array(self) -> np.ndarray:
+        return np.array(self.moduli, dtype=np.int64)
+
+    @property
+    def _base(self) -> int:
+        return 1 << (62 // max(1, len(self.moduli)))
+
+    def key(self, charge: Charge) -> int:
+        """The charge as one integer, for compiled code."""
+        result = 0
+        for q in charge:
+            if abs(q) >= self._base // 4:
+                raise ChargeError(
+                    f"charge {charge} is too large to be packed: |q| must stay below {self._base // 4}."
+                )
+            result = result * self._base + q
+        return result
+
+    def keys(self, charges: Sequence[Charge]) -> np.ndarray:
+        return np.array([self.key(charge) for charge in charges], dtype=np.int64)
+
+    def charges(self, keys: Iterable[int]) -> tuple[Charge, ...]:
+        """The inverse of `keys`."""
+        base, half = self._base, self._base // 2
+        result = []
+        for key in keys:
+            rest, digits = int(key), []
+            for _ in self.moduli:
+                digit = (rest + half) % base - half
+                digits.append(digit)
+                rest = (rest - digit) // base
+            result.append(tuple(reversed(digits)))
+        return tuple(result)
+
+
+TRIVIAL = Group()
+
+
+def U1(name: str = "charge") -> Group:
+    """One conserved integer."""
+    return Group((name,), (0,))
+
+
+def Zn(n: int, name: str = "charge") -> Group:
+    """One integer conserved modulo n."""
+    return Group((name,), (n,))
+
+
+def FermionParity(name: str = "fermion parity") -> Group:
+    """Even or odd number of fermions."""
+    return Group((name,), (2,))

@@ -1,0 +1,165 @@
+"""Contraction in leg words: `contract("a b, b c -> a c", A, B)`.
+
+Words name legs, equal words are summed over. The path comes from opt_einsum, the block products from
+cached plans, so that repeated contractions of one structure cost their arithmetic and little else.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import opt_einsum
+
+from tnsim.backend import Array, Backend, thread_count
+from tnsim.errors import BackendError, ShapeError
+from tnsim.symmetry import layout
+from tnsim.tensor.create import eye
+from tnsim.tensor.plan import ProductPlan, copy_plan, pair_plan
+from tnsim.tensor.tensor import Tensor
+
+Words = tuple[str, ...]
+
+
+def contract(expression: str, *tensors: Tensor) -> Tensor:
+    """Sum products of tensors over shared leg words.
+
+    Each word stands once (an open leg, named behind the arrow) or twice (summed over, opposite flows).
+    Cost: that of the pairwise path opt_einsum finds; exact. Raises ShapeError for a wrong expression,
+    LegError where legs do not fit, BackendError for mixed devices.
+
+    >>> from tnsim.tensor import from_dense
+    >>> A, B = from_dense(np.ones((2, 3))), from_dense(np.ones((3, 4)))
+    >>> contract("a b, b c -> a c", A, B).shape
+    (2, 4)
+    """
+    inputs, output = parse(expression)
+    if len(inputs) != len(tensors):
+        raise ShapeError(f"{expression!r} names {len(inputs)} tensors, {len(tensors)} were given.")
+    for number, (words, tensor) in enumerate(zip(inputs, tensors, strict=True)):
+        if len(words) != tensor.ndim:
+            raise ShapeError(
+                f"{expression!r} gives tensor {number} the {len(words)} legs {' '.join(words)!r}, but it has {tensor.ndim}."
+            )
+    if len(tensors) == 1:
+        return transpose(tensors[0], tuple(inputs[0].index(word) for word in output))
+    operands = list(zip(inputs, tensors, strict=True))
+    for i, j, words in steps(inputs, output, tuple(tensor.shape for tensor in tensors)):
+        (words_b, b), (words_a, a) = operands.pop(max(i, j)), operands.pop(min(i, j))
+        operands.append((words, _pair(words_a, a, words_b, b, words)))
+    return operands[0][1]
+
+
+@lru_cache(maxsize=4096)
+def parse(expression: str) -> tuple[tuple[Words, ...], Words]:
+    """Input words of every tensor, and output words."""
+    if expression.count("->") != 1:
+        raise ShapeError(f"a contraction reads 'a b, b c -> a c' with one arrow, found {expression!r}.")
+    left, right = expression.split("->")
+    inputs, output = tuple(tuple(part.split()) for part in left.split(",")), tuple(right.split())
+    counts: dict[str, int] = {}
+    for words in inputs:
+        if len(set(words)) != len(words):
+            raise ShapeError(
+                f"{expression!r} names a leg twice on one tensor ({' '.join(words)!r}): use trace()."
+            )
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
+    once = {word for word, count in counts.items() if count == 1}
+    if len(set(output)) != len(output) or set(output) != once or max(counts.values(), default=0) > 2:
+        raise ShapeError(
+            f"{expression!r}: every word stands twice before the arrow, or once before and once behind it; "
+            f"open legs here are {' '.join(sorted(once))!r}, behind the arrow stands {' '.join(output)!r}."
+        )
+    return inputs, output
+
+
+@lru_cache(maxsize=16384)
+def steps(
+    inputs: tuple[Words, ...], output: Words, shapes: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, int, Words], ...]:
+    """Pairwise steps (operand, operand, words of the result); results go to the end of the list."""
+    if len(inputs) == 2:
+        return ((0, 1, output),)
+    letters = {
+        word: opt_einsum.get_symbol(n) for n, word in enumerate(sorted({w for ws in inputs for w in ws}))
+    }
+    equation = (
+        ",".join("".join(letters[w] for w in ws) for ws in inputs)
+        + "->"
+        + "".join(letters[w] for w in output)
+    )
+    path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
+    current, result = list(inputs), []
+    for number, pair in enumerate(path):
+        i, j = sorted(pair) if len(pair) == 2 else (pair[0], pair[0])
+        words_b, words_a = current.pop(j), current.pop(i)
+        last = number == len(path) - 1
+        words = output if last else tuple(w for w in words_a + words_b if (w in words_a) != (w in words_b))
+        current.append(words)
+        result.append((i, j, words))
+    return tuple(result)
+
+
+def _pair(words_a: Words, a: Tensor, words_b: Words, b: Tensor, words: Words) -> Tensor:
+    bound = tuple((words_a.index(word), words_b.index(word)) for word in words_a if word in words_b)
+    free = [word for word in words_a if word not in words_b] + [
+        word for word in words_b if word not in words_a
+    ]
+    return contract_pair(a, b, bound, tuple(free.index(word) for word in words))
+
+
+def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> Tensor:
+    """Sum over pairs of axes; free axes of a, then of b, permuted by `order`."""
+    backend = a.backend
+    if backend is not b.backend:
+        raise BackendError(
+            f"cannot contract data on {backend.name} with data on {b.backend.name}: use .to(...)."
+        )
+    plan = pair_plan((a.legs, a.charge), (b.legs, b.charge), bound, order)
+    dtype = np.result_type(a.dtype, b.dtype)
+    data_a = _permuted(a.astype(dtype), plan.copy_a)
+    data_b = _permuted(b.astype(dtype), plan.copy_b)
+    data = execute(plan.product, (data_a, data_b), layout(plan.legs, plan.charge).size, dtype, backend)
+    result = Tensor(plan.legs, data, plan.charge)
+    return result if plan.copy_out is None else transpose(result, plan.copy_out)
+
+
+def execute(
+    plan: ProductPlan, operands: Sequence[Array], size: int, dtype: np.dtype, backend: Backend
+) -> Array:
+    """Run a product plan into a new buffer."""
+    target = backend.zeros(size, dtype)
+    alphas = np.ones(len(plan.rows), dtype=dtype)
+    threads = thread_count() if plan.flops > 1e6 else 1
+    backend.kernels.run_products(plan.rows, alphas, plan.starts, plan.weights, (*operands, target), threads)
+    return target
+
+
+def _permuted(tensor: Tensor, order: tuple[int, ...] | None) -> Array:
+    return tensor.data if order is None else transpose(tensor, order).data
+
+
+def transpose(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """New axis n is old axis order[n]."""
+    order = tuple(order)
+    if sorted(order) != list(range(tensor.ndim)):
+        raise ShapeError(f"a transposition of {tensor.ndim} axes needs each of them once, found {order}.")
+    plan = copy_plan(tensor.legs, tensor.charge, order)
+    if plan.rows is None:
+        return tensor
+    data = tensor.backend.kernels.copy_blocks(tensor.data, plan.size, plan.rows, False)
+    return Tensor(plan.legs, data, tensor.charge)
+
+
+def inner(a: Tensor, b: Tensor) -> complex:
+    """<a|b>, conjugating a; both of one structure. A number on the host."""
+    a._same_structure(b)
+    return a.backend.read(a.backend.vdot(a.data, b.data))
+
+
+def trace(tensor: Tensor, first: int, second: int) -> Tensor:
+    """Sum over two legs of one tensor, which must be dual to each other."""
+    leg = tensor.legs[first]
+    delta = eye(leg.dual, dtype=tensor.dtype, backend=tensor.backend)
+    order = tuple(range(tensor.ndim - 2))
+    return contract_pair(tensor, delta, ((first, 0), (second, 1)), order)

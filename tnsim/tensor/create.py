@@ -1,0 +1,119 @@
+"""Making tensors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tnsim.backend import Backend, Seed, backend_of, default_backend, get_backend, normal
+from tnsim.errors import ChargeError, ShapeError
+from tnsim.symmetry import Charge, Leg, layout, trivial_leg
+from tnsim.tensor.tensor import Tensor, check_group
+
+
+def _backend(backend: str | Backend | None) -> Backend:
+    return default_backend() if backend is None else get_backend(backend)
+
+
+def zeros(
+    legs: Sequence[Leg],
+    charge: Charge | None = None,
+    *,
+    dtype: Any = np.float64,
+    backend: str | Backend | None = None,
+) -> Tensor:
+    """All allowed blocks, filled with zeros."""
+    charge = check_group(legs, charge)
+    return Tensor(legs, _backend(backend).zeros(layout(tuple(legs), charge).size, dtype), charge)
+
+
+def random_tensor(
+    legs: Sequence[Leg],
+    charge: Charge | None = None,
+    *,
+    dtype: Any = np.float64,
+    seed: Seed = None,
+    backend: str | Backend | None = None,
+) -> Tensor:
+    """Standard normal numbers in all allowed blocks; the same seed gives the same numbers on every backend.
+
+    >>> random_tensor([trivial_leg(2), trivial_leg(3, -1)], seed=0).shape
+    (2, 3)
+    """
+    charge = check_group(legs, charge)
+    size = layout(tuple(legs), charge).size
+    return Tensor(legs, normal(size, dtype, seed, _backend(backend)), charge)
+
+
+def from_dense(
+    array: Any,
+    legs: Sequence[Leg] | None = None,
+    charge: Charge | None = None,
+    *,
+    tolerance: float = 0.0,
+) -> Tensor:
+    """Cut a full array into blocks; without legs, one block with flows (+1, ..., +1, -1).
+
+    Raises ChargeError where an element outside the allowed blocks exceeds `tolerance`.
+
+    >>> from tnsim.symmetry import U1
+    >>> leg = Leg(U1("Sz"), [(-1,), (1,)], [1, 1])
+    >>> from_dense(np.array([[0.0, 2.0], [0.0, 0.0]]), [leg, leg.dual], (-2,)).data
+    array([2.])
+    """
+    if not hasattr(array, "shape"):
+        array = np.asarray(array)
+    if array.dtype.kind not in "fc":
+        array = array.astype(np.float64)
+    if legs is None:
+        flows = [1] * (array.ndim - 1) + [-1] * (array.ndim > 0)
+        legs = [trivial_leg(d, flow) for d, flow in zip(array.shape, flows, strict=True)]
+    shape = tuple(leg.dim for leg in legs)
+    if tuple(array.shape) != shape:
+        raise ShapeError(
+            f"legs of dimensions {shape} need an array of that shape, found {tuple(array.shape)}."
+        )
+    charge = check_group(legs, charge)
+    backend = backend_of(array)
+    tensor = Tensor(legs, backend.zeros(layout(tuple(legs), charge).size, array.dtype), charge)
+    for places, block in tensor.blocks():
+        block[...] = array[tensor._slices(places)]
+    _check_nothing_lost(array, tensor, tolerance)
+    return tensor
+
+
+def _check_nothing_lost(array: Any, tensor: Tensor, tolerance: float) -> None:
+    backend = tensor.backend
+    if tensor.size == int(np.prod(tensor.shape)):
+        return
+    whole = backend.to_host(array)
+    outside = whole - backend.to_host(tensor.to_dense())
+    if np.abs(outside).max(initial=0.0) > tolerance:
+        worst = np.unravel_index(int(np.abs(outside).argmax()), outside.shape)
+        raise ChargeError(
+            f"element {tuple(int(i) for i in worst)} = {whole[worst]:.6g} breaks the conservation of "
+            f"{tensor.group!r} at total charge {tensor.charge}: drop the symmetry or give the right charge."
+        )
+
+
+def eye(leg: Leg, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:
+    """The identity with legs (leg, leg.dual)."""
+    library = _backend(backend)
+    parts = [np.eye(d, dtype=dtype).reshape(-1) for d in leg.dims]
+    return Tensor((leg, leg.dual), library.asarray(np.concatenate(parts)))
+
+
+def scalar(value: complex, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:
+    """A tensor without legs."""
+    return Tensor((), _backend(backend).asarray(np.array([value], dtype=dtype)))
+
+
+def diagonal(values: Any, leg: Leg) -> Tensor:
+    """diag(values) with legs (leg, leg.dual); `values` is a flat array in the leg's dense order."""
+    backend = backend_of(values)
+    tensor = zeros((leg, leg.dual), dtype=values.dtype, backend=backend)
+    for places, block in tensor.blocks():
+        d = leg.dims[places[0]]
+        start = int(leg.starts[places[0]])
+        backend.strided(block.reshape(-1), 0, (d,), (d + 1,))[...] = values[start : start + d]
+    return tensor
