@@ -1,0 +1,117 @@
+"""What an iterative algorithm reports and returns: frozen reports, a status with advice, a solution."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run ended. `converged` is true only where every criterion holds; `advice` says what to do next."""
+
+    name: str
+    converged: bool
+    advice: str
+
+    def __str__(self) -> str:
+        return self.name if self.converged else f"{self.name}: {self.advice}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BondReport:
+    """One bond update. `energy` in the Hamiltonian's units, `trunc_err` the discarded weight of this split."""
+
+    sweep: int
+    bond: int
+    direction: int
+    energy: float
+    trunc_err: float
+    chi: int
+    matvecs: int
+    bonds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """One full sweep (right and left).
+
+    energy: of the last bond; max_trunc_err, sum_trunc_err: largest and summed discarded weight of the sweep;
+    gradient: largest norm of the energy gradient before an update, projected out of the kept space;
+    entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation.
+    """
+
+    sweep: int
+    energy: float
+    energy_change: float
+    max_trunc_err: float
+    sum_trunc_err: float
+    gradient: float
+    entropy: float
+    entropy_change: float
+    chi: int
+    chi_max: int
+    noise: float
+    matvecs: int
+    seconds: float
+    split: str = "gram"
+    dtype: str = "float64"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands, enough to go on at the next bond update.
+
+    sweep: number of the sweep under way (from 0); step: bond updates done in it; rightwards first, then
+    leftwards. The other fields are the sums of the sweep so far and the memory of the last one.
+    """
+
+    sweep: int = 0
+    step: int = 0
+    energy: float = float("nan")
+    max_trunc_err: float = 0.0
+    sum_trunc_err: float = 0.0
+    gradient: float = 0.0
+    matvecs: int = 0
+    seconds: float = 0.0
+    bond_trunc_errs: tuple[float, ...] = ()
+    restarts: int = 0
+    history: tuple[SweepReport, ...] = ()
+
+
+class Observer(Protocol):
+    """Anything that wants to know: progress bars, logs, checkpoints, metrics.
+
+    `bond` is called after every bond update, `sweep` after every full sweep, with the run itself as the
+    source of more: `run.state`, `run.progress()`, `run.request_stop(reason)`.
+    """
+
+    def bond(self, report: BondReport, run: Any) -> None: ...
+    def sweep(self, report: SweepReport, run: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The state, its energy (measured again with the MPO at the end), the status and the history.
+
+    variance: <H^2> - <H>^2, None where it was not asked for.
+    """
+
+    state: Any
+    energy: float
+    status: Status
+    history: tuple[SweepReport, ...] = field(default=())
+    variance: float | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    def __repr__(self) -> str:
+        last = self.history[-1] if self.history else None
+        lines = [f"Solution({self.status.name}): energy = {self.energy:.12f}"]
+        if self.variance is not None:
+            lines.append(f"  variance       {self.variance:.3e}")
+        if last is not None:
+            seconds = sum(report.seconds for report in self.history)
+            lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, last change {last.energy_change:.2e}")
+            lines.append(f"  bond dimension {last.chi} of {last.chi_max}")
+            lines.append(f"  discarded      {last.max_trunc_err:.2e} at most, {last.sum_trunc_err:.2e} in all")
+        if not self.status.converged:
+            lines.append(f"  advice         {self.status.advice}")
+        return "\n".join(lines)
