@@ -97,6 +97,36 @@ class Portable:
         """Eigenvectors (columns) and ascending eigenvalues of every Hermitian block: flat v, w."""
         return self._decompose(source, blocks, lambda block: self.backend.eigh(block)[::-1], 2)
 
+    def bases(
+        self, theta: Array, blocks: np.ndarray, rightwards: bool, use_svd: bool, noise: Array | None,
+        amplitude: float, threads: int,
+    ) -> tuple[Array, np.ndarray, np.ndarray]:  # fmt: skip
+        """Orthonormal rows of the centre blocks, weights (float64, on the host) and ranks.
+
+        The same rule as `kernels/cpu/split.py`, except that every block takes the Gram matrix of its own side.
+        """
+        xp, parts, values, ranks, start = self.backend, [], [], [], 0
+        for offset, m, n in blocks.tolist():
+            block = xp.strided(theta, offset, (m, n), (n, 1))
+            own = m if rightwards else n
+            rank = min(m, n) if noise is None else own
+            if use_svd and noise is None:
+                u, s, vh = xp.svd(block)
+                rows, weights = (xp.conj(u).T if rightwards else vh), s * s
+            else:
+                adjoint = xp.conj(block).T
+                gram = block @ adjoint if rightwards else adjoint @ block
+                if noise is not None:
+                    gram = gram + xp.strided(noise, start, (own, own), (own, 1)) * amplitude
+                weights, vectors = xp.eigh(gram)
+                rows, weights = xp.conj(vectors).T[::-1][:rank], weights[::-1][:rank]
+            start += own * own
+            parts.append(rows.reshape(-1))
+            values.append(weights)
+            ranks.append(rank)
+        host = xp.to_host(xp.concatenate(values)).astype(np.float64)
+        return xp.concatenate(parts), np.maximum(host, 0.0), np.array(ranks, dtype=np.int64)
+
     def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
         parts: list[list[Array]] = [[] for _ in range(count)]
         for offset, rows, cols in blocks.tolist():

@@ -1,7 +1,9 @@
 """CPU kernels, compiled by Numba, with BLAS and LAPACK called by address."""
 
+from typing import Any
+
 import numpy as np
-from tnsim.kernels.cpu import decompose, layout, products
+from tnsim.kernels.cpu import decompose, lanczos, layout, products, split
 
 
 class CpuKernels:
@@ -45,6 +47,35 @@ class CpuKernels:
         v, w, _, infos = decompose.eigh_blocks(source, blocks, _no_reals(source))
         _check(infos, "eigh")
         return v, w
+
+    @staticmethod
+    def bases(
+        theta: np.ndarray, blocks: np.ndarray, rightwards: bool, use_svd: bool, noise: np.ndarray | None,
+        amplitude: float, threads: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Orthonormal rows of the centre blocks, weights (float64, on the host) and ranks; see `split.bases`."""
+        real = _no_reals(theta)
+        noise = theta[:0] if noise is None else noise
+        scale = theta.dtype.type(amplitude)
+        if threads > 1 and len(blocks) > 1:
+            sizes = blocks[:, 1] * 1.0 if rightwards else blocks[:, 2] * 1.0
+            owner = products.assign_tasks(sizes**3, threads)
+            result = split.bases_parallel(theta, blocks, rightwards, use_svd, noise, scale, real, owner, threads)
+        else:
+            result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real)
+        p, weights, ranks, infos = result
+        _check(infos, "decomposition")
+        return p, weights.astype(np.float64), ranks
+
+    @staticmethod
+    def lowest(
+        plan: Any, start: np.ndarray, halves: tuple, k_min: int, k_max: int, tolerance: float, threads: int
+    ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
+        """Lowest Ritz pair of a product plan; see `lanczos.lowest`."""
+        work = np.empty(max(1, plan.work), dtype=start.dtype)
+        return lanczos.lowest(
+            plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, k_min, k_max, tolerance, threads
+        )
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

@@ -1,0 +1,171 @@
+"""Orthonormal bases of the centre blocks of a two-site tensor, many blocks in one compiled call."""
+
+import numpy as np
+from numba import njit, prange
+
+from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
+from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
+
+# the Gram matrix of the other side is taken where this side is so much longer
+LONGER = 1.3
+
+
+@njit(cache=True, nogil=True)
+def _product(ta, tb, m, n, k, a, lda, b, ldb, c):
+    one = np.ones(1, dtype=c.dtype)
+    c[:] = 0
+    gemm(ta, tb, m, n, k, one, one, a, lda, b, ldb, c, n, np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8))
+
+
+@njit(cache=True, nogil=True)
+def _descending(rows, values, basis, weights):
+    """Rows and values of `eigh` in reverse order, as many as fit; rounding below zero becomes zero."""
+    n = len(values)
+    for i in range(len(weights)):
+        weights[i] = max(values[n - 1 - i], values[0] * 0)
+        basis[i] = rows[n - 1 - i]
+
+
+@njit(cache=True, nogil=True)
+def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
+    """Basis of the rows (rightwards: its adjoint) or columns from the smaller Gram matrix."""
+    own, other = (m, n) if rightwards else (n, m)
+    noisy = len(noise) > 0
+    if noisy or own <= LONGER * other:
+        gram = np.empty(own * own, dtype=theta.dtype)
+        if rightwards:
+            _product(NO_TRANSPOSE, ADJOINT, m, m, n, theta, n, theta, n, gram)
+        else:
+            _product(ADJOINT, NO_TRANSPOSE, n, n, m, theta, n, theta, n, gram)
+        if noisy:
+            for i in range(own * own):
+                gram[i] += amplitude * noise[i]
+        rows, values = gram.reshape(own, own), np.empty(own, dtype=weights.dtype)
+        info = eigh(rows, values)
+        _descending(rows, values, basis, weights)
+        return info
+    gram = np.empty(other * other, dtype=theta.dtype)
+    if rightwards:
+        _product(ADJOINT, NO_TRANSPOSE, n, n, m, theta, n, theta, n, gram)
+    else:
+        _product(NO_TRANSPOSE, ADJOINT, m, m, n, theta, n, theta, n, gram)
+    rows, values = gram.reshape(other, other), np.empty(other, dtype=weights.dtype)
+    info = eigh(rows, values)
+    ordered = np.empty_like(rows)
+    _descending(rows, values, ordered, weights)
+    flat = basis.reshape(other * own)
+    if rightwards:
+        _product(NO_TRANSPOSE, ADJOINT, other, m, n, ordered.reshape(other * other), n, theta, n, flat)
+    else:
+        _product(NO_TRANSPOSE, NO_TRANSPOSE, other, n, m, ordered.reshape(other * other), m, theta, n, flat)
+    return max(info, lq(basis, np.empty(other, dtype=theta.dtype)))
+
+
+@njit(cache=True, nogil=True)
+def _svd_basis(theta, m, n, rightwards, basis, weights):
+    k = min(m, n)
+    u, vh = np.empty((m, k), dtype=theta.dtype), np.empty((k, n), dtype=theta.dtype)
+    info = svd(theta[: m * n].copy().reshape(m, n), u, weights, vh)
+    basis[:] = u.T.conj() if rightwards else vh
+    for i in range(k):
+        weights[i] *= weights[i]
+    return info
+
+
+@njit(cache=True, nogil=True)
+def _one_block(theta, block, rightwards, use_svd, noise, n_offset, amplitude, p, p_offset, w, w_offset, rank):
+    offset, m, n = block
+    own = m if rightwards else n
+    basis = p[p_offset : p_offset + rank * own].reshape(rank, own)
+    weights = w[w_offset : w_offset + rank]
+    if use_svd and len(noise) == 0:
+        return _svd_basis(theta[offset:], m, n, rightwards, basis, weights)
+    local = noise[n_offset : n_offset + own * own] if len(noise) > 0 else noise
+    return _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude, basis, weights)
+
+
+@njit(cache=True, nogil=True)
+def _offsets(blocks, rightwards, noisy):
+    count = len(blocks)
+    ranks = np.empty(count, dtype=np.int64)
+    offsets = np.zeros((count + 1, 3), dtype=np.int64)
+    for i in range(count):
+        m, n = blocks[i, 1], blocks[i, 2]
+        own = m if rightwards else n
+        ranks[i] = own if noisy else min(m, n)
+        offsets[i + 1, 0] = offsets[i, 0] + ranks[i] * own
+        offsets[i + 1, 1] = offsets[i, 1] + ranks[i]
+        offsets[i + 1, 2] = offsets[i, 2] + own * own
+    return ranks, offsets
+
+
+@njit(cache=True, nogil=True)
+def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real):
+    """Orthonormal rows of every (offset, rows, cols) block by descending weight (singular value squared).
+
+    rightwards: adjoint of the left basis; leftwards: the right basis. `noise` is empty or holds one Gram
+    matrix a block, added with `amplitude`. Returns basis, weights, ranks, infos.
+    """
+    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
+    p = np.empty(offsets[-1, 0], dtype=theta.dtype)
+    w = np.empty(offsets[-1, 1], dtype=real.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    for i in range(len(blocks)):
+        infos[i] = _one_block(
+            theta, blocks[i], rightwards, use_svd, noise, offsets[i, 2], amplitude,
+            p, offsets[i, 0], w, offsets[i, 1], ranks[i],
+        )  # fmt: skip
+    return p, w, ranks, infos
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def bases_parallel(theta, blocks, rightwards, use_svd, noise, amplitude, real, owner, threads):
+    """The same on several threads; `owner` says which thread takes which block."""
+    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
+    p = np.empty(offsets[-1, 0], dtype=theta.dtype)
+    w = np.empty(offsets[-1, 1], dtype=real.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    for thread in prange(threads):
+        for i in range(len(blocks)):
+            if owner[i] == thread:
+                infos[i] = _one_block(
+                    theta, blocks[i], rightwards, use_svd, noise, offsets[i, 2], amplitude,
+                    p, offsets[i, 0], w, offsets[i, 1], ranks[i],
+                )  # fmt: skip
+    return p, w, ranks, infos
+
+
+@njit(cache=True, nogil=True)
+def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
+    """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
+
+    Returns (kept a block, discarded weight relative to all, sum of all).
+    """
+    total = 0.0
+    for x in weights:
+        total += x
+    order = np.argsort(-weights, kind="mergesort")
+    scale = 1.0 / total if total > 0 else 0.0
+    count = 0
+    while count < len(order) and weights[order[count]] * scale > svd_min * svd_min:
+        count += 1
+    kept = min(len(order), chi_max, max(chi_min, count))
+    if trunc_err > 0:
+        tail, enough = 0.0, len(order)
+        while enough > 0 and tail + weights[order[enough - 1]] * scale <= trunc_err:
+            tail += weights[order[enough - 1]] * scale
+            enough -= 1
+        kept = min(kept, max(chi_min, enough))
+    kept = max(kept, 1)
+    if degeneracy_tol > 0:
+        ratio = (1 - degeneracy_tol) ** 2
+        while 1 < kept < len(order) and weights[order[kept]] > weights[order[kept - 1]] * ratio:
+            kept -= 1
+    block_of = np.repeat(np.arange(len(ranks)), ranks)
+    dims = np.zeros(len(ranks), dtype=np.int64)
+    inside = 0.0
+    for i in range(kept):
+        dims[block_of[order[i]]] += 1
+    for i in range(kept, len(order)):
+        inside += weights[order[i]] * scale
+    return dims, inside, total

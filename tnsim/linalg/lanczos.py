@@ -1,0 +1,95 @@
+"""Lanczos for the lowest eigenvector of any Hermitian callable, with few reads from the device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tnsim.backend import Array, Backend
+from tnsim.errors import NumericalError
+
+
+@dataclass(frozen=True, eq=False)
+class Ritz:
+    """The lowest Ritz pair of a Krylov space.
+
+    vector: flat, norm 1; energy: its Rayleigh quotient; start_energy: that of the start vector;
+    residual: (H - start_energy) applied to the start vector, start_residual its norm; matvecs: products spent.
+    """
+
+    vector: Array
+    energy: float
+    start_energy: float
+    residual: Array
+    start_residual: float
+    matvecs: int
+
+
+def lanczos(
+    matvec: Callable[[Array], Array],
+    start: Array,
+    backend: Backend,
+    *,
+    k_min: int = 2,
+    k_max: int = 20,
+    tolerance: float = 1e-8,
+    check_every: int = 4,
+) -> Ritz:
+    """Lowest eigenpair of a Hermitian `matvec` near `start`, with full orthogonalisation.
+
+    Stops where the residual norm falls below `tolerance`, after at most k_max products. The coefficients
+    stay on the device and are read once every `check_every` products. The energy error is bounded by
+    residual^2 / gap. Raises NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
+    """
+    # Plain Python scalars keep float32 data float32; the tiny shift avoids 0/0 once the space is exhausted.
+    tiny = 1e-30
+    basis = [start * (1 / (backend.norm(start) + tiny))]
+    alphas: list[Any] = []
+    betas: list[Any] = []
+    residual = start
+    while True:
+        w = matvec(basis[-1])
+        alphas.append(backend.real(backend.vdot(basis[-1], w)))
+        w = w - basis[-1] * alphas[-1]
+        for vector in reversed(basis):
+            w = w - vector * backend.vdot(vector, w)
+        betas.append(backend.norm(w))
+        if len(alphas) == 1:
+            residual = w
+        count = len(alphas)
+        if count >= k_max or count >= start.shape[0] or (count >= k_min and (count - k_min) % check_every == 0):
+            result = _solve(_read(alphas, betas, backend), basis, residual, backend, tolerance, k_min)
+            if result is not None or count >= k_max or count >= start.shape[0]:
+                break
+        basis.append(w * (1 / (betas[-1] + tiny)))
+    if result is None:
+        result = _solve(_read(alphas, betas, backend), basis, residual, backend, np.inf, 1)
+    assert result is not None
+    return result
+
+
+def _read(alphas: list[Any], betas: list[Any], backend: Backend) -> np.ndarray:
+    """All coefficients in one transfer, shape (2, count)."""
+    flat = backend.concatenate([part.reshape(-1) for part in alphas + betas])
+    return backend.to_host(flat).astype(np.float64).reshape(2, -1)
+
+
+def _solve(
+    coefficients: np.ndarray, basis: list[Array], residual: Array, backend: Backend, tolerance: float, k_min: int
+) -> Ritz | None:
+    """Diagonalise the tridiagonal matrix; None where the residual is still above the tolerance."""
+    alpha, beta = coefficients
+    if not np.isfinite(coefficients).all():
+        raise NumericalError("NaN or Inf in the Lanczos coefficients: the operator or the state holds NaN or Inf.")
+    spent = np.flatnonzero(beta <= 1e-13 * max(1.0, abs(alpha[0])))
+    count = int(spent[0]) + 1 if len(spent) else len(alpha)
+    small = np.diag(alpha[:count]) + np.diag(beta[: count - 1], 1) + np.diag(beta[: count - 1], -1)
+    values, vectors = np.linalg.eigh(small)
+    if not len(spent) and (len(alpha) < k_min or beta[count - 1] * abs(vectors[-1, 0]) >= tolerance):
+        return None
+    vector = basis[0] * float(vectors[0, 0])
+    for weight, direction in zip(vectors[1:, 0].tolist(), basis[1:count], strict=True):
+        vector = vector + direction * weight
+    vector = vector * (1 / backend.norm(vector))
+    return Ritz(vector, float(values[0]), float(alpha[0]), residual, float(beta[0]), len(alpha))

@@ -1,0 +1,173 @@
+"""The effective Hamiltonian of two neighbouring sites, as something that acts on arrays.
+
+    bl.--.  s'   t' .--.br
+    ol| L |--W1--W2-|R |or     H_eff |pair>
+    kl'--'  s    t  '--'kr
+
+The two-site tensor lives in centre blocks: one matrix for every charge of the middle bond, rows the fused
+(left bond, left site), columns the fused (right bond, right site), so that it is split without a copy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tnsim.backend import Array, Backend, thread_count
+from tnsim.linalg.lanczos import Ritz, lanczos
+from tnsim.networks.effective_plans import (
+    LEFT,
+    HalfPlan,
+    Rows,
+    TwoSitePlan,
+    environment_plan,
+    half_plan,
+    isometry_plan,
+    join_plan,
+    noise_plan,
+    two_site_plan,
+    unit_leg,
+)
+from tnsim.networks.site_operator import SiteOperator
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor
+
+# below this many flops threads cost more than they bring
+_THREADED = 3e5
+
+
+def run(plan: Rows, buffers: Sequence[Array], backend: Backend) -> None:
+    """Execute rows on flat buffers; targets are added to."""
+    threads = thread_count() if plan.flops > _THREADED else 1
+    backend.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, tuple(buffers), threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """An environment and the site next to it: the plan, the environment's data and its dense blocks."""
+
+    plan: HalfPlan
+    environment: Tensor
+    dense: Array
+
+
+def make_half(plan: HalfPlan, environment: Tensor) -> Half:
+    """Lay out the sums of environment blocks that the plan uses as dense matrices; cost O(chi^2 d w)."""
+    backend = environment.backend
+    dense = backend.zeros(max(1, plan.build.size), environment.dtype)
+    if len(plan.build.rows):
+        run(plan.build, (environment.data, dense), backend)
+    return Half(plan, environment, dense)
+
+
+def grow(half: Half, bond: Leg, isometry: Array) -> Tensor:
+    """The environment one site further, on the new `bond`; cost O(chi^3 d w) for the terms there are.
+
+    isometry: Q of the site, one (fused size x chi) matrix a bond sector. Legs of the result (bra, op, ket).
+    """
+    plan, legs = environment_plan(half.plan, bond.with_flow(1))
+    backend, dtype = half.environment.backend, half.environment.dtype
+    data = backend.zeros(plan.size, dtype)
+    work = backend.empty(max(1, plan.work), dtype)
+    run(plan, (isometry, data, work, half.environment.data, half.dense), backend)
+    return Tensor(legs, data)
+
+
+def isometry_of(side: str, site: Tensor, center: Leg) -> Array:
+    """Q of a site tensor that is an isometry towards `side`'s environment."""
+    left, phys, right = site.legs
+    outer, bond = (left, right) if side == LEFT else (right, left)
+    plan = isometry_plan(
+        side, outer.with_flow(1), phys, bond.with_flow(1), center, site.dtype.char
+    )
+    data = site.backend.zeros(plan.size, site.dtype)
+    run(plan, (site.data, data), site.backend)
+    return data
+
+
+def absorb_site(side: str, environment: Tensor, site: Tensor, operator: SiteOperator) -> Tensor:
+    """The environment with one more canonical site tensor absorbed.
+
+    Left: sites to the left are left-isometric; right: sites to the right are right-isometric.
+    """
+    outer, bond = (site.legs[0], site.legs[2]) if side == LEFT else (site.legs[2], site.legs[0])
+    center = unit_leg(bond)
+    plan = half_plan(side, outer.with_flow(1), operator, center, environment.dtype.char)
+    return grow(make_half(plan, environment), bond, isometry_of(side, site, center))
+
+
+class TwoSiteHamiltonian:
+    """H_eff of sites i, i + 1 between two environments.
+
+    Acts on flat arrays of centre blocks; cost of one application O(chi^3 d w) over the terms that are
+    there, where identity channels cost nothing.
+    """
+
+    def __init__(self, left: Tensor, first: SiteOperator, second: SiteOperator, right: Tensor) -> None:
+        self.backend, self.dtype = left.backend, left.dtype
+        left_bond, right_bond = left.legs[0].with_flow(1), right.legs[0].with_flow(1)
+        self.plan: TwoSitePlan = two_site_plan(left_bond, first, second, right_bond, self.dtype.char)
+        self.left, self.right = make_half(self.plan.left, left), make_half(self.plan.right, right)
+
+    @property
+    def halves(self) -> tuple[Array, Array, Array, Array]:
+        return self.left.environment.data, self.left.dense, self.right.environment.data, self.right.dense
+
+    def apply(self, theta: Array) -> Array:
+        """H_eff |theta>."""
+        out = self.backend.zeros(self.plan.size, self.dtype)
+        work = self.backend.empty(max(1, self.plan.matvec.work), self.dtype)
+        run(self.plan.matvec, (theta, out, work, *self.halves), self.backend)
+        return out
+
+    def lowest(self, theta: Array, *, k_min: int, k_max: int, tolerance: float) -> Ritz:
+        """Lowest eigenpair near theta; one compiled call where the kernels have it."""
+        compiled = getattr(self.backend.kernels, "lowest", None)
+        if compiled is None:
+            return lanczos(self.apply, theta, self.backend, k_min=k_min, k_max=k_max, tolerance=tolerance)
+        threads = thread_count() if self.plan.matvec.flops > _THREADED else 1
+        return Ritz(*compiled(self.plan.matvec, theta, self.halves, k_min, k_max, tolerance, threads))
+
+    def join(self, first: Tensor, second: Tensor) -> Array:
+        """theta = A B in centre blocks."""
+        plan = self._joined(first, second).join
+        theta = self.backend.zeros(plan.size, self.dtype)
+        run(plan, (first.data, second.data, theta), self.backend)
+        return theta
+
+    def _joined(self, first: Tensor, second: Tensor):
+        (left, phys_left, bond), (_, phys_right, right) = first.legs, second.legs
+        return join_plan(
+            left.with_flow(1), phys_left, bond.with_flow(1), phys_right, right.with_flow(1), self.dtype.char
+        )
+
+    def project(self, residual: Array, first: Tensor, second: Tensor, rightwards: bool) -> Array:
+        """A two-site residual seen from the site that is the centre: r B^dagger, or A^dagger r leftwards."""
+        joined = self._joined(first, second)
+        plan = joined.onto_left if rightwards else joined.onto_right
+        out = self.backend.zeros(max(1, plan.size), self.dtype)
+        run(plan, (first.data, second.data, residual, out), self.backend)
+        return out
+
+    def noise(self, theta: Array, rightwards: bool) -> Array:
+        """Gram matrices of all H_m theta of the half that is about to be split off, scaled to trace 1."""
+        half, other = (self.left, self.right) if rightwards else (self.right, self.left)
+        plan = noise_plan(half.plan, tuple(other.plan.panels.sizes.tolist()))
+        gram = self.backend.zeros(plan.size, self.dtype)
+        work = self.backend.empty(max(1, plan.work), self.dtype)
+        run(plan, (theta, gram, work, *self.halves), self.backend)
+        return gram
+
+    def grow(self, bond: Leg, isometry: Array, rightwards: bool) -> Tensor:
+        """The environment past the site that was split off."""
+        return grow(self.left if rightwards else self.right, bond, isometry)
+
+
+def trace_of_blocks(gram: Array, sizes: np.ndarray, backend: Backend) -> float:
+    """Sum of the traces of square blocks that lie one after the other; one device read."""
+    total, start = None, 0
+    for n in sizes.tolist():
+        part = backend.sum(backend.real(backend.strided(gram, start, (n,), (n + 1,))))
+        total = part if total is None else total + part
+        start += n * n
+    return 0.0 if total is None else float(backend.read(total))

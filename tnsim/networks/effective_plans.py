@@ -1,0 +1,237 @@
+"""Plans for two sites between two environments: everything that follows from legs and operators alone."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from tnsim.kernels.cpu import hamiltonian, sectors
+from tnsim.networks.site_operator import SiteOperator
+from tnsim.symmetry import Layout, Leg, layout
+
+LEFT, RIGHT = "left", "right"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A product plan with coefficients and the size of its work buffer; see `kernels/table.py`."""
+
+    rows: np.ndarray
+    alphas: np.ndarray
+    starts: np.ndarray
+    weights: np.ndarray
+    work: int = 0
+    size: int = 0
+
+    @cached_property
+    def flops(self) -> float:
+        return float(self.weights.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """Where every (bond sector, physical sector) pair lies in the centre sectors: sector, start, sizes."""
+
+    sector: np.ndarray
+    start: np.ndarray
+    sizes: np.ndarray
+
+    @property
+    def table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.sector, self.start, self.sizes
+
+
+@dataclass(frozen=True, eq=False)
+class HalfPlan:
+    """One environment with the site next to it, as terms on the fused (bond, physical) index."""
+
+    side: str
+    bond: Leg
+    operator: SiteOperator
+    center: Leg
+    panels: Panels
+    terms: np.ndarray
+    alphas: np.ndarray
+    groups: np.ndarray
+    build: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class TwoSitePlan:
+    """The effective Hamiltonian of two sites: both halves, the matrix-vector product, the centre blocks.
+
+    blocks: (offset, rows, cols) of every centre sector of the two-site tensor.
+    """
+
+    left: HalfPlan
+    right: HalfPlan
+    matvec: Rows
+    blocks: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return int((self.blocks[:, 1] * self.blocks[:, 2]).sum())
+
+
+def environment_legs(side: str, bond: Leg, operator_leg: Leg) -> tuple[Leg, Leg, Leg]:
+    """Legs (bra, op, ket) of a half; `bond` and `operator_leg` are those of the site it will meet."""
+    return bond.with_flow(1 if side == LEFT else -1), operator_leg.dual, bond.with_flow(-1 if side == LEFT else 1)
+
+
+def unit_leg(leg: Leg) -> Leg:
+    """The same charges with dimension 1: a key for what depends on the charges only."""
+    return Leg(leg.group, leg.charges, (1,) * len(leg), 1)
+
+
+@lru_cache(maxsize=8192)
+def fused_keys(side: str, bond: Leg, phys: Leg) -> np.ndarray:
+    """Charge on the centre bond of every (bond, physical) pair, seen from the left or the right."""
+    return sectors.fused_keys(bond.keys, phys.keys, 1 if side == LEFT else -1, bond.group.moduli_array)
+
+
+@lru_cache(maxsize=8192)
+def center_leg(left: Leg, phys_left: Leg, phys_right: Leg, right: Leg) -> Leg:
+    """The charges that the bond between two sites can carry, each with dimension 1."""
+    keys = sectors.common_keys(fused_keys(LEFT, left, phys_left), fused_keys(RIGHT, right, phys_right))
+    return Leg.from_keys(left.group, keys, np.ones(len(keys), dtype=np.int64))
+
+
+@lru_cache(maxsize=8192)
+def panels(side: str, bond: Leg, phys: Leg, center: Leg) -> Panels:
+    return Panels(*sectors.panels(fused_keys(side, bond, phys), bond.dims_array, phys.dims_array, center.keys))
+
+
+@lru_cache(maxsize=256)
+def _states(phys: Leg) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sector of every state, its place in the sector, and the sector dimensions."""
+    sector = np.repeat(np.arange(len(phys)), phys.dims_array)
+    within = np.arange(phys.dim) - phys.starts[sector]
+    return sector.astype(np.int64), within.astype(np.int64), phys.dims_array
+
+
+def _tables(table: Layout) -> tuple[np.ndarray, np.ndarray]:
+    return table.indices, table.offsets
+
+
+@lru_cache(maxsize=4096)
+def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: str) -> HalfPlan:
+    """Terms of an environment on `bond` and the operator next to it, for the charges of `center`."""
+    is_left = side == LEFT
+    fused = panels(side, bond, operator.phys, center)
+    source, target = (operator.left, operator.right) if is_left else (operator.right, operator.left)
+    legs = environment_legs(side, bond, source)
+    order = [0, 1, 2, 3] if is_left else [1, 0, 2, 3]
+    terms, alphas, groups, rows, row_alphas, size = hamiltonian.half_terms(
+        (*_tables(layout(legs, bond.group.identity)), source.starts, source.dims_array),
+        np.ascontiguousarray(operator.entries[:, order]),
+        operator.values.astype(dtype),
+        _states(operator.phys),
+        fused.table,
+        bond.dims_array,
+        is_left,
+        operator.unit_left[0] if is_left else operator.unit_right[1],
+        target.dim,
+    )
+    build = Rows(rows, row_alphas, np.array([0, len(rows)]), np.ones(1), size=size)
+    return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
+
+
+@lru_cache(maxsize=4096)
+def two_site_plan(left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str) -> TwoSitePlan:
+    """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both)."""
+    center = center_leg(left, first.phys, second.phys, right)
+    a = half_plan(LEFT, left, first, center, dtype)
+    b = half_plan(RIGHT, right, second, center, dtype)
+    rows = hamiltonian.matvec_rows(a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes)
+    sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
+    offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
+    return TwoSitePlan(a, b, Rows(*rows), np.column_stack([offsets, sizes]).astype(np.int64))
+
+
+@lru_cache(maxsize=2048)
+def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
+    """Gram matrices of all products of one half with the two-site tensor."""
+    other = np.array(other_sizes, dtype=np.int64)
+    is_left = half.side == LEFT
+    n_left, n_right = (half.panels.sizes, other) if is_left else (other, half.panels.sizes)
+    *rows, work, size = hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left)
+    return Rows(*rows, work=work, size=size)
+
+
+@lru_cache(maxsize=4096)
+def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, Leg]]:
+    """The environment beyond the half's site, on the new `bond` (flow +1), and its legs."""
+    operator, is_left = half.operator, half.side == LEFT
+    op_leg = operator.right if is_left else operator.left
+    legs = environment_legs(half.side, bond, op_leg.dual)
+    # the next site's operator leg is the dual of this site's
+    table = layout(legs, bond.group.identity)
+    *rows, work = hamiltonian.environment_rows(
+        half.terms, half.alphas, half.groups, half.panels.sizes,
+        (*_tables(table), op_leg.starts, op_leg.dims_array),
+        bond.dims_array, np.searchsorted(half.center.keys, bond.keys),
+        operator.unit_left[1] if is_left else operator.unit_right[0],
+    )  # fmt: skip
+    return Rows(*rows, work=work, size=table.size), legs
+
+
+@dataclass(frozen=True, eq=False)
+class JoinPlan:
+    """Two site tensors into centre blocks, and a two-site residual back onto either site."""
+
+    join: Rows
+    onto_left: Rows
+    onto_right: Rows
+
+
+@lru_cache(maxsize=4096)
+def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> JoinPlan:
+    """Rows of theta = A B (all bonds with flow +1)."""
+    center = center_leg(left, phys_left, phys_right, right)
+    a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
+    spots = np.searchsorted(center.keys, bond.keys)
+    spots = np.where(np.isin(bond.keys, center.keys), spots, -1)
+    rows, starts, weights, offsets = sectors.join_rows(
+        *_tables(_site_layout(left, phys_left, bond)), *_tables(_site_layout(bond, phys_right, right)),
+        bond.dims_array, a.table, b.table, left.dims_array, phys_left.dims_array, phys_right.dims_array,
+        right.dims_array, spots,
+    )  # fmt: skip
+    ones = np.ones(len(rows), dtype=dtype)
+    onto = []
+    for rightwards in (True, False):
+        back, size = sectors.gradient_rows(rows, starts, bond.dims_array, spots, a.sizes, b.sizes, rightwards)
+        onto.append(Rows(back, ones, starts, weights, size=size))
+    return JoinPlan(Rows(rows, ones, starts, weights, size=int(offsets[-1])), *onto)
+
+
+def _site_layout(left: Leg, phys: Leg, right: Leg) -> Layout:
+    return layout((left.with_flow(1), phys.with_flow(1), right.with_flow(-1)), left.group.identity)
+
+
+@lru_cache(maxsize=4096)
+def split_plan(
+    left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, ranks: tuple[int, ...], rightwards: bool, dtype: str
+) -> Rows:
+    """Two-site tensor and kept basis into site tensors; `size` is that of the isometry Q."""
+    center = center_leg(left, phys_left, phys_right, right)
+    a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
+    rows, starts, weights, size = sectors.split_rows(
+        np.searchsorted(center.keys, bond.keys), a.table, b.table,
+        left.dims_array, phys_left.dims_array, phys_right.dims_array, right.dims_array,
+        _tables(_site_layout(left, phys_left, bond)), _tables(_site_layout(bond, phys_right, right)),
+        bond.dims_array, np.array(ranks, dtype=np.int64), rightwards,
+    )  # fmt: skip
+    return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(size))
+
+
+@lru_cache(maxsize=4096)
+def isometry_plan(side: str, outer: Leg, phys: Leg, bond: Leg, center: Leg, dtype: str) -> Rows:
+    """The isometry Q of a site tensor: rows the fused (outer, physical) index, columns the bond."""
+    is_left = side == LEFT
+    table = _site_layout(outer, phys, bond) if is_left else _site_layout(bond, phys, outer)
+    fused = panels(side, outer, phys, center)
+    rows, size = sectors.gather_rows(
+        *_tables(table), 2 if is_left else 0, np.searchsorted(center.keys, bond.keys), fused.table,
+        outer.dims_array, phys.dims_array, bond.dims_array, not is_left,
+    )  # fmt: skip
+    return Rows(rows, np.ones(len(rows), dtype=dtype), np.array([0, len(rows)]), np.ones(1), size=int(size))

@@ -1,0 +1,82 @@
+"""MPO site tensors as sparse lists of entries, with their identity channels: how algorithms read an MPO."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor
+
+_interned: dict[tuple, "SiteOperator"] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class SiteOperator:
+    """Non-zero elements of one MPO site tensor W with legs (left, out, in, right).
+
+    entries: (left channel, right channel, out state, in state), values: their numbers on the host.
+    unit_left: places on the left and right bond where everything to the left is the identity ("not started
+    yet"); unit_right likewise for everything to the right ("finished"); -1 where there is none. In
+    canonical form the environments of such channels are identities, so no product is spent on them.
+    Equal site operators are one object.
+    """
+
+    left: Leg
+    phys: Leg
+    right: Leg
+    entries: np.ndarray
+    values: np.ndarray
+    unit_left: tuple[int, int]
+    unit_right: tuple[int, int]
+
+
+def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
+    """The entries of every site, and the identity channels found by walking from both ends."""
+    found = [_entries(tensor) for tensor in tensors]
+    count = len(tensors)
+    left_units, right_units = [0] * (count + 1), [0] * (count + 1)
+    for i in range(count):
+        left_units[i + 1] = _next_unit(*found[i], left_units[i], tensors[i].shape, source=0)
+    for i in range(count - 1, -1, -1):
+        right_units[i] = _next_unit(*found[i], right_units[i + 1], tensors[i].shape, source=1)
+    return tuple(
+        _intern(tensor, *found[i], (left_units[i], left_units[i + 1]), (right_units[i], right_units[i + 1]))
+        for i, tensor in enumerate(tensors)
+    )
+
+
+def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    dense = tensor.backend.to_host(tensor.to_dense())
+    left, out, into, right = np.nonzero(dense)
+    return np.column_stack([left, right, out, into]).astype(np.int64), dense[left, out, into, right]
+
+
+def _next_unit(
+    entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int
+) -> int:
+    """The channel that only continues `unit` with an identity operator, or -1."""
+    if unit < 0 or shape[1] != shape[2]:
+        return -1
+    target = 1 - source
+    for channel in np.unique(entries[entries[:, source] == unit, target]):
+        into = entries[:, target] == channel
+        mine, numbers = entries[into], values[into]
+        if (
+            len(mine) == shape[1]
+            and (mine[:, source] == unit).all()
+            and (mine[:, 2] == mine[:, 3]).all()
+            and (numbers == 1).all()
+        ):
+            return int(channel)
+    return -1
+
+
+def _intern(
+    tensor: Tensor, entries: np.ndarray, values: np.ndarray, unit_left: tuple[int, int], unit_right: tuple[int, int]
+) -> SiteOperator:
+    legs = (tensor.legs[0], tensor.legs[1], tensor.legs[3])
+    key = (*legs, entries.tobytes(), values.dtype.char, values.tobytes(), unit_left, unit_right)
+    if key not in _interned:
+        _interned[key] = SiteOperator(*legs, entries, values, unit_left, unit_right)
+    return _interned[key]
