@@ -69,12 +69,12 @@ class CpuKernels:
 
     @staticmethod
     def lowest(
-        plan: Any, start: np.ndarray, halves: tuple, k_min: int, k_max: int, tolerance: float, threads: int
+        plan: Any, start: np.ndarray, halves: tuple, limits: tuple[int, int, float, float], threads: int
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
-        """Lowest Ritz pair of a product plan; see `lanczos.lowest`."""
+        """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
         work = np.empty(max(1, plan.work), dtype=start.dtype)
         return lanczos.lowest(
-            plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, k_min, k_max, tolerance, threads
+            plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads
         )
 
 

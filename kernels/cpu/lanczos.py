@@ -31,8 +31,10 @@ def _norm(a):
 
 
 @njit(cache=True, nogil=True)
-def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tolerance, threads):
-    """Lowest Ritz pair from `start`, at most k_max products, stopping at residual norm < tolerance.
+def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tolerance, gain, threads):
+    """Lowest Ritz pair from `start`, at most k_max products.
+
+    Stops where the residual norm falls below `tolerance`, or below `gain` times that of the start vector.
 
     halves: left environment, left dense blocks, right environment, right dense blocks.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
@@ -74,7 +76,7 @@ def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tol
             energy = alpha[0]
         residual = beta[j] * abs(ritz[count - 1, 0])
         exhausted = beta[j] <= 1e-13 * max(1.0, abs(alpha[0])) or count >= size
-        if exhausted or (count >= k_min and residual < tolerance):
+        if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
         scale = start.dtype.type(1 / beta[j])
         for n in range(size):

@@ -10,6 +10,24 @@ from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 
 
+@dataclass(frozen=True, kw_only=True)
+class Krylov:
+    """When a Krylov solver stops: residual norm below `tolerance`, or below `gain` times that at the start.
+
+    At least k_min and at most k_max products with the operator are spent. The energy error is bounded by
+    residual^2 / gap, so a residual of the order of the truncation error's square root is enough.
+    """
+
+    k_min: int = 2
+    k_max: int = 20
+    tolerance: float = 1e-8
+    gain: float = 0.0
+
+    @property
+    def limits(self) -> tuple[int, int, float, float]:
+        return self.k_min, self.k_max, self.tolerance, self.gain
+
+
 @dataclass(frozen=True, eq=False)
 class Ritz:
     """The lowest Ritz pair of a Krylov space.
@@ -30,17 +48,13 @@ def lanczos(
     matvec: Callable[[Array], Array],
     start: Array,
     backend: Backend,
+    krylov: Krylov = Krylov(),
     *,
-    k_min: int = 2,
-    k_max: int = 20,
-    tolerance: float = 1e-8,
     check_every: int = 4,
 ) -> Ritz:
     """Lowest eigenpair of a Hermitian `matvec` near `start`, with full orthogonalisation.
 
-    Stops where the residual norm falls below `tolerance`, after at most k_max products. The coefficients
-    stay on the device and are read once every `check_every` products. The energy error is bounded by
-    residual^2 / gap. Raises NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
+    The coefficients stay on the device and are read once every `check_every` products. Raises NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
     """
     # Plain Python scalars keep float32 data float32; the tiny shift avoids 0/0 once the space is exhausted.
     tiny = 1e-30
@@ -58,15 +72,12 @@ def lanczos(
         if len(alphas) == 1:
             residual = w
         count = len(alphas)
-        if count >= k_max or count >= start.shape[0] or (count >= k_min and (count - k_min) % check_every == 0):
-            result = _solve(_read(alphas, betas, backend), basis, residual, backend, tolerance, k_min)
-            if result is not None or count >= k_max or count >= start.shape[0]:
-                break
+        last = count >= krylov.k_max or count >= start.shape[0]
+        if last or (count >= krylov.k_min and (count - krylov.k_min) % check_every == 0):
+            result = _solve(_read(alphas, betas, backend), basis, residual, backend, krylov, last)
+            if result is not None:
+                return result
         basis.append(w * (1 / (betas[-1] + tiny)))
-    if result is None:
-        result = _solve(_read(alphas, betas, backend), basis, residual, backend, np.inf, 1)
-    assert result is not None
-    return result
 
 
 def _read(alphas: list[Any], betas: list[Any], backend: Backend) -> np.ndarray:
@@ -76,7 +87,7 @@ def _read(alphas: list[Any], betas: list[Any], backend: Backend) -> np.ndarray:
 
 
 def _solve(
-    coefficients: np.ndarray, basis: list[Array], residual: Array, backend: Backend, tolerance: float, k_min: int
+    coefficients: np.ndarray, basis: list[Array], residual: Array, backend: Backend, krylov: Krylov, last: bool
 ) -> Ritz | None:
     """Diagonalise the tridiagonal matrix; None where the residual is still above the tolerance."""
     alpha, beta = coefficients
@@ -86,7 +97,8 @@ def _solve(
     count = int(spent[0]) + 1 if len(spent) else len(alpha)
     small = np.diag(alpha[:count]) + np.diag(beta[: count - 1], 1) + np.diag(beta[: count - 1], -1)
     values, vectors = np.linalg.eigh(small)
-    if not len(spent) and (len(alpha) < k_min or beta[count - 1] * abs(vectors[-1, 0]) >= tolerance):
+    enough = max(krylov.tolerance, krylov.gain * beta[0])
+    if not last and not len(spent) and beta[count - 1] * abs(vectors[-1, 0]) >= enough:
         return None
     vector = basis[0] * float(vectors[0, 0])
     for weight, direction in zip(vectors[1:, 0].tolist(), basis[1:count], strict=True):

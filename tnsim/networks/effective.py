@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tnsim.backend import Array, Backend, thread_count
-from tnsim.linalg.lanczos import Ritz, lanczos
+from tnsim.linalg.lanczos import Krylov, Ritz, lanczos
 from tnsim.networks.effective_plans import (
     LEFT,
     HalfPlan,
@@ -120,13 +120,13 @@ class TwoSiteHamiltonian:
         run(self.plan.matvec, (theta, out, work, *self.halves), self.backend)
         return out
 
-    def lowest(self, theta: Array, *, k_min: int, k_max: int, tolerance: float) -> Ritz:
+    def lowest(self, theta: Array, krylov: Krylov) -> Ritz:
         """Lowest eigenpair near theta; one compiled call where the kernels have it."""
         compiled = getattr(self.backend.kernels, "lowest", None)
         if compiled is None:
-            return lanczos(self.apply, theta, self.backend, k_min=k_min, k_max=k_max, tolerance=tolerance)
+            return lanczos(self.apply, theta, self.backend, krylov)
         threads = thread_count() if self.plan.matvec.flops > _THREADED else 1
-        return Ritz(*compiled(self.plan.matvec, theta, self.halves, k_min, k_max, tolerance, threads))
+        return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads))
 
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""
