@@ -139,7 +139,7 @@ def bases_parallel(theta, blocks, rightwards, use_svd, noise, amplitude, real, o
 def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
     """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
 
-    Returns (kept a block, discarded weight relative to all, sum of all).
+    Returns (kept a block, the kept weights, discarded weight relative to all).
     """
     total = 0.0
     for x in weights:
@@ -162,10 +162,13 @@ def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol)
         while 1 < kept < len(order) and weights[order[kept]] > weights[order[kept - 1]] * ratio:
             kept -= 1
     block_of = np.repeat(np.arange(len(ranks)), ranks)
+    is_kept = np.zeros(len(weights), dtype=np.bool_)
     dims = np.zeros(len(ranks), dtype=np.int64)
-    inside = 0.0
-    for i in range(kept):
-        dims[block_of[order[i]]] += 1
-    for i in range(kept, len(order)):
-        inside += weights[order[i]] * scale
-    return dims, inside, total
+    discarded = 0.0
+    for i in range(len(order)):
+        if i < kept:
+            dims[block_of[order[i]]] += 1
+            is_kept[order[i]] = True
+        else:
+            discarded += weights[order[i]] * scale
+    return dims, weights[is_kept], discarded

@@ -9,6 +9,7 @@ import numpy as np
 from tnsim.backend.array_module import ArrayModule
 from tnsim.errors import BackendError, NumericalError
 from tnsim.kernels.cuda import CudaKernels
+from tnsim.kernels.cuda.device import CudaDevice
 
 
 class CupyBackend(ArrayModule):
@@ -29,7 +30,7 @@ class CupyBackend(ArrayModule):
             raise BackendError(
                 "CuPy is installed but sees no GPU: check CUDA_VISIBLE_DEVICES, or use 'numpy'."
             )
-        self.kernels = CudaKernels(self)
+        self.kernels = CudaKernels(self, CudaDevice())
 
     def asarray(self, host: np.ndarray) -> Any:
         return cupy.asarray(np.ascontiguousarray(host))

@@ -1,6 +1,7 @@
 """Left and right environments of <psi|H|psi>, cached with what they were made from."""
 
 from collections.abc import Sequence
+from operator import is_
 
 import numpy as np
 
@@ -41,38 +42,40 @@ class Environments:
             raise BackendError("the site tensors of a state must lie on one backend: use psi.to(...).")
         self.tensors, self.operators = tensors, tuple(operators)
         length = len(tensors)
-        self._left: list[tuple[Tensor, Tensor | None] | None] = [None] * length
-        self._right: list[tuple[Tensor, Tensor | None] | None] = [None] * length
-        self._left[0] = boundary_environment(LEFT, tensors[0].legs[0], operators[0].left, tensors[0]), None
-        self._right[-1] = boundary_environment(RIGHT, tensors[-1].legs[2], operators[-1].right, tensors[-1]), None
+        # environment of every site, and the site tensor that its last step absorbed
+        self._left: list[Tensor | None] = [None] * length
+        self._right: list[Tensor | None] = [None] * length
+        self._left_from: list[Tensor | None] = [None] * length
+        self._right_from: list[Tensor | None] = [None] * length
+        self._left[0] = boundary_environment(LEFT, tensors[0].legs[0], operators[0].left, tensors[0])
+        self._right[-1] = boundary_environment(RIGHT, tensors[-1].legs[2], operators[-1].right, tensors[-1])
 
     def left(self, site: int) -> Tensor:
         """The environment of the sites left of `site`, legs (bra, op, ket)."""
-        start = 0
-        while start < site and self._is_fresh(self._left[start + 1], start):
-            start += 1
+        start = _fresh(self._left_from[1 : site + 1], self.tensors[:site])
         for i in range(start, site):
-            environment = absorb_site(LEFT, self._left[i][0], self.tensors[i], self.operators[i])  # type: ignore[index]
-            self._left[i + 1] = environment, self.tensors[i]
-        return self._left[site][0]  # type: ignore[index]
+            self.put_left(i + 1, absorb_site(LEFT, self._left[i], self.tensors[i], self.operators[i]))
+        return self._left[site]  # type: ignore[return-value]
 
     def right(self, site: int) -> Tensor:
         """The environment of the sites right of `site`, legs (bra, op, ket)."""
-        start = len(self.tensors) - 1
-        while start > site and self._is_fresh(self._right[start - 1], start):
-            start -= 1
+        last = len(self.tensors) - 1
+        start = last - _fresh(self._right_from[site:last][::-1], self.tensors[site + 1 :][::-1])
         for i in range(start, site, -1):
-            environment = absorb_site(RIGHT, self._right[i][0], self.tensors[i], self.operators[i])  # type: ignore[index]
-            self._right[i - 1] = environment, self.tensors[i]
-        return self._right[site][0]  # type: ignore[index]
-
-    def _is_fresh(self, entry: tuple[Tensor, Tensor | None] | None, site: int) -> bool:
-        return entry is not None and entry[1] is self.tensors[site]
+            self.put_right(i - 1, absorb_site(RIGHT, self._right[i], self.tensors[i], self.operators[i]))
+        return self._right[site]  # type: ignore[return-value]
 
     def put_left(self, site: int, environment: Tensor) -> None:
-        """Store left(site) as made by the caller from the tensor at site - 1."""
-        self._left[site] = environment, self.tensors[site - 1]
+        """Store left(site) as made from left(site - 1) and the tensor at site - 1."""
+        self._left[site], self._left_from[site] = environment, self.tensors[site - 1]
 
     def put_right(self, site: int, environment: Tensor) -> None:
-        """Store right(site) as made by the caller from the tensor at site + 1."""
-        self._right[site] = environment, self.tensors[site + 1]
+        """Store right(site) as made from right(site + 1) and the tensor at site + 1."""
+        self._right[site], self._right_from[site] = environment, self.tensors[site + 1]
+
+
+def _fresh(made_from: list[Tensor | None], tensors: list[Tensor]) -> int:
+    """How many steps, counted from the end of the chain, were made from the tensors now in place."""
+    if all(map(is_, made_from, tensors)):
+        return len(tensors)
+    return next(n for n, (a, b) in enumerate(zip(made_from, tensors, strict=True)) if a is not b)

@@ -1,6 +1,7 @@
 """Splitting a two-site tensor in centre blocks back into two site tensors."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -71,18 +72,23 @@ def split_two_site(
     )
     if not np.isfinite(weights).all():
         raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
-    dims, trunc_err, _ = choose(
+    dims, kept, trunc_err = choose(
         weights, ranks, truncation.chi_max, truncation.chi_min, truncation.svd_min, truncation.trunc_err,
         truncation.degeneracy_tol,
     )  # fmt: skip
-    center = plan.left.center
-    bond = Leg.from_keys(center.group, center.keys, dims)
+    bond = _bond(plan.left.center, dims.tobytes())
     first, second, isometry = _build(heff, theta, basis, bond, tuple(ranks.tolist()), rightwards)
-    kept = np.concatenate([w[:d] for w, d in zip(np.split(weights, np.cumsum(ranks)[:-1]), dims, strict=True)])
     carrier = second if rightwards else first
     norm = np.sqrt(kept.sum()) if gram is None else carrier.norm()
     carrier.data *= float(1 / norm)
-    return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, "svd" if method == "svd" and gram is None else "gram")
+    used = "svd" if method == "svd" and gram is None else "gram"
+    return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, used)
+
+
+@lru_cache(maxsize=8192)
+def _bond(center: Leg, dims: bytes) -> Leg:
+    """The leg with some kept dimension in each centre sector."""
+    return Leg.from_keys(center.group, center.keys, np.frombuffer(dims, dtype=np.int64))
 
 
 def _build(

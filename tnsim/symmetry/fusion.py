@@ -1,5 +1,6 @@
 """Fusing legs: which sector tuples make up each sector of the combined leg, and where they lie in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -48,3 +49,24 @@ def fuse_legs(legs: tuple[Leg, ...], flow: int = 1) -> FusedLeg:
         charges_out.append(charge)
         dims_out.append(total)
     return FusedLeg(legs, Leg(group, charges_out, dims_out, flow), sector, start)
+
+
+def kronecker_order(legs: Sequence[Leg]) -> np.ndarray:
+    """Place of every Kronecker product state in the leg fused pair by pair from the left."""
+    places = np.arange(legs[0].dim)
+    fused = legs[0]
+    for leg in legs[1:]:
+        table = fuse_legs((fused, leg), legs[0].flow)
+        first, second = _sector_of(fused), _sector_of(leg)
+        code = first[0][:, None] * len(leg) + second[0][None, :]
+        inside = first[1][:, None] * leg.dims_array[second[0]][None, :] + second[1][None, :]
+        joined = table.leg.starts[table.sector[code]] + table.start[code] + inside
+        places = joined[places].ravel()
+        fused = table.leg
+    return places
+
+
+def _sector_of(leg: Leg) -> tuple[np.ndarray, np.ndarray]:
+    """Sector of every dense index, and the place inside it."""
+    sector = np.repeat(np.arange(len(leg)), leg.dims_array)
+    return sector, np.arange(leg.dim) - leg.starts[sector]

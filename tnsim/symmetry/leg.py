@@ -112,6 +112,12 @@ class Leg:
             "_starts", lambda: np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64)
         )  # type: ignore[return-value]
 
+    @property
+    def flipped(self) -> "Leg":
+        """The same space written with the opposite flow: every charge replaced by its dual."""
+        pairs = sorted((self.group.dual(charge), dim) for charge, dim in zip(self.charges, self.dims, strict=True))
+        return Leg(self.group, [charge for charge, _ in pairs], [dim for _, dim in pairs], -self.flow)
+
     def with_flow(self, flow: int) -> "Leg":
         return self if flow == self.flow else self.dual
 

@@ -23,7 +23,8 @@ from tnsim.kernels.table import (
     N,
 )
 from tnsim.symmetry import Charge, FusedLeg, Leg, fuse_legs, layout
-from tnsim.tensor.contract import transpose
+from tnsim.tensor.contract import contract_pair, transpose
+from tnsim.tensor.create import from_dense
 from tnsim.tensor.tensor import Tensor
 
 
@@ -72,6 +73,19 @@ def split(tensor: Tensor, axis: int, legs: Sequence[Leg]) -> Tensor:
     plan = _plan(tuple(parts), tensor.charge)
     new_legs = tuple(leg for part in parts for leg in part.legs)
     return Tensor(new_legs, _move(tensor, plan.scatter, layout(new_legs, tensor.charge).size), tensor.charge)
+
+
+def flip_leg(tensor: Tensor, axis: int) -> Tensor:
+    """The same tensor with one leg written with the opposite flow and dual charges; cost: one contraction."""
+    old, new = tensor.legs[axis], tensor.legs[axis].flipped
+    connector = np.zeros((old.dim, new.dim), dtype=tensor.dtype)
+    for n, charge in enumerate(old.charges):
+        start = new.slice_of(old.group.dual(charge)).start
+        connector[int(old.starts[n]) : int(old.starts[n + 1]), start : start + old.dims[n]] = np.eye(old.dims[n])
+    bridge = from_dense(connector, (old.dual, new)).to(tensor.backend)
+    order = [n for n in range(tensor.ndim) if n != axis]
+    order = tuple(tensor.ndim - 1 if n == axis else order.index(n) for n in range(tensor.ndim))
+    return contract_pair(tensor, bridge, ((axis, 0),), order)
 
 
 def _move(tensor: Tensor, rows: np.ndarray, size: int):

@@ -1,0 +1,74 @@
+"""When a ground-state search may call itself converged, and what it advises where it may not."""
+
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.solution import Progress, Solution, Status
+
+# how far the projected gradient may stand above tolerance and truncation error
+_SLACK = 10.0
+# a variance is explained by truncation up to this multiple of the summed discarded weight (energies squared)
+_VARIANCE_PER_WEIGHT = 100.0
+
+
+def is_converged(settings: Any, progress: Progress) -> bool:
+    """All criteria of a sweep: count, full bond dimension, no noise, energy, entropy, gradient."""
+    last = progress.history[-1]
+    sweeps = len(progress.history)
+    settled = (
+        sweeps >= settings.min_sweeps and sweeps > len(settings.chi_ramp)
+        and last.noise == 0 and sweeps > settings.float32_sweeps
+    )  # fmt: skip
+    return bool(
+        settled
+        and abs(last.energy_change) <= max(settings.energy_tol, last.sum_trunc_err * 0.1)
+        and last.entropy_change <= max(settings.entropy_tol, np.sqrt(last.max_trunc_err))
+        and gradient_is_small(settings, last.gradient, last.max_trunc_err)
+    )
+
+
+def gradient_is_small(settings: Any, gradient: float, trunc_err: float) -> bool:
+    """Refuse a run whose gradient stands above tolerance and truncation error."""
+    return gradient <= _SLACK * max(settings.gradient_tol, np.sqrt(trunc_err))
+
+
+def needs_second_start(settings: Any, solution: Solution) -> bool:
+    """A variance that neither the tolerance nor the truncation explains."""
+    return variance_is_large(settings, solution.progress, solution.variance)
+
+
+def variance_is_large(settings: Any, progress: Progress, variance: float | None) -> bool:
+    if variance is None or not progress.history:
+        return False
+    weight = progress.history[-1].sum_trunc_err
+    return variance > max(settings.variance_tol, _VARIANCE_PER_WEIGHT * weight)
+
+
+def judge(settings: Any, progress: Progress, variance: float | None, stop_reason: str) -> Status:
+    """The status of a run that has ended."""
+    if stop_reason:
+        return Status("interrupted", False, f"{stop_reason}; resume it to go on at the same bond.")
+    last = progress.history[-1]
+    again = " after a second start" if progress.restarts else ""
+    if variance_is_large(settings, progress, variance):
+        return Status(
+            "high variance",
+            False,
+            f"the variance {variance:.2e} exceeds what truncation explains{again}: the state is no eigenstate; raise "
+            "chi_max or max_sweeps, start from another state, or raise the noise.",
+        )
+    if is_converged(settings, progress):
+        return Status("converged" + again, True, "nothing to do; raise chi_max to lower the discarded weight.")
+    if not gradient_is_small(settings, last.gradient, last.max_trunc_err):
+        return Status(
+            "gradient above tolerance",
+            False,
+            f"the projected gradient {last.gradient:.1e} stands above gradient_tol and the truncation error: raise "
+            "max_sweeps or krylov_max.",
+        )
+    return Status(
+        "max_sweeps reached",
+        False,
+        f"the last sweep changed the energy by {last.energy_change:.1e}: raise max_sweeps, or resume with more.",
+    )

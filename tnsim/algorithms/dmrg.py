@@ -1,0 +1,160 @@
+"""Two-site DMRG: the settings, and the call that runs them to an end.
+
+Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tnsim.algorithms.convergence import judge, needs_second_start
+from tnsim.algorithms.dmrg_run import DMRGRun
+from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
+from tnsim.errors import SettingsError, StateError
+from tnsim.linalg.truncation import Truncation
+from tnsim.measure.variance import variance
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class DMRG:
+    """Settings of a two-site DMRG ground-state search.
+
+    A sweep goes right and back. Energies are in the Hamiltonian's units. Cost of a sweep
+    O(L chi^3 d w) for the products and O(L chi^3 d^3) for the splits; the energy error of a converged run is
+    of the order of the summed discarded weight.
+
+    >>> DMRG(truncation=Truncation(chi_max=50)).max_sweeps
+    20
+    """
+
+    truncation: Truncation = field(metadata={"help": "how bonds are cut; chi_max has no default"})
+    max_sweeps: int = field(default=20, metadata={"help": "stop after this many full sweeps"})
+    min_sweeps: int = field(default=2, metadata={"help": "never call a run converged before this many full sweeps"})
+    energy_tol: float = field(default=1e-9, metadata={"help": "converged: energy change of a sweep below this"})
+    entropy_tol: float = field(default=1e-4, metadata={"help": "converged: middle entropy changes by less than this"})
+    gradient_tol: float = field(
+        default=1e-5, metadata={"help": "converged: projected gradient below 10 times this or the truncation error"}
+    )
+    chi_ramp: tuple[int, ...] = field(
+        default=(), metadata={"help": "bond dimensions of the first sweeps, then chi_max"}
+    )
+    noise: float = field(
+        default=1e-3, metadata={"help": "density-matrix perturbation of the first sweep (relative weight)"}
+    )
+    noise_decay: float = field(default=0.1, metadata={"help": "factor on the noise from sweep to sweep"})
+    noise_sweeps: int = field(default=2, metadata={"help": "sweeps with noise; 0 switches it off"})
+    krylov_min: int = field(default=2, metadata={"help": "fewest products with H in one bond update"})
+    krylov_max: int = field(default=20, metadata={"help": "most products with H in one bond update"})
+    krylov_gain: float = field(
+        default=0.1, metadata={"help": "a bond update stops once it reduced the residual by this factor"}
+    )
+    split: str = field(
+        default="auto",
+        metadata={"help": "how bonds are split: gram (fast), svd, or auto by svd_min", "choices": ("auto", "gram", "svd")},
+    )
+    float32_sweeps: int = field(default=0, metadata={"help": "first sweeps in single precision"})
+    variance_tol: float = field(
+        default=1e-2, metadata={"help": "a variance above this (and above the truncation error) starts a second time"}
+    )
+    second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
+    seed: int = field(default=0, metadata={"help": "of every random choice"})
+
+    def __post_init__(self) -> None:
+        limits = {
+            "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
+            "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
+            "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
+            "variance_tol": (0, np.inf),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"{name} must lie between {low} and {high}, found {value!r}.")
+        if self.krylov_min > self.krylov_max:
+            raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
+        if any(chi < 1 for chi in self.chi_ramp):
+            raise SettingsError(f"chi_ramp needs bond dimensions of at least 1, found {self.chi_ramp}.")
+        if self.split not in ("auto", "gram", "svd"):
+            raise SettingsError(f"split must be 'auto', 'gram' or 'svd', found {self.split!r}.")
+
+    def truncation_of(self, sweep: int) -> Truncation:
+        """The cut in a given sweep: the chi ramp, then chi_max."""
+        if sweep < len(self.chi_ramp):
+            chi = min(self.chi_ramp[sweep], self.truncation.chi_max)
+            return replace(self.truncation, chi_max=chi, chi_min=min(chi, self.truncation.chi_min))
+        return self.truncation
+
+    def noise_of(self, sweep: int) -> float:
+        """The perturbation in a given sweep."""
+        return self.noise * self.noise_decay**sweep if sweep < self.noise_sweeps else 0.0
+
+    def start(self, H: MPO, psi: MPS, progress: Progress | None = None) -> DMRGRun:
+        """A run that can be driven sweep by sweep, stopped at any bond and resumed from its progress."""
+        return DMRGRun(self, H, psi, progress)
+
+    def sweeps(self, H: MPO, psi: MPS) -> Iterator[SweepReport]:
+        """One report a sweep, until converged or max_sweeps."""
+        return self.start(H, psi).sweeps()
+
+    def solve(
+        self, H: MPO, psi: MPS, observers: Sequence[Observer] = (), progress: Progress | None = None
+    ) -> Solution:
+        """The ground state near psi, in psi's charge sector.
+
+        Returns a Solution whose energy was measured again with the MPO; its status says whether every
+        criterion holds, and what to do where one does not. Raises SettingsError, StateError, LegError for
+        input that does not fit, NumericalError for NaN.
+        """
+        run = self.start(H, psi, progress)
+        for _ in run.sweeps(observers):
+            pass
+        solution = self._conclude(H, run)
+        if not run.stop_reason and self.second_start and needs_second_start(self, solution):
+            solution = self._start_again(H, psi, solution, observers)
+        return solution
+
+    def _conclude(self, H: MPO, run: DMRGRun) -> Solution:
+        state, progress = run.state, run.progress()
+        if run.stop_reason:
+            return Solution(state, progress.energy, judge(self, progress, None, run.stop_reason), progress.history, None, progress)
+        energy, spread = variance(H, state, with_energy=True)
+        return Solution(state, energy, judge(self, progress, spread, ""), progress.history, spread, progress)
+
+    def _start_again(self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer]) -> Solution:
+        """Another start: a random state of the same sector, more noise; the lower energy wins."""
+        again = replace(self, noise=min(1.0, max(self.noise, 1e-4) * 100), noise_sweeps=max(4, self.noise_sweeps), second_start=False)
+        start = MPS.random(psi.sites, chi=min(16, self.truncation.chi_max), like=psi, seed=self.seed + 1, dtype=psi.dtype)
+        run = again.start(H, start.to(psi.backend), Progress(restarts=1))
+        for _ in run.sweeps(observers):
+            pass
+        second = again._conclude(H, run)
+        better = second if second.energy < first.energy else first
+        progress = replace(better.progress, restarts=1)
+        status = judge(self, progress, better.variance, run.stop_reason)
+        return replace(better, status=status, progress=progress)
+
+
+def run_stages(
+    stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()
+) -> Solution:
+    """Run settings one after the other, each from the state of the last; the history is that of all.
+
+    >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]
+    """
+    if not stages:
+        raise SettingsError("run_stages needs at least one stage.")
+    history: tuple[SweepReport, ...] = ()
+    solution = None
+    for number, stage in enumerate(stages):
+        last = number == len(stages) - 1
+        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers)
+        history += solution.history
+        psi = solution.state
+        if solution.status.name == "interrupted":
+            break
+    if solution is None:
+        raise StateError("no stage ran.")
+    return replace(solution, history=history)

@@ -1,0 +1,223 @@
+"""One DMRG run: where it stands, and the update of one bond."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tnsim.algorithms.convergence import is_converged
+from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
+from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError
+from tnsim.linalg.lanczos import Krylov
+from tnsim.networks.canonical import canonicalize
+from tnsim.networks.effective import TwoSiteHamiltonian
+from tnsim.networks.environments import Environments
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
+
+if TYPE_CHECKING:
+    from tnsim.algorithms.dmrg import DMRG
+
+# residual norms below this change the energy by less than rounding
+_RESIDUAL_FLOOR = 1e-7
+
+
+class DMRGRun:
+    """A sweep under way: site tensors, environments, position and the sums of the sweep so far.
+
+    `state` is valid after every bond update, so a run can be saved anywhere. Two-site updates 0..L-2 go
+    right, L-1..2L-3 go back.
+    """
+
+    def __init__(self, settings: "DMRG", H: MPO, psi: MPS, progress: Progress | None = None) -> None:
+        check_input(H, psi)
+        self.settings, self.hamiltonian = settings, H
+        self.stop_reason = ""
+        self._progress = progress or Progress()
+        self._center = 0
+        self._entropy = float("nan")
+        self._load(psi)
+
+    def _load(self, psi: MPS) -> None:
+        """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
+        single = self._progress.sweep < self.settings.float32_sweeps
+        dtype = np.result_type(psi.dtype, self.hamiltonian.dtype)
+        if single:
+            dtype = np.dtype("complex64" if dtype.kind == "c" else "float32")
+        elif dtype.char in "fF":
+            dtype = np.dtype("complex128" if dtype.kind == "c" else "float64")
+        bond, rightwards = self._position(self._progress.step)
+        psi = canonicalize(psi.astype(dtype), bond if rightwards else bond + 1)
+        psi = psi * (1 / psi.norm())
+        self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
+        self.tensors = list(psi.tensors)
+        self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
+
+    # -- position --------------------------------------------------------------------------------------
+
+    @property
+    def bonds(self) -> int:
+        return len(self.tensors) - 1
+
+    def _position(self, step: int) -> tuple[int, bool]:
+        bonds = self.hamiltonian.L - 1
+        return (step, True) if step < bonds else (2 * bonds - 1 - step, False)
+
+    @property
+    def state(self) -> MPS:
+        """The state as it stands, in mixed canonical form."""
+        return MPS(self.tensors.copy(), self._sites, self._center)
+
+    def progress(self) -> Progress:
+        """Where the run stands: with the state, all that resuming needs."""
+        return self._progress
+
+    def request_stop(self, reason: str) -> None:
+        """Stop after the bond under way."""
+        self.stop_reason = reason
+
+    # -- sweeping --------------------------------------------------------------------------------------
+
+    def sweeps(self, observers: Sequence[Observer] = ()) -> Iterator[SweepReport]:
+        """Sweep until converged, max_sweeps or a stop request; a report after every full sweep."""
+        while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason:
+            report = self.sweep(observers)
+            if report is None:
+                return
+            yield report
+            if is_converged(self.settings, self._progress):
+                return
+
+    def sweep(self, observers: Sequence[Observer] = ()) -> SweepReport | None:
+        """Finish the sweep under way; None where a stop was requested before its end."""
+        if self._progress.step == 0 and self._progress.sweep == self.settings.float32_sweeps > 0:
+            self._load(self.state)
+        clock = time.perf_counter()
+        while self._progress.step < 2 * self.bonds:
+            report = self.update_bond(*self._position(self._progress.step))
+            now = time.perf_counter()
+            self._progress = replace(self._progress, seconds=self._progress.seconds + now - clock)
+            clock = now
+            for observer in observers:
+                observer.bond(report, self)
+            if self.stop_reason and self._progress.step < 2 * self.bonds:
+                return None
+        sweep_report = self._close_sweep()
+        for observer in observers:
+            observer.sweep(sweep_report, self)
+        return sweep_report
+
+    def update_bond(self, bond: int, rightwards: bool) -> BondReport:
+        """Optimise the two sites around a bond, split them, and carry the environment on."""
+        settings, tensors, environments = self.settings, self.tensors, self.environments
+        sweep = self._progress.sweep
+        truncation, noise = settings.truncation_of(sweep), settings.noise_of(sweep)
+        operators = environments.operators
+        heff = TwoSiteHamiltonian(
+            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
+        )
+        theta = heff.join(tensors[bond], tensors[bond + 1])
+        ritz = heff.lowest(theta, self._krylov(bond))
+        if not np.isfinite(ritz.energy):
+            raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
+        gradient = 0.0
+        if not rightwards:
+            seen = heff.project(ritz.residual, tensors[bond], tensors[bond + 1], rightwards)
+            gradient = float(heff.backend.read(heff.backend.norm(seen)))
+        cut = split_two_site(
+            heff, ritz.vector, truncation, rightwards=rightwards, noise=noise,
+            method=choose_method(settings.split, truncation, self._dtype),
+        )  # fmt: skip
+        tensors[bond], tensors[bond + 1] = cut.first, cut.second
+        self._center = bond + 1 if rightwards else bond
+        if rightwards and bond + 1 < self.bonds:
+            environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))
+        elif not rightwards and bond > 0:
+            environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
+        return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
+
+    def _krylov(self, bond: int) -> Krylov:
+        """The residual need not fall below the truncation error's root: the split would undo it."""
+        errors = self._progress.bond_trunc_errs
+        trunc_err = errors[bond] if errors else 1e-6
+        settings = self.settings
+        return Krylov(
+            k_min=settings.krylov_min,
+            k_max=settings.krylov_max,
+            tolerance=max(_RESIDUAL_FLOOR, trunc_err**0.5),
+            gain=settings.krylov_gain,
+        )
+
+    def _count(
+        self, bond: int, rightwards: bool, energy: float, matvecs: int, gradient: float, cut: TwoSiteSplit
+    ) -> BondReport:
+        """Move on by one step and add to the sums of the sweep."""
+        progress = self._progress
+        errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
+        errors[bond] = cut.trunc_err
+        if bond == self.bonds // 2:
+            weights = cut.weights[cut.weights > 0]
+            self._entropy = float(-(weights * np.log(weights)).sum())
+        self._progress = replace(
+            progress,
+            step=progress.step + 1,
+            energy=energy,
+            max_trunc_err=max(progress.max_trunc_err, cut.trunc_err),
+            sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else cut.trunc_err),
+            gradient=max(progress.gradient, gradient),
+            matvecs=progress.matvecs + matvecs,
+            bond_trunc_errs=tuple(errors),
+        )
+        return BondReport(
+            sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
+            trunc_err=cut.trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
+        )  # fmt: skip
+
+    def _close_sweep(self) -> SweepReport:
+        progress, settings = self._progress, self.settings
+        last = progress.history[-1] if progress.history else None
+        report = SweepReport(
+            sweep=progress.sweep,
+            energy=progress.energy,
+            energy_change=progress.energy - last.energy if last else float("inf"),
+            max_trunc_err=progress.max_trunc_err,
+            sum_trunc_err=progress.sum_trunc_err,
+            gradient=progress.gradient,
+            entropy=self._entropy,
+            entropy_change=abs(self._entropy - last.entropy) if last else float("inf"),
+            chi=max(tensor.legs[2].dim for tensor in self.tensors),
+            chi_max=settings.truncation_of(progress.sweep).chi_max,
+            noise=settings.noise_of(progress.sweep),
+            matvecs=progress.matvecs,
+            seconds=progress.seconds,
+            split=choose_method(settings.split, settings.truncation, self._dtype),
+            dtype=str(self._dtype),
+        )
+        self._progress = Progress(
+            sweep=progress.sweep + 1,
+            energy=progress.energy,
+            bond_trunc_errs=progress.bond_trunc_errs,
+            restarts=progress.restarts,
+            history=(*progress.history, report),
+        )
+        return report
+
+
+def check_input(H: MPO, psi: MPS) -> None:
+    """What DMRG needs of its input, said before the first product."""
+    if H.L != psi.L:
+        raise ShapeError(f"the MPO has {H.L} sites, the state {psi.L}: build both for one chain.")
+    if psi.L < 2:
+        raise ShapeError(f"two-site DMRG needs at least 2 sites, found {psi.L}.")
+    if psi.backend is not H.backend:
+        raise BackendError(
+            f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
+        )
+    if H.is_hermitian is False:
+        raise OperatorError(
+            "DMRG needs a Hermitian operator, but this sum is not equal to its adjoint: "
+            "add the missing Hermitian conjugate terms."
+        )

@@ -1,0 +1,105 @@
+"""Canonical forms of matrix-product states: moving the centre, singular values, the Vidal form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tnsim.errors import ShapeError
+from tnsim.linalg import Spectrum, Truncation, lq, qr, svd
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import Site
+from tnsim.tensor import Tensor, contract, diagonal, eye
+
+
+def canonicalize(psi: MPS, center: int = 0) -> MPS:
+    """The same state with its centre at a site: isometries towards it on both sides.
+
+    Cost O(L d chi^3), or that of the sites between the old centre and the new one. Exact.
+    """
+    if not 0 <= center < psi.L:
+        raise ShapeError(f"the centre is a site from 0 to {psi.L - 1}, found {center}.")
+    if psi.center == center:
+        return psi
+    tensors = psi.tensors.copy()
+    first = 0 if psi.center is None else psi.center
+    last = psi.L - 1 if psi.center is None else psi.center
+    for i in range(first, center):
+        tensors[i], rest = qr(tensors[i], (0, 1))
+        tensors[i + 1] = contract("l m, m s r -> l s r", rest, tensors[i + 1])
+    for i in range(last, center, -1):
+        rest, tensors[i] = lq(tensors[i], (0,))
+        tensors[i - 1] = contract("l s m, m r -> l s r", tensors[i - 1], rest)
+    return MPS(tensors, psi.sites, center)
+
+
+def left_canonical(psi: MPS) -> MPS:
+    """All tensors but the last left-isometric."""
+    return canonicalize(psi, psi.L - 1)
+
+
+def right_canonical(psi: MPS) -> MPS:
+    """All tensors but the first right-isometric."""
+    return canonicalize(psi, 0)
+
+
+def schmidt_values(psi: MPS) -> list[Spectrum]:
+    """Schmidt values of the L - 1 inner bonds with their charges, normalised; cost O(L d chi^3)."""
+    return vidal(psi).spectra
+
+
+@dataclass(frozen=True, eq=False)
+class Vidal:
+    """Gamma-Lambda form: psi = Gamma_0 Lambda_0 Gamma_1 Lambda_1 ... Gamma_{L-1} (times `norm`).
+
+    gammas: tensors (left, phys, right); spectra: Lambda of the L - 1 inner bonds, squares adding up to 1.
+    Source: G. Vidal, Phys. Rev. Lett. 91, 147902 (2003).
+    """
+
+    gammas: list[Tensor]
+    spectra: list[Spectrum]
+    sites: tuple[Site, ...]
+    norm: float
+
+    def to_mps(self) -> MPS:
+        """The state as left-isometric tensors with the centre on the last site."""
+        tensors = [self.gammas[0]]
+        for gamma, spectrum in zip(self.gammas[1:], self.spectra, strict=True):
+            tensors.append(contract("l m, m s r -> l s r", _diagonal(spectrum, gamma), gamma))
+        tensors[-1] = tensors[-1] * self.norm
+        return MPS(tensors, self.sites, len(tensors) - 1)
+
+
+def vidal(psi: MPS) -> Vidal:
+    """The Gamma-Lambda form; Schmidt values below 1e-14 are dropped, since Gamma divides by them."""
+    psi = canonicalize(psi, 0)
+    norm = psi.norm()
+    tensors = [psi.tensors[0] * (1 / norm) if norm else psi.tensors[0], *psi.tensors[1:]]
+    lefts, spectra = [], []
+    for i in range(psi.L - 1):
+        u, s, v = svd(tensors[i], (0, 1), _nonzero(tensors[i]))
+        carried = contract("l m, m r -> l r", _diagonal(s, v), v)
+        lefts.append(u)
+        spectra.append(s)
+        tensors[i + 1] = contract("l m, m s r -> l s r", carried, tensors[i + 1])
+    lefts.append(tensors[-1])
+    gammas = [lefts[0]]
+    for left, spectrum in zip(lefts[1:], spectra, strict=True):
+        inverse = Spectrum(spectrum.leg, 1 / spectrum.values)
+        gammas.append(contract("l m, m s r -> l s r", _diagonal(inverse, left), left))
+    return Vidal(gammas, spectra, psi.sites, norm)
+
+
+def isometry_error(tensor: Tensor, *, left: bool) -> float:
+    """Frobenius distance of A^dagger A (left) or B B^dagger (right) from the identity."""
+    words = "l s x, l s y -> x y" if left else "x s r, y s r -> x y"
+    gram = contract(words, tensor.conj(), tensor)
+    return (gram - eye(gram.legs[0], dtype=gram.dtype, backend=gram.backend)).norm()
+
+
+def _diagonal(spectrum: Spectrum, like: Tensor) -> Tensor:
+    weights = like.backend.asarray(spectrum.values.astype(np.result_type(like.dtype)))
+    return diagonal(weights, spectrum.leg)
+
+
+def _nonzero(tensor: Tensor) -> Truncation:
+    return Truncation(chi_max=max(1, min(tensor.shape[0] * tensor.shape[1], tensor.shape[2])), svd_min=1e-14)

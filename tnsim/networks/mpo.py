@@ -1,0 +1,187 @@
+"""Matrix-product operators: sites with legs (left, out, in, right).
+
+`out` and `in` may differ in size: a weight matrix is an MPO too.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tnsim.backend import Array, Backend
+from tnsim.errors import LegError, ShapeError
+from tnsim.linalg import Truncation, qr, svd
+from tnsim.networks.direct_sum import direct_sum
+from tnsim.networks.site_operator import SiteOperator, site_operators
+from tnsim.networks.sites import Site
+from tnsim.symmetry import Leg, kronecker_order
+from tnsim.tensor import Tensor, contract, diagonal, flip_leg, from_dense, fuse, transpose
+
+
+class MPO:
+    """A chain of tensors with legs (left, out, in, right), flows (+1, +1, -1, -1), and no charge.
+
+    Tensors are values: methods return new operators. is_hermitian is True, False, or None where unknown.
+
+    >>> from tnsim.networks.sites import spin_sites
+    >>> MPO.identity(spin_sites(3))
+    MPO on 3 sites, bond dimensions 1 1 1 1, float64 on numpy
+    """
+
+    def __init__(
+        self, tensors: Sequence[Tensor], sites: Sequence[Site] | None = None, *, is_hermitian: bool | None = None
+    ) -> None:
+        self.tensors = list(tensors)
+        self.sites = None if sites is None else tuple(sites)
+        self.is_hermitian = is_hermitian
+        if not self.tensors:
+            raise ShapeError("an MPO needs at least one site tensor.")
+        for i, tensor in enumerate(self.tensors):
+            if [leg.flow for leg in tensor.legs] != [1, 1, -1, -1]:
+                raise LegError(
+                    f"MPO site {i} needs legs (left, out, in, right) with flows (+1, +1, -1, -1), found {list(tensor.legs)}."
+                )
+            if i and self.tensors[i - 1].legs[3].dual is not tensor.legs[0]:
+                raise LegError(f"the MPO's bond between sites {i - 1} and {i} does not fit: see the sites' legs.")
+
+    @classmethod
+    def identity(cls, sites: Sequence[Site], *, dtype: Any = np.float64) -> "MPO":
+        """The identity, bond dimension 1."""
+        one = Leg(sites[0].group, [sites[0].group.identity], [1])
+        matrices = [np.eye(site.dim, dtype=dtype)[None, :, :, None] for site in sites]
+        tensors = [
+            from_dense(matrix, (one, site.leg, site.leg.dual, one.dual)) for matrix, site in zip(matrices, sites, strict=True)
+        ]
+        return cls(tensors, sites, is_hermitian=True)
+
+    # -- structure -------------------------------------------------------------------------------------
+
+    @property
+    def L(self) -> int:
+        return len(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    @property
+    def bond_dimensions(self) -> tuple[int, ...]:
+        return tuple(tensor.legs[0].dim for tensor in self.tensors) + (self.tensors[-1].legs[3].dim,)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.result_type(*(tensor.dtype for tensor in self.tensors))
+
+    @property
+    def backend(self) -> Backend:
+        return self.tensors[0].backend
+
+    @cached_property
+    def site_operators(self) -> tuple[SiteOperator, ...]:
+        """Non-zero entries and identity channels of every site, as algorithms read them (on the host)."""
+        return site_operators(self.tensors)
+
+    def __repr__(self) -> str:
+        dims = " ".join(map(str, self.bond_dimensions)) if self.L <= 12 else f"up to {max(self.bond_dimensions)}"
+        return f"MPO on {self.L} sites, bond dimensions {dims}, {self.dtype} on {self.backend.name}"
+
+    # -- moving ----------------------------------------------------------------------------------------
+
+    def _with(self, tensors: Sequence[Tensor], is_hermitian: bool | None = None) -> "MPO":
+        return MPO(tensors, self.sites, is_hermitian=is_hermitian)
+
+    def to(self, backend: str | Backend) -> "MPO":
+        return self._with([tensor.to(backend) for tensor in self.tensors], self.is_hermitian)
+
+    def astype(self, dtype: Any) -> "MPO":
+        return self._with([tensor.astype(dtype) for tensor in self.tensors], self.is_hermitian)
+
+    def to_dense(self) -> Array:
+        """The full matrix, rows out, columns in; for small chains (dimension d**L)."""
+        result = self.tensors[0]
+        for tensor in self.tensors[1:]:
+            joined = contract("l o i m, m p j r -> l o p i j r", result, tensor)
+            result = fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
+        return _unsorted(result, self.tensors)
+
+    # -- algebra ---------------------------------------------------------------------------------------
+
+    def __mul__(self, factor: complex) -> "MPO":
+        keeps = self.is_hermitian if complex(factor).imag == 0 else None
+        return self._with([self.tensors[0] * factor, *self.tensors[1:]], keeps)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "MPO":
+        return self * -1.0
+
+    def __add__(self, other: "MPO") -> "MPO":
+        """The sum, bond dimensions added; see `compress`."""
+        self._check_fits(other)
+        hermitian = True if self.is_hermitian and other.is_hermitian else None
+        return self._with(direct_sum(self.tensors, other.tensors), hermitian)
+
+    def __sub__(self, other: "MPO") -> "MPO":
+        return self + (-other)
+
+    def __matmul__(self, other: "MPO") -> "MPO":
+        """The product self other (other acts first), bond dimensions multiplied.
+
+            o |
+        l1--[self]--r1
+            m |
+        l2--[other]-r2
+            i |
+        """
+        if self.L != other.L:
+            raise ShapeError(f"operators on {self.L} and {other.L} sites cannot be multiplied.")
+        tensors = []
+        for a, b in zip(self.tensors, other.tensors, strict=True):
+            joined = contract("l o m r, x m i y -> l x o i r y", a, b)
+            tensors.append(fuse(joined, [(0, 1), (2,), (3,), (4, 5)], [1, 1, -1, -1]))
+        return self._with(tensors)
+
+    @property
+    def H(self) -> "MPO":
+        """The Hermitian conjugate."""
+        tensors = [_adjoint(tensor) for tensor in self.tensors]
+        return self._with(tensors, self.is_hermitian)
+
+    def _check_fits(self, other: "MPO") -> None:
+        if self.L != other.L or any(
+            a.legs[1:3] != b.legs[1:3] for a, b in zip(self.tensors, other.tensors, strict=True)
+        ):
+            raise ShapeError("operators can be added where they act on the same sites.")
+
+    # -- compression -----------------------------------------------------------------------------------
+
+    def compress(self, truncation: Truncation) -> "MPO":
+        """The nearest MPO (Frobenius norm) with truncated bonds: QR to the right, SVD back.
+
+        Cost O(L w^3 d^2); error below sqrt(sum of discarded weights) times the norm.
+        """
+        tensors = list(self.tensors)
+        for i in range(self.L - 1):
+            q, r = qr(tensors[i], (0, 1, 2))
+            tensors[i] = q
+            tensors[i + 1] = contract("l m, m o i r -> l o i r", r, tensors[i + 1])
+        for i in range(self.L - 1, 0, -1):
+            u, s, v = svd(tensors[i], (0,), truncation)
+            weights = tensors[i].backend.asarray(s.values.astype(tensors[i].dtype))
+            tensors[i] = v
+            carried = contract("l m, m n -> l n", u, diagonal(weights, s.leg))
+            tensors[i - 1] = contract("l o i m, m n -> l o i n", tensors[i - 1], carried)
+        return self._with(tensors, self.is_hermitian)
+
+
+def _adjoint(tensor: Tensor) -> Tensor:
+    """Out and in exchanged, numbers conjugated, bond legs turned round so that the flows stay."""
+    return flip_leg(flip_leg(transpose(tensor.conj(), (0, 2, 1, 3)), 0), 3)
+
+
+def _unsorted(result: Tensor, tensors: Sequence[Tensor]) -> Array:
+    """Matrix elements in Kronecker order; fused legs are ordered by charge."""
+    backend = result.backend
+    dense = backend.to_host(result.to_dense()).reshape(result.shape[1], result.shape[2])
+    rows, cols = (kronecker_order([tensor.legs[axis] for tensor in tensors]) for axis in (1, 2))
+    return backend.asarray(dense[np.ix_(rows, cols)])
