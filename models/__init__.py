@@ -1,0 +1,48 @@
+"""Hamiltonians, one file each, with the exact facts known about them."""
+
+if __name__ != "tnsim.models":
+    raise ImportError(
+        f"the models were imported as {__name__!r}, which would load a second copy: use 'import tnsim.models'."
+    )
+
+from tnsim.errors import SettingsError, suggest
+from tnsim.models.bilinear_biquadratic import AKLT, BilinearBiquadratic
+from tnsim.models.haldane_shastry import HaldaneShastry
+from tnsim.models.heisenberg import Heisenberg
+from tnsim.models.j1j2 import J1J2, MajumdarGhosh
+from tnsim.models.long_range_ising import LongRangeIsing
+from tnsim.models.model import Fact, Facts, Model
+from tnsim.models.random_field import RandomFieldHeisenberg
+from tnsim.models.transverse_ising import TransverseIsing
+from tnsim.models.xxz import XX, XXZ
+
+MODELS: dict[str, type[Model]] = {
+    "heisenberg": Heisenberg,
+    "xxz": XXZ,
+    "xx": XX,
+    "tfim": TransverseIsing,
+    "j1j2": J1J2,
+    "majumdar-ghosh": MajumdarGhosh,
+    "bilinear-biquadratic": BilinearBiquadratic,
+    "aklt": AKLT,
+    "long-range-ising": LongRangeIsing,
+    "haldane-shastry": HaldaneShastry,
+    "random-field-heisenberg": RandomFieldHeisenberg,
+}
+
+
+def find_model(name: str) -> type[Model]:
+    """The model class of a command-line name; SettingsError names the nearest one.
+
+    >>> find_model("tfim").__name__
+    'TransverseIsing'
+    """
+    if name not in MODELS:
+        raise SettingsError(f"unknown model {name!r}. {suggest(name, MODELS)}")
+    return MODELS[name]
+
+
+__all__ = [
+    "AKLT", "BilinearBiquadratic", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "J1J2", "LongRangeIsing", "MODELS",
+    "MajumdarGhosh", "Model", "RandomFieldHeisenberg", "TransverseIsing", "XX", "XXZ", "find_model",
+]  # fmt: skip

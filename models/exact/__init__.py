@@ -1,0 +1,1 @@
+"""Exact solutions in plain NumPy: Bethe equations and free fermions."""

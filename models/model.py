@@ -1,0 +1,112 @@
+"""What every model offers: sites, a sum of operators, an MPO, product states, and facts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tnsim.errors import SettingsError, StateError, suggest
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+from tnsim.networks.operator_sum import OperatorSum
+from tnsim.networks.sites import Site
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number known about a model, with its source. kind: "exact", "published" or "bound"."""
+
+    name: str
+    value: float
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All facts of a model; `energy` is the exact ground-state energy where one is known, else None."""
+
+    items: tuple[Fact, ...] = ()
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, name: str) -> Fact:
+        for fact in self.items:
+            if fact.name == name:
+                return fact
+        raise KeyError(f"no fact {name!r}. {suggest(name, [fact.name for fact in self.items])}")
+
+    @property
+    def energy(self) -> float | None:
+        return next((fact.value for fact in self.items if fact.name == "energy" and fact.kind == "exact"), None)
+
+    def __repr__(self) -> str:
+        if not self.items:
+            return "Facts: none known for these parameters"
+        width = max(len(fact.name) for fact in self.items)
+        lines = [f"  {fact.name:<{width}}  {fact.value:<20.13g} {fact.kind:<10} {fact.source}" for fact in self.items]
+        return "\n".join(["Facts", *lines])
+
+
+def setting(default: Any, help: str) -> Any:
+    """A field with a default and a one-line description, which the command line shows."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(ABC):
+    """A Hamiltonian on an open chain. Frozen; equal settings make equal operators."""
+
+    L: int = field(metadata={"help": "number of sites"})
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.L, (int, np.integer)) or self.L < 2:
+            raise SettingsError(f"{type(self).__name__} needs L >= 2 sites, found L = {self.L!r}.")
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, float) and not np.isfinite(value):
+                raise SettingsError(f"{type(self).__name__}: {entry.name} must be finite, found {value}.")
+
+    @cached_property
+    @abstractmethod
+    def sites(self) -> tuple[Site, ...]:
+        """The local Hilbert spaces."""
+
+    @abstractmethod
+    def operator_sum(self) -> OperatorSum:
+        """The Hamiltonian as a sum of terms."""
+
+    @property
+    def facts(self) -> Facts:
+        """Exact and published numbers for these parameters."""
+        return Facts()
+
+    def mpo(self) -> MPO:
+        """The Hamiltonian as an MPO of least bond dimension."""
+        return self.operator_sum().mpo(self.sites)
+
+    # -- product states --------------------------------------------------------------------------------
+
+    def _patterns(self) -> dict[str, Sequence[str]]:
+        """Repeating patterns of state names."""
+        names = sorted(self.sites[0].states, key=lambda state: self.sites[0].op("Sz")[(self.sites[0].state(state),) * 2])
+        return {"neel": (names[-1], names[0]), "up": (names[-1],), "down": (names[0],)}
+
+    def product(self, pattern: str | Sequence[str] = "neel", **options: Any) -> MPS:
+        """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site."""
+        if isinstance(pattern, str):
+            patterns = self._patterns()
+            if pattern not in patterns:
+                raise StateError(f"{type(self).__name__} knows no product state {pattern!r}. {suggest(pattern, patterns)}")
+            unit = patterns[pattern]
+            states = [unit[i % len(unit)] for i in range(self.L)]
+        else:
+            states = list(pattern)
+        return MPS.product(self.sites, states, **options)
