@@ -88,7 +88,7 @@ def pair_plan(
     axes_fa, axes_ka = (range(nk, nk + nf), range(nk)) if flip_a else (range(nf), range(nf, nf + nk))
     axes_fb, axes_kb = (range(nb), range(nb, nb + nk)) if flip_b else (range(nk, nk + nb), range(nk))
     out_legs = tuple(legs_a[n] for n in axes_fa) + tuple(legs_b[n] for n in axes_fb)
-    (charge,) = legs_a[0].group.fuse(charge_a, charge_b) if legs_a else (charge_b,)
+    charge = _total_charge(a, b, out_legs)
     rows, starts, weights = pair_blocks(
         _tables(layout(legs_a, charge_a)), _tables(layout(legs_b, charge_b)), _tables(layout(out_legs, charge)),
         _axes(axes_fa), _axes(axes_ka), _axes(axes_kb), _axes(axes_fb),
@@ -105,6 +105,19 @@ def pair_plan(
         charge,
         None if order == identity else order,
     )
+
+
+def _total_charge(
+    a: tuple[tuple[Leg, ...], Charge], b: tuple[tuple[Leg, ...], Charge], out_legs: tuple[Leg, ...]
+) -> Charge:
+    """The fused charge; a tensor without legs has none (were it not the identity, the number is zero)."""
+    if not out_legs:
+        return ()
+    (legs_a, charge_a), (legs_b, charge_b) = a, b
+    if not legs_a or not legs_b:
+        return charge_a if legs_a else charge_b
+    (charge,) = legs_a[0].group.fuse(charge_a, charge_b)
+    return charge
 
 
 def _stored_order(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
