@@ -7,6 +7,7 @@ small blocks. `Portable(backend)` has the same functions as `CpuKernels`.
 from typing import Any
 
 import numpy as np
+
 from tnsim.kernels import table as t
 
 Array = Any
@@ -50,7 +51,7 @@ class Portable:
             c += b * alpha
         elif kind == t.CLEAR:
             c = view(c_buffer, c_offset, (m, n), (c_stride, 1))
-            c *= 0
+            c[...] = 0
         else:
             c = view(c_buffer, c_offset, (m,), (c_stride,))
             c += alpha
@@ -129,7 +130,8 @@ class Portable:
 
     def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
         parts: list[list[Array]] = [[] for _ in range(count)]
-        for offset, rows, cols in blocks.tolist():
+        # without blocks, an empty one gives empty results of the right dtypes
+        for offset, rows, cols in blocks.tolist() or [(0, 0, 0)]:
             block = self.backend.strided(source, offset, (rows, cols), (cols, 1))
             for part, result in zip(parts, function(block), strict=True):
                 part.append(result.reshape(-1))
