@@ -39,6 +39,14 @@ def _as_matrix(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, tuple[Leg, 
     return matrix, tuple(tensor.legs[n] for n in rows), tuple(tensor.legs[n] for n in cols)
 
 
+def _check_finite(tensor: Tensor, name: str) -> None:
+    """LAPACK may loop or answer nonsense on NaN and Inf: refuse them. One read of the device."""
+    if not tensor.backend.all_finite(tensor.data):
+        raise NumericalError(
+            f"the {name} of {tensor!r} was asked for, but it holds NaN or Inf: check what it was made from."
+        )
+
+
 def _blocks(matrix: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """(offset, rows, cols) of the blocks in the order of the column sectors, and their sector indices."""
     table = matrix.layout
@@ -64,8 +72,7 @@ def svd(
     for every block; error sqrt(discarded weight) times the norm. Raises NumericalError on NaN or Inf.
     """
     matrix, row_legs, col_legs = _as_matrix(tensor, rows)
-    if not matrix.backend.all_finite(matrix.data):
-        raise NumericalError(f"the SVD of {tensor!r} was asked for, but it holds NaN or Inf.")
+    _check_finite(tensor, "SVD")
     blocks, places = _blocks(matrix)
     u, s, vh = matrix.backend.kernels.svd_blocks(matrix.data, blocks)
     values = matrix.backend.to_host(s).astype(np.float64)
@@ -76,9 +83,7 @@ def svd(
         kept = np.arange(len(values))
     else:
         kept = truncation.keep(values / norm if norm > 0 else values)
-    dims = np.array(
-        [np.count_nonzero((kept >= a) & (kept < b)) for a, b in zip(starts, starts[1:], strict=False)]
-    )
+    dims = np.array([np.count_nonzero((kept >= a) & (kept < b)) for a, b in zip(starts, starts[1:], strict=False)])
     bond = _bond(matrix, places, dims)
     left = _cut(matrix, u, blocks, places, dims, bond, left=True)
     right = _cut(matrix, vh, blocks, places, dims, bond, left=False)
@@ -138,6 +143,7 @@ def lq(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 def _orthogonalize(tensor: Tensor, rows: Sequence[int], *, left: bool) -> tuple[Tensor, Tensor]:
     matrix, row_legs, col_legs = _as_matrix(tensor, rows)
+    _check_finite(tensor, "QR" if left else "LQ")
     blocks, places = _blocks(matrix)
     kernels = matrix.backend.kernels
     first, second = (kernels.qr_blocks if left else kernels.lq_blocks)(matrix.data, blocks)
@@ -155,12 +161,9 @@ def eigh(tensor: Tensor) -> tuple[Tensor, Spectrum]:
 
     Values ascend inside every sector.
     """
-    if (
-        tensor.ndim != 2
-        or tensor.legs[0].dual is not tensor.legs[1]
-        or tensor.charge != tensor.group.identity
-    ):
+    if tensor.ndim != 2 or tensor.legs[0].dual is not tensor.legs[1] or tensor.charge != tensor.group.identity:
         raise ShapeError(f"eigh needs a matrix with legs (leg, leg.dual) and no charge, found {tensor!r}.")
+    _check_finite(tensor, "eigenvalues")
     v, w = tensor.backend.kernels.eigh_blocks(tensor.data, _blocks(tensor)[0])
     values = tensor.backend.to_host(w).astype(np.float64)
     return Tensor(tensor.legs, v), Spectrum(tensor.legs[0], values)

@@ -22,20 +22,16 @@ class Truncation:
     trunc_err: float = field(
         default=0.0, metadata={"help": "drop the smallest values while their summed squares stay below this"}
     )
-    chi_min: int = field(
-        default=1, metadata={"help": "keep at least this many values where there are so many"}
-    )
+    chi_min: int = field(default=1, metadata={"help": "keep at least this many values where there are so many"})
     degeneracy_tol: float = field(
         default=0.0, metadata={"help": "never cut between values closer than this ratio (0: cut anywhere)"}
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.chi_max, (int, np.integer)) or self.chi_max < 1:
+        if isinstance(self.chi_max, bool) or not isinstance(self.chi_max, (int, np.integer)) or self.chi_max < 1:
             raise SettingsError(f"chi_max must be an integer of at least 1, found {self.chi_max!r}.")
         if not 1 <= self.chi_min <= self.chi_max:
-            raise SettingsError(
-                f"chi_min must lie between 1 and chi_max = {self.chi_max}, found {self.chi_min}."
-            )
+            raise SettingsError(f"chi_min must lie between 1 and chi_max = {self.chi_max}, found {self.chi_min}.")
         for name in ("svd_min", "trunc_err", "degeneracy_tol"):
             value = getattr(self, name)
             if not 0 <= value < 1:
