@@ -54,6 +54,8 @@ def fuse(tensor: Tensor, groups: Sequence[Sequence[int]], flows: Sequence[int] |
     tensor = transpose(tensor, order)
     fused, start = [], 0
     for number, group in enumerate(groups):
+        if not group:
+            raise LegError(f"fusing needs at least one leg in every group, found {groups}.")
         legs = tensor.legs[start : start + len(group)]
         flow = legs[0].flow if flows is None else flows[number]
         fused.append(fuse_legs(legs, flow))
