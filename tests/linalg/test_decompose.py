@@ -5,8 +5,8 @@ import pytest
 
 from tests.suites import decompositions
 from tests.suites.structures import STRUCTURES
-from tnsim.errors import NumericalError, SettingsError, ShapeError
-from tnsim.linalg import Truncation, discarded_weight, eigh, qr, svd
+from tnsim.errors import LegError, NumericalError, SettingsError, ShapeError
+from tnsim.linalg import Truncation, discarded_weight, eigh, qr, random_isometry, svd
 from tnsim.tensor import from_dense, random_tensor
 
 CHECKS = [
@@ -14,6 +14,8 @@ CHECKS = [
     decompositions.check_truncated_svd,
     decompositions.check_qr,
     decompositions.check_eigh,
+    decompositions.check_truncated_eigh,
+    decompositions.check_random_isometry,
     decompositions.check_empty_and_zero,
 ]
 
@@ -50,6 +52,19 @@ def test_eigh_needs_a_hermitian_structure():
         eigh(random_tensor([a, b.dual]))
     with pytest.raises(ShapeError, match="no charge"):
         eigh(random_tensor([a, a.dual], (2,)))
+
+
+def test_an_isometry_needs_room():
+    a, b, *_ = STRUCTURES[1].legs
+    with pytest.raises(LegError, match="leave room for"):
+        random_isometry([a], b)
+    flat = random_isometry([a], a, seed=1)
+    assert random_isometry([a], a, seed=2).dtype == flat.dtype and abs(flat.norm() ** 2 - a.dim) < 1e-12
+
+
+def test_eigh_keeps_degenerate_values_at_the_top():
+    v, spectrum = eigh(from_dense(np.diag([-0.1, 1.0, 1.0])), Truncation(chi_max=1))
+    assert list(spectrum.values) == [1.0] and v.shape == (3, 1)
 
 
 def test_spectrum_by_charge():

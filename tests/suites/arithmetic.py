@@ -4,7 +4,18 @@ import numpy as np
 
 from tests.suites.structures import Maker, Structure, assert_same, dense, tolerance
 from tnsim.backend import Backend, get_backend
-from tnsim.tensor import contract, diagonal, eye, from_dense, fuse, random_tensor, split, zeros
+from tnsim.tensor import (
+    block_table,
+    contract,
+    diagonal,
+    diagonal_of,
+    eye,
+    from_dense,
+    fuse,
+    random_tensor,
+    split,
+    zeros,
+)
 
 
 def check_making(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
@@ -17,6 +28,9 @@ def check_making(backend: Backend, dtype: np.dtype, structure: Structure) -> Non
     assert_same(eye(a, dtype=dtype, backend=backend), np.eye(a.dim), dtype)
     values = np.arange(1, c.dim + 1).astype(dtype)
     assert_same(diagonal(backend.asarray(values), c), np.diag(values), dtype)
+    matrix = Maker(backend, dtype)(c.dual, c)
+    np.testing.assert_array_equal(backend.to_host(diagonal_of(matrix)), np.diagonal(dense(matrix)))
+    assert "block" in block_table(tensor) and len(block_table(tensor, limit=1).splitlines()) <= 4
 
 
 def check_moving(backend: Backend, dtype: np.dtype, structure: Structure) -> None:

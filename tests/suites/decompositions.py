@@ -4,7 +4,8 @@ import numpy as np
 
 from tests.suites.structures import Maker, Structure, assert_same, dense, tolerance
 from tnsim.backend import Backend
-from tnsim.linalg import Spectrum, Truncation, eigh, lq, qr, svd
+from tnsim.linalg import Spectrum, Truncation, eigh, lq, qr, random_isometry, svd
+from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, diagonal, fuse
 
 ROWS = [((0, 1), (2, 3)), ((2, 0), (1, 3)), ((3,), (0, 1, 2)), ((1, 2, 3), (0,))]
@@ -114,6 +115,40 @@ def check_eigh(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
     np.testing.assert_allclose(np.sort(spectrum.values), np.linalg.eigvalsh(full), atol=tolerance(dtype))
     np.testing.assert_allclose(full @ vectors, vectors * spectrum.values, atol=tolerance(dtype) * 10)
     assert_same(contract("a b, b c -> a c", hermitian, v), vectors * spectrum.values, dtype)
+
+
+def check_truncated_eigh(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
+    """The largest absolute values survive, over all sectors."""
+    leg = structure.legs[2]
+    x = Maker(backend, dtype)(leg, leg.dual)
+    hermitian = x + contract("a b -> b a", x.conj())
+    full = dense(hermitian)
+    exact = np.linalg.eigvalsh(full).astype(np.float64)
+    exact = exact[np.argsort(-np.abs(exact))]
+    for chi in (1, 3, leg.dim):
+        v, spectrum = eigh(hermitian, Truncation(chi_max=chi))
+        count = len(spectrum.values)
+        assert count == min(chi, leg.dim) and v.shape == (leg.dim, count) and v.legs[1].dual is spectrum.leg
+        np.testing.assert_allclose(
+            np.sort(np.abs(spectrum.values))[::-1], np.abs(exact[:count]), atol=tolerance(dtype) * 10
+        )
+        vectors = dense(v)
+        assert_isometry(vectors, dtype)
+        np.testing.assert_allclose(full @ vectors, vectors * spectrum.values, atol=tolerance(dtype) * 10)
+        cut = (exact[count:] ** 2).sum() / (exact**2).sum()
+        assert abs(spectrum.discarded_weight - cut) < tolerance(dtype)
+
+
+def check_random_isometry(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
+    """Isometric, conserving, with the same numbers on every backend."""
+    a, b, c, _ = structure.legs
+    room = svd(Maker(backend, dtype)(a, b, c, charge=structure.charge), (0, 1))[1].leg
+    bond = Leg(room.group, room.charges, [1] * len(room))
+    w = random_isometry([a, b], bond, structure.charge, dtype=dtype, seed=3, backend=backend)
+    assert w.backend is backend and w.dtype == dtype and w.legs == (a, b, bond.dual)
+    assert_isometry(dense(w).reshape(-1, bond.dim), dtype)
+    host = random_isometry([a, b], bond, structure.charge, dtype=dtype, seed=3, backend="numpy")
+    np.testing.assert_array_equal(backend.to_host(w.data), host.data)
 
 
 def check_empty_and_zero(backend: Backend, dtype: np.dtype, structure: Structure) -> None:

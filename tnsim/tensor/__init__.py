@@ -1,11 +1,12 @@
 """Symmetric tensors and their elementary operations."""
 
 from tnsim.tensor.contract import contract, contract_pair, inner, trace, transpose
-from tnsim.tensor.create import diagonal, eye, from_dense, random_tensor, scalar, zeros
+from tnsim.tensor.create import diagonal, diagonal_of, eye, from_dense, random_tensor, scalar, zeros
 from tnsim.tensor.reshape import flip_leg, fuse, split
+from tnsim.tensor.show import block_table
 from tnsim.tensor.tensor import Tensor
 
 __all__ = [
-    "Tensor", "contract", "contract_pair", "diagonal", "eye", "flip_leg", "from_dense", "fuse", "inner", "random_tensor", "scalar", "split",
-    "trace", "transpose", "zeros",
+    "Tensor", "block_table", "contract", "contract_pair", "diagonal", "diagonal_of", "eye", "flip_leg", "from_dense",
+    "fuse", "inner", "random_tensor", "scalar", "split", "trace", "transpose", "zeros",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from tnsim.backend import Backend, Seed, backend_of, default_backend, get_backend, normal
 from tnsim.errors import ChargeError, ShapeError
 from tnsim.symmetry import Charge, Leg, layout, trivial_leg
-from tnsim.tensor.tensor import Tensor, check_group
+from tnsim.tensor.tensor import Tensor, check_group, check_square
 
 
 def _backend(backend: str | Backend | None) -> Backend:
@@ -71,9 +71,7 @@ def from_dense(
         legs = [trivial_leg(d, flow) for d, flow in zip(array.shape, flows, strict=True)]
     shape = tuple(leg.dim for leg in legs)
     if tuple(array.shape) != shape:
-        raise ShapeError(
-            f"legs of dimensions {shape} need an array of that shape, found {tuple(array.shape)}."
-        )
+        raise ShapeError(f"legs of dimensions {shape} need an array of that shape, found {tuple(array.shape)}.")
     charge = check_group(legs, charge)
     tensor = Tensor(legs, backend.zeros(layout(tuple(legs), charge).size, array.dtype), charge)
     for places, block in tensor.blocks():
@@ -108,6 +106,18 @@ def eye(leg: Leg, *, dtype: Any = np.float64, backend: str | Backend | None = No
 def scalar(value: complex, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:
     """A tensor without legs."""
     return Tensor((), _backend(backend).asarray(np.array([value], dtype=dtype)))
+
+
+def diagonal_of(tensor: Tensor) -> Any:
+    """The diagonal of a matrix with legs (leg, leg.dual) and no charge, flat, in the leg's dense order.
+
+    >>> diagonal_of(diagonal(np.array([1.0, 2.0]), trivial_leg(2)))
+    array([1., 2.])
+    """
+    check_square(tensor, "a diagonal")
+    starts, dims = tensor.layout.offsets[:-1].tolist(), tensor.legs[0].dims
+    parts = [tensor.backend.strided(tensor.data, start, (d,), (d + 1,)) for start, d in zip(starts, dims, strict=True)]
+    return tensor.backend.concatenate(parts)
 
 
 def diagonal(values: Any, leg: Leg) -> Tensor:

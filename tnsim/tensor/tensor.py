@@ -77,9 +77,7 @@ class Tensor:
     def block(self, number: int) -> Array:
         """Block `number` of the layout as a view of the data."""
         table = self.layout
-        return self.data[table.offsets[number] : table.offsets[number + 1]].reshape(
-            tuple(table.shapes[number])
-        )
+        return self.data[table.offsets[number] : table.offsets[number + 1]].reshape(tuple(table.shapes[number]))
 
     def blocks(self) -> Iterator[tuple[tuple[int, ...], Array]]:
         """(sector indices, view) of every block."""
@@ -102,8 +100,7 @@ class Tensor:
 
     def _slices(self, places: tuple[int, ...]) -> tuple[slice, ...]:
         return tuple(
-            slice(int(leg.starts[p]), int(leg.starts[p + 1]))
-            for leg, p in zip(self.legs, places, strict=True)
+            slice(int(leg.starts[p]), int(leg.starts[p + 1])) for leg, p in zip(self.legs, places, strict=True)
         )
 
     def item(self) -> Any:
@@ -128,9 +125,7 @@ class Tensor:
         if self.dtype.kind == "c" and np.dtype(dtype).kind == "f":
             lost = self.backend.read(self.backend.norm(self.data - self.backend.conj(self.data)))
             if lost > 0:
-                raise ShapeError(
-                    f"cannot make a complex tensor {dtype}: its imaginary part has norm {lost / 2:.3g}."
-                )
+                raise ShapeError(f"cannot make a complex tensor {dtype}: its imaginary part has norm {lost / 2:.3g}.")
             return Tensor(self.legs, self.backend.astype(self.backend.real(self.data), dtype), self.charge)
         return Tensor(self.legs, self.backend.astype(self.data, dtype), self.charge)
 
@@ -186,6 +181,13 @@ def _python_scalar(value: Any) -> complex:
     if not isinstance(value, (int, float, complex)):
         raise ShapeError(f"a tensor can be scaled by a number, found {type(value).__name__}.")
     return value
+
+
+def check_square(tensor: Tensor, what: str) -> None:
+    """Refuse anything but a matrix with legs (leg, leg.dual) and no charge."""
+    square = tensor.ndim == 2 and tensor.legs[0].dual is tensor.legs[1]
+    if not square or tensor.charge != tensor.group.identity:
+        raise ShapeError(f"{what} needs a matrix with legs (leg, leg.dual) and no charge, found {tensor!r}.")
 
 
 def check_group(legs: Sequence[Leg], charge: Charge | None) -> Charge:
