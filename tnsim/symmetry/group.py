@@ -40,8 +40,7 @@ class Group:
         if not self.names:
             return "trivial"
         return " x ".join(
-            f"{'U(1)' if n == 0 else f'Z_{n}'} {name}"
-            for name, n in zip(self.names, self.moduli, strict=True)
+            f"{'U(1)' if n == 0 else f'Z_{n}'} {name}" for name, n in zip(self.names, self.moduli, strict=True)
         )
 
     @property
@@ -87,9 +86,7 @@ class Group:
         result = 0
         for q in charge:
             if abs(q) >= self._base // 4:
-                raise ChargeError(
-                    f"charge {charge} is too large to be packed: |q| must stay below {self._base // 4}."
-                )
+                raise ChargeError(f"charge {charge} is too large to be packed: |q| must stay below {self._base // 4}.")
             result = result * self._base + q
         return result
 

@@ -46,9 +46,7 @@ class Layout:
 def _check_group(legs: tuple[Leg, ...]) -> None:
     for n, leg in enumerate(legs[1:], start=1):
         if leg.group != legs[0].group:
-            raise LegError(
-                f"leg {n} conserves {leg.group!r}, leg 0 {legs[0].group!r}: one tensor has one group."
-            )
+            raise LegError(f"leg {n} conserves {leg.group!r}, leg 0 {legs[0].group!r}: one tensor has one group.")
 
 
 @lru_cache(maxsize=16384)

@@ -1,6 +1,7 @@
 """A leg of a symmetric tensor: sectors (charge, dimension) and a direction."""
 
 from collections.abc import Sequence
+from operator import index
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,10 +30,12 @@ class Leg:
     flow: int
 
     def __new__(cls, group: Group, charges: Sequence[Charge], dims: Sequence[int], flow: int = 1) -> "Leg":
-        key = (group, tuple(charges), tuple(dims), flow)
-        found = cls._interned.get(key)
+        try:
+            found = cls._interned.get((group, tuple(charges), tuple(dims), flow))
+        except TypeError:  # charges given as lists
+            found = None
         if found is None:
-            found = cls._make(group, tuple(map(group.charge, charges)), tuple(int(d) for d in dims), flow)
+            found = cls._make(group, tuple(map(group.charge, charges)), _whole(dims), flow)
             key = (group, found.charges, found.dims, flow)
             found = cls._interned.setdefault(key, found)
         return found
@@ -48,9 +51,7 @@ class Leg:
         if flow not in (1, -1):
             raise LegError(f"a leg's flow is +1 (into the tensor) or -1 (out of it), found {flow!r}.")
         if len(charges) != len(dims):
-            raise LegError(
-                f"a leg needs one dimension per charge: {len(charges)} charges, {len(dims)} dimensions."
-            )
+            raise LegError(f"a leg needs one dimension per charge: {len(charges)} charges, {len(dims)} dimensions.")
         if any(a >= b for a, b in zip(charges, charges[1:], strict=False)):
             raise LegError(f"a leg's charges must ascend without repeats, found {charges}.")
         if any(d < 1 for d in dims):
@@ -72,9 +73,7 @@ class Leg:
         arrow = "in" if self.flow > 0 else "out"
         if self.group is TRIVIAL or not self.group.names:
             return f"Leg({self.dim}, {arrow})"
-        sectors = ", ".join(
-            f"{q[0] if len(q) == 1 else q}:{d}" for q, d in zip(self.charges, self.dims, strict=True)
-        )
+        sectors = ", ".join(f"{q[0] if len(q) == 1 else q}:{d}" for q, d in zip(self.charges, self.dims, strict=True))
         return f"Leg({self.dim} = {{{sectors}}}, {arrow})"
 
     def __len__(self) -> int:
@@ -108,9 +107,7 @@ class Leg:
     @property
     def starts(self) -> np.ndarray:
         """First dense index of every sector, and the total at the end."""
-        return self._cached(
-            "_starts", lambda: np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64)
-        )  # type: ignore[return-value]
+        return self._cached("_starts", lambda: np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64))  # type: ignore[return-value]
 
     @property
     def flipped(self) -> "Leg":
@@ -134,6 +131,13 @@ class Leg:
         if place is None:
             raise LegError(f"{self!r} has no sector of charge {charge}.")
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
+
+
+def _whole(dims: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return tuple(map(index, dims))
+    except TypeError as error:
+        raise LegError(f"every dimension of a leg is a whole number, found {list(dims)}.") from error
 
 
 def trivial_leg(dim: int, flow: int = 1, group: Group = TRIVIAL) -> Leg:
