@@ -1,3 +1,42 @@
-"""tnsim: tensor networks on symmetric tensors."""
+"""tnsim: tensor networks on symmetric tensors.
+
+Public names are loaded when they are first used, so that `import tnsim` stays quick.
+"""
+
+from importlib import import_module
+from typing import Any
 
 from tnsim import _source_tree as _source_tree
+
+__version__ = "0.1.0"
+
+# name: module that holds it
+_PUBLIC = {
+    **dict.fromkeys(["DMRG", "Progress", "Solution", "Status", "SweepReport", "run_stages"], "tnsim.algorithms"),
+    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
+    **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
+    **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
+    **dict.fromkeys(["Site", "spin_site", "spin_sites"], "tnsim.networks.sites"),
+    **dict.fromkeys(["canonicalize", "schmidt_values", "vidal"], "tnsim.networks.canonical"),
+    **dict.fromkeys(["MPS", "overlap"], "tnsim.networks.mps"),
+    "MPO": "tnsim.networks.mpo",
+    **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
+    **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
+    **dict.fromkeys(["variance"], "tnsim.measure"),
+    **dict.fromkeys(["get_backend", "set_threads"], "tnsim.backend"),
+    "TnsimError": "tnsim.errors",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tnsim' has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -14,7 +14,11 @@ def _matvec_parallel(rows, alphas, one, buffers, starts, owner, threads):
                 run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
 
 
-@njit(cache=True, nogil=True)
+# sums may be reordered, so that they run in vector registers
+_REORDER = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
 def _dot(a, b):
     total = a[0] * 0
     for i in range(len(a)):
@@ -22,7 +26,7 @@ def _dot(a, b):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_REORDER)
 def _norm(a):
     total = 0.0
     for i in range(len(a)):

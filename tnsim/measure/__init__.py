@@ -1,5 +1,14 @@
 """Measurements: one quantity a file, functions of a state."""
 
+from tnsim.measure.correlation import correlation
+from tnsim.measure.density import reduced_density_matrix
+from tnsim.measure.entanglement import entanglement_spectrum, entropy, mutual_information
+from tnsim.measure.expectation import expect
+from tnsim.measure.operator import expect_mpo
+from tnsim.measure.sample import sample
 from tnsim.measure.variance import variance
 
-__all__ = ["variance"]
+__all__ = [
+    "correlation", "entanglement_spectrum", "entropy", "expect", "expect_mpo", "mutual_information",
+    "reduced_density_matrix", "sample", "variance",
+]  # fmt: skip

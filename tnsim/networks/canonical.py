@@ -7,8 +7,9 @@ import numpy as np
 from tnsim.errors import ShapeError
 from tnsim.linalg import Spectrum, Truncation, lq, qr, svd
 from tnsim.networks.mps import MPS
+from tnsim.networks.scaling import scale_rows
 from tnsim.networks.sites import Site
-from tnsim.tensor import Tensor, contract, diagonal, eye
+from tnsim.tensor import Tensor, contract, eye
 
 
 def canonicalize(psi: MPS, center: int = 0) -> MPS:
@@ -43,8 +44,21 @@ def right_canonical(psi: MPS) -> MPS:
 
 
 def schmidt_values(psi: MPS) -> list[Spectrum]:
-    """Schmidt values of the L - 1 inner bonds with their charges, normalised; cost O(L d chi^3)."""
-    return vidal(psi).spectra
+    """Schmidt values of the L - 1 inner bonds with their charges, squares adding up to 1; cost O(L d chi^3)."""
+    return _split_all(psi)[1]
+
+
+def _split_all(psi: MPS) -> tuple[list[Tensor], list[Spectrum], float]:
+    """Left-isometric tensors, Schmidt values of every bond, and the norm."""
+    psi = canonicalize(psi, 0)
+    norm = psi.norm()
+    tensors = [psi.tensors[0] * (1 / norm) if norm else psi.tensors[0], *psi.tensors[1:]]
+    spectra = []
+    for i in range(psi.L - 1):
+        tensors[i], s, v = svd(tensors[i], (0, 1), _nonzero(tensors[i]))
+        spectra.append(s)
+        tensors[i + 1] = contract("l m, m s r -> l s r", scale_rows(v, s), tensors[i + 1])
+    return tensors, spectra, norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +78,18 @@ class Vidal:
         """The state as left-isometric tensors with the centre on the last site."""
         tensors = [self.gammas[0]]
         for gamma, spectrum in zip(self.gammas[1:], self.spectra, strict=True):
-            tensors.append(contract("l m, m s r -> l s r", _diagonal(spectrum, gamma), gamma))
+            tensors.append(scale_rows(gamma, spectrum))
         tensors[-1] = tensors[-1] * self.norm
         return MPS(tensors, self.sites, len(tensors) - 1)
 
 
 def vidal(psi: MPS) -> Vidal:
     """The Gamma-Lambda form; Schmidt values below 1e-14 are dropped, since Gamma divides by them."""
-    psi = canonicalize(psi, 0)
-    norm = psi.norm()
-    tensors = [psi.tensors[0] * (1 / norm) if norm else psi.tensors[0], *psi.tensors[1:]]
-    lefts, spectra = [], []
-    for i in range(psi.L - 1):
-        u, s, v = svd(tensors[i], (0, 1), _nonzero(tensors[i]))
-        carried = contract("l m, m r -> l r", _diagonal(s, v), v)
-        lefts.append(u)
-        spectra.append(s)
-        tensors[i + 1] = contract("l m, m s r -> l s r", carried, tensors[i + 1])
-    lefts.append(tensors[-1])
+    lefts, spectra, norm = _split_all(psi)
     gammas = [lefts[0]]
     for left, spectrum in zip(lefts[1:], spectra, strict=True):
         inverse = Spectrum(spectrum.leg, 1 / spectrum.values)
-        gammas.append(contract("l m, m s r -> l s r", _diagonal(inverse, left), left))
+        gammas.append(scale_rows(left, inverse))
     return Vidal(gammas, spectra, psi.sites, norm)
 
 
@@ -94,11 +98,6 @@ def isometry_error(tensor: Tensor, *, left: bool) -> float:
     words = "l s x, l s y -> x y" if left else "x s r, y s r -> x y"
     gram = contract(words, tensor.conj(), tensor)
     return (gram - eye(gram.legs[0], dtype=gram.dtype, backend=gram.backend)).norm()
-
-
-def _diagonal(spectrum: Spectrum, like: Tensor) -> Tensor:
-    weights = like.backend.asarray(spectrum.values.astype(np.result_type(like.dtype)))
-    return diagonal(weights, spectrum.leg)
 
 
 def _nonzero(tensor: Tensor) -> Truncation:

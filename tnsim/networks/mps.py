@@ -9,9 +9,10 @@ from tnsim.backend import Array, Backend, Seed, backend_of, default_backend, gen
 from tnsim.errors import ChargeError, LegError, ShapeError, StateError
 from tnsim.linalg import Truncation, svd
 from tnsim.networks.direct_sum import direct_sum
+from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge, Leg, kronecker_order
-from tnsim.tensor import Tensor, contract, diagonal, from_dense, fuse, random_tensor, split
+from tnsim.tensor import Tensor, contract, from_dense, fuse, random_tensor
 
 
 class MPS:
@@ -103,7 +104,7 @@ class MPS:
         for i in range(len(sites) - 1, 0, -1):
             u, s, v = svd(tensors[i], (0,))
             tensors[i] = v
-            tensors[i - 1] = contract("l s m, m n -> l s n", tensors[i - 1], _times(u, s))
+            tensors[i - 1] = contract("l s m, m n -> l s n", tensors[i - 1], scale_columns(u, s))
         tensors[0] = tensors[0] / tensors[0].norm()
         return cls(tensors, sites, 0)
 
@@ -134,7 +135,7 @@ class MPS:
         for _ in range(len(sites) - 1):
             u, s, v = svd(rest, (0, 1), truncation)
             tensors.append(u)
-            rest = _scaled_rows(v, s)
+            rest = scale_rows(v, s)
         tensors.append(rest)
         return cls(tensors, sites, len(sites) - 1)
 
@@ -251,20 +252,6 @@ def overlap(bra: MPS, ket: MPS) -> complex:
 def _end(env: Tensor) -> Tensor:
     one = np.ones((1, 1), dtype=env.dtype)
     return from_dense(one, [leg.dual for leg in env.legs]).to(env.backend)
-
-
-def _times(u: Tensor, s: Any) -> Tensor:
-    """u diag(s)."""
-    weights = u.backend.asarray(s.values.astype(u.dtype))
-    return contract("l m, m n -> l n", u, diagonal(weights, s.leg))
-
-
-def _scaled_rows(v: Tensor, s: Any) -> Tensor:
-    """diag(s) v."""
-    weights = v.backend.asarray(s.values.astype(v.dtype))
-    flat = fuse(v, [(0,), tuple(range(1, v.ndim))], [1, -1])
-    scaled = contract("m n, n x -> m x", diagonal(weights, s.leg), flat)
-    return split(scaled, 1, v.legs[1:])
 
 
 def _local_vector(site: Site, state: Any, place: int) -> np.ndarray:

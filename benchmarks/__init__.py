@@ -1,0 +1,1 @@
+"""Benchmarks with the peers side by side: `python -m benchmarks --help`."""
