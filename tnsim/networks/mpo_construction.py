@@ -1,266 +1,269 @@
 """From a sum of operator strings to the MPO of least bond dimension, exactly and sparsely.
 
-At every bond the sum is a matrix: rows are (channel, operator on this site), columns the strings that
-still have to come. It is split as U V: U fills the site, V goes on. The strings that have not started and
-those that are finished keep channels of their own, so that their environments are identities. Each
-connected part of the rest is covered by as few rows and columns as possible (minimum vertex cover, which
-keeps single operators single); where its rank is smaller than that, by linearly independent rows.
-Sources: J. Ren, W. Li, T. Jiang, Z. Shuai, J. Chem. Phys. 153, 084118 (2020), section II; C. Hubig,
-I. P. McCulloch, U. Schollwoeck, Phys. Rev. B 95, 035129 (2017), section III.
+At every bond the sum is a matrix: rows are (channel, operator on this site), columns the suffixes that
+still have to come. It is split into channels (`mpo_channels`): one factor fills the site, the other goes
+on. What has not started and what is finished keep channels of their own wherever that costs no bond
+dimension, so that their environments are identities (Jordan form). Near an end of the chain the matrix has
+fewer rows or columns than that would take, and the two are merged into the other channels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import scipy.linalg
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, maximum_bipartite_matching
 
+from tnsim.networks.local_basis import LocalBasis
 from tnsim.networks.mpo import MPO
+from tnsim.networks.mpo_channels import Channel, combine, split_into_channels
+from tnsim.networks.operator_suffixes import Suffixes, suffix_tables
 from tnsim.networks.operator_terms import Expansion
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge, Group, Leg
-from tnsim.tensor import from_dense
-
-# rows are called dependent where the rest is below this share of the largest element
-_RANK_TOLERANCE = 1e-13
+from tnsim.tensor import Tensor, from_dense
 
 
-@dataclass
+@dataclass(frozen=True)
+class Bond:
+    """Channels of one bond: their charges, and which of them wait for the start or are finished (None: absent)."""
+
+    charges: tuple[Charge, ...]
+    start: int | None = None
+    done: int | None = None
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Dense place of every channel: grouped by charge, their order kept."""
+        order = np.empty(len(self.charges), dtype=np.int64)
+        order[sorted(range(len(self.charges)), key=lambda c: self.charges[c])] = np.arange(len(self.charges))
+        return order
+
+    def leg(self, group: Group) -> Leg:
+        sectors = sorted(set(self.charges))
+        return Leg(group, sectors, [self.charges.count(charge) for charge in sectors])
+
+
+@dataclass(frozen=True)
+class SitePlan:
+    """Entries of one site: value[n] * operator[n] from channel left[n] to channel right[n]."""
+
+    left: np.ndarray
+    operator: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Pending:
-    """The part of the sum still to be placed: value[n] of channel row[n] times string column[n]."""
+    """The part of the sum still to be placed: value[n] of channel row[n] times suffix column[n]."""
 
     row: np.ndarray
     column: np.ndarray
     value: np.ndarray
 
 
-@dataclass
-class _Strings:
-    """Suffixes of all strings at one bond: the operator on the next site and the suffix behind it."""
+@dataclass(frozen=True)
+class _Matrix:
+    """The matrix of one bond: value[n] at row r[n], suffix c[n]; rows: (channel, operator); first: the row
+    (not started, identity), or -1."""
 
-    operator: np.ndarray
-    rest: np.ndarray
+    rows: np.ndarray
+    r: np.ndarray
+    c: np.ndarray
+    v: np.ndarray
+    first: int
+
+    def part(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.r[chosen], self.c[chosen], self.v[chosen]
 
 
-@dataclass
-class _Bond:
-    """Channels of one bond: their charges, and which of them wait for the start or are finished (None: absent)."""
+@dataclass(frozen=True)
+class _Ends:
+    """Where the two identity channels go: their own channel, or (start, done) merged into the others with weights."""
 
-    charges: list[Charge]
-    start: int | None
-    done: int | None
-
-    def leg(self, group: Group) -> tuple[np.ndarray, Leg]:
-        """Dense place of every channel, and the leg: channels grouped by charge, their order kept."""
-        sectors = sorted(set(self.charges))
-        order = np.empty(len(self.charges), dtype=np.int64)
-        order[sorted(range(len(self.charges)), key=lambda c: self.charges[c])] = np.arange(len(self.charges))
-        return order, Leg(group, sectors, [self.charges.count(charge) for charge in sectors])
+    own_start: bool
+    own_done: bool
+    start_weights: np.ndarray
+    done_weights: np.ndarray
 
 
 def build_mpo(expansion: Expansion, sites: tuple[Site, ...], hermitian: bool | None = None) -> MPO:
     """The MPO of an expansion; channel order on every bond: not started, the others, finished."""
-    group, is_complex = sites[0].group, _is_complex(expansion)
-    suffixes, first, values = _suffixes(expansion, len(sites))
-    values = values if is_complex else values.real
-    pending = _Pending(np.zeros(len(first), dtype=np.int64), first, values)
-    bond = _Bond([group.identity], 0, None)
-    order, leg = bond.leg(group)
+    plans, bonds = plan_sites(expansion)
+    group = sites[0].group
+    legs = [bond.leg(group) for bond in bonds]
+    dtype = np.complex128 if _is_complex(plans, expansion) else np.float64
+    made: dict[tuple, Tensor] = {}
     tensors = []
-    for i, site in enumerate(sites):
-        basis = expansion.bases[i]
-        place = _place_last if i == len(sites) - 1 else _place
-        entries, pending, bond = place(pending, suffixes[i], bond, basis.charges, group)
-        right_order, right_leg = bond.leg(group)
-        w = np.zeros((leg.dim, site.dim, site.dim, right_leg.dim), dtype=np.complex128 if is_complex else np.float64)
-        for a, n, c, value in entries:
-            w[order[a], :, :, right_order[c]] += value * basis.matrices[n]
-        tensors.append(from_dense(w, (leg, site.leg, site.leg.dual, right_leg.dual)))
-        order, leg = right_order, right_leg
+    for i, plan in enumerate(plans):
+        arrays = (plan.left, plan.operator, plan.right, plan.value)
+        ends = (bonds[i].charges, bonds[i + 1].charges)
+        key = (id(expansion.bases[i]), ends, *(array.tobytes() for array in arrays))
+        if key not in made:
+            dense = _dense_site(plan, bonds[i], bonds[i + 1], expansion.bases[i], dtype)
+            made[key] = from_dense(dense, (legs[i], sites[i].leg, sites[i].leg.dual, legs[i + 1].dual))
+        tensors.append(made[key])
     return MPO(tensors, sites, is_hermitian=hermitian)
 
 
-def _is_complex(expansion: Expansion) -> bool:
-    if any(complex(c).imag != 0 for c in expansion.coefficients.values()):
-        return True
-    used = {(i, n) for string in expansion.coefficients for i, n in string}
-    return any(np.iscomplexobj(expansion.bases[i].matrices[n]) for i, n in used)
+def _dense_site(plan: SitePlan, left: Bond, right: Bond, basis: LocalBasis, dtype: type) -> np.ndarray:
+    dim = basis.site.dim
+    dense: np.ndarray = np.zeros((len(left.charges), dim, dim, len(right.charges)), dtype=dtype)
+    value = plan.value if dtype is np.complex128 else plan.value.real
+    for n in np.unique(plan.operator):
+        mine = plan.operator == n
+        places = left.order[plan.left[mine]], right.order[plan.right[mine]]
+        dense[places[0], :, :, places[1]] += value[mine][:, None, None] * basis.matrices[n]
+    return dense
 
 
-def _suffixes(expansion: Expansion, length: int) -> tuple[list[_Strings], np.ndarray, np.ndarray]:
-    """Numbered suffixes at every site; suffix 0 is 'only identities from here on'."""
-    strings = sorted(expansion.coefficients)
-    values = np.array([expansion.coefficients[string] for string in strings])
-    lookups = [dict(string) for string in strings]
-    current = np.zeros(len(strings), dtype=np.int64)
-    tables: list[_Strings] = []
-    for i in range(length - 1, -1, -1):
-        operator = np.array([lookup.get(i, 0) for lookup in lookups], dtype=np.int64)
-        pairs = np.concatenate([np.zeros((1, 2), dtype=np.int64), np.column_stack([operator, current])])
-        unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
-        inverse = inverse.ravel()
-        tables.append(_Strings(unique[:, 0], unique[:, 1]))
-        current = inverse[1:]
-    return tables[::-1], current, values
+def _is_complex(plans: Sequence[SitePlan], expansion: Expansion) -> bool:
+    return any((plan.value.imag != 0).any() for plan in plans) or any(
+        np.iscomplexobj(basis.matrices[n])
+        for plan, basis in zip(plans, expansion.bases, strict=True)
+        for n in np.unique(plan.operator)
+    )
 
 
-def _rows(pending: _Pending, strings: _Strings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(channel, operator) of every row, and the matrix as row numbers, columns (suffixes behind), values."""
-    operator, rest = strings.operator[pending.column], strings.rest[pending.column]
-    rows, row_of = np.unique(np.column_stack([pending.row, operator]), axis=0, return_inverse=True)
-    return rows, row_of.ravel(), rest, pending.value
+def plan_sites(expansion: Expansion) -> tuple[list[SitePlan], list[Bond]]:
+    """The MPO as symbols: entries of every site, channels of every bond (L + 1 of them)."""
+    group = expansion.bases[0].site.group
+    tables, columns, values = suffix_tables(expansion)
+    if not values.imag.any() and not any(table.weight.imag.any() for table in tables):
+        values = values.real  # real arithmetic, so that no rounding makes the MPO complex
+    pending = _Pending(np.zeros(len(columns), dtype=np.int64), columns, values)
+    bonds, plans = [Bond((group.identity,), start=0)], []
+    for table, basis in zip(tables[:-1], expansion.bases, strict=False):
+        plan, pending, bond = _place(_matrix(pending, table, bonds[-1]), bonds[-1], basis.charges, group)
+        plans.append(plan)
+        bonds.append(bond)
+    plans.append(_place_last(_matrix(pending, tables[-1], bonds[-1]), bonds[-1]))
+    bonds.append(Bond((group.identity,), done=0))
+    return plans, bonds
 
 
-def _place(pending: _Pending, strings: _Strings, bond: _Bond, op_charges: list[Charge], group: Group):
-    """Fill one site: entries (left channel, operator, right channel, value), what remains, the next bond."""
-    rows, r, c, v = _rows(pending, strings)
-    finished = c == 0
-    is_start = (rows[:, 0] == (-1 if bond.start is None else bond.start)) & (rows[:, 1] == 0)
-    waiting = is_start[r] & ~finished
-    parts = _decompose(r[~waiting & ~finished], c[~waiting & ~finished], v[~waiting & ~finished])
-    count = len(parts) + int(waiting.any()) + int(finished.any() or bond.done is not None)
-    if min(len(np.unique(r)) + (bond.done is not None), len(np.unique(c)) + (bond.done is not None and not finished.any())) < count:
-        return _place_near_end(rows, r, c, v, bond, op_charges, group)
-    entries: list[tuple] = []
-    out: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    charges: list[Charge] = []
-    start = done = None
-    if waiting.any():
-        start = len(charges)
-        charges.append(group.identity)
-        entries.append((bond.start, 0, start, 1.0))
-        out.append((np.full(waiting.sum(), start), c[waiting], v[waiting]))
-    for (row_ids, weights), (columns, values) in parts:
-        channel, (a, n) = len(charges), rows[row_ids[0]]
-        charges.extend(group.fuse(bond.charges[a], op_charges[n]))
-        entries.extend((*rows[i], channel, x) for i, x in zip(row_ids, weights, strict=True))
-        out.append((np.full(len(columns), channel), columns, values))
-    if finished.any() or bond.done is not None:
-        done = len(charges)
-        charges.append(group.identity)
-        entries.extend((*rows[i], done, x) for i, x in zip(r[finished], v[finished], strict=True))
-        if bond.done is not None:
-            entries.append((bond.done, 0, done, 1.0))
-    row, column, value = (np.concatenate(part) for part in zip(*out, strict=True)) if out else (r[:0], c[:0], v[:0])
-    if not charges:  # an empty sum
-        charges.append(group.identity)
-    return entries, _Pending(row, column, value), _Bond(charges, start, done)
+def _matrix(pending: _Pending, table: Suffixes, bond: Bond) -> _Matrix:
+    """One step further: every pending suffix becomes operators on this site times suffixes behind it."""
+    row, column, value = pending.row, pending.column, pending.value
+    if table.single:
+        operator, behind = table.operator[column], table.behind[column]
+    else:
+        counts = table.first[column + 1] - table.first[column]
+        source = np.repeat(np.arange(len(column)), counts)
+        inner = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+        step = table.first[column[source]] + inner
+        operator, behind = table.operator[step], table.behind[step]
+        row = row[source]
+        value = value[source] * (table.weight[step] if np.iscomplexobj(value) else table.weight[step].real)
+    width = int(operator.max(initial=0)) + 1
+    keys, r = np.unique(row * width + operator, return_inverse=True)
+    rows = np.column_stack([keys // width, keys % width])
+    first = -1 if bond.start is None else int(np.searchsorted(keys, bond.start * width))
+    first = first if 0 <= first < len(keys) and keys[first] == bond.start * width else -1  # type: ignore[operator]
+    if not table.single:
+        r, behind, value = _merged(r, behind, value)
+    return _Matrix(rows, r, behind, value, first)
 
 
-def _place_near_end(rows, r, c, v, bond: _Bond, op_charges: list[Charge], group: Group):
-    """A site close to an end, where there are fewer rows or columns than channels kept apart would need:
-    one channel for each row, or for each column."""
+def _merged(r: np.ndarray, c: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Elements at equal places added up; those that cancel are dropped."""
+    width = int(c.max(initial=0)) + 1
+    keys, place = np.unique(r * width + c, return_inverse=True)
+    total, size = np.zeros(len(keys), dtype=v.dtype), np.zeros(len(keys))
+    np.add.at(total, place, v)
+    np.add.at(size, place, np.abs(v))
+    kept = np.abs(total) > 1e-15 * size
+    return keys[kept] // width, keys[kept] % width, total[kept]
+
+
+def _place(matrix: _Matrix, bond: Bond, op_charges: Sequence[Charge], group: Group):
+    """Fill one site: its entries, what remains, and the next bond."""
+    waiting, finished = matrix.r == matrix.first, matrix.c == 0
+    channels = split_into_channels(*matrix.part(~waiting & ~finished))
+    charges = [group.fuse(bond.charges[a], op_charges[n])[0] for a, n in (matrix.rows[x.rows[0]] for x in channels)]
+    neutral = [k for k, charge in enumerate(charges) if charge == group.identity]
+    ends = _ends(matrix, [channels[k] for k in neutral], bond)
+    shift = int(ends.own_start)
+    done = shift + len(channels) if ends.own_done else None
+    charges = [group.identity] * shift + charges + [group.identity] * ends.own_done
+    entries = [(x.rows, shift + k, x.weights) for k, x in enumerate(channels)]
+    pending = [(shift + k, x.columns, x.values) for k, x in enumerate(channels)]
+    if ends.own_start:
+        entries.append((np.array([matrix.first]), 0, np.ones(1)))
+        mine = waiting if done is None else waiting & ~finished
+        pending.append((0, matrix.c[mine], matrix.v[mine]))
+    else:
+        first, weights = np.array([matrix.first]), zip(neutral, ends.start_weights, strict=True)
+        entries += [(first, shift + k, np.array([x])) for k, x in weights if x != 0]
+    if done is not None:
+        entries.append((matrix.r[finished], done, matrix.v[finished]))
+    else:
+        zero = np.zeros(1, dtype=np.int64)
+        pending += [(shift + k, zero, np.array([z])) for k, z in zip(neutral, ends.done_weights, strict=True) if z != 0]
+    plan = _plan(matrix, entries)
+    if bond.done is not None and done is not None:
+        plan = _with_entry(plan, bond.done, done)
+    next_bond = Bond(tuple(charges) or (group.identity,), 0 if ends.own_start else None, done)
+    return plan, _joined(pending, matrix.v.dtype), next_bond
+
+
+def _ends(matrix: _Matrix, channels: Sequence[Channel], bond: Bond) -> _Ends:
+    """Decide whether the two identity channels stand alone: only where they raise the rank.
+
+    With the matrix written as [[a, b], [c, U V]] (first row: not started; first column: finished), b has
+    to be a combination of the rows of V, c one of the columns of U, to be merged; if both are, a decides.
+    Only channels without charge (`channels`) can take part.
+    """
+    waiting, finished = matrix.r == matrix.first, matrix.c == 0
+    none = np.zeros(len(channels))
+    _, c, b = matrix.part(waiting & ~finished)
+    constant = matrix.v[waiting & finished].sum()
+    start_weights = combine([(x.columns, x.values) for x in channels], c, b)
+    own_start = start_weights is None
     if bond.done is not None:
-        rows, r = np.concatenate([rows, [[bond.done, 0]]]), np.concatenate([r, [len(rows)]])
-        c, v = np.concatenate([c, [0]]), np.concatenate([v, np.ones(1, dtype=v.dtype)])
-    row_ids, col_ids = np.unique(r), np.unique(c)
-    by_row = len(row_ids) <= len(col_ids)
-    entries, charges = [], []
-    for channel, one in enumerate(row_ids if by_row else col_ids):
-        mine = np.flatnonzero((r if by_row else c) == one)
-        a, n = rows[r[mine[0]]]
-        charges.extend(group.fuse(bond.charges[a], op_charges[n]))
-        entries.extend([(a, n, channel, 1.0)] if by_row else [(*rows[r[i]], channel, v[i]) for i in mine])
-    is_start = (rows[row_ids] == [-1 if bond.start is None else bond.start, 0]).all(axis=1)
-    start = int(np.argmax(is_start)) if by_row and is_start.any() else None
-    done = 0 if not by_row and col_ids[0] == 0 else None
-    if by_row:
-        return entries, _Pending(np.searchsorted(row_ids, r), c, v), _Bond(charges, start, None)
-    kept = np.flatnonzero(col_ids != 0)
-    return entries, _Pending(kept, col_ids[kept], np.ones(len(kept), dtype=v.dtype)), _Bond(charges, None, done)
+        return _Ends(own_start, True, none if start_weights is None else start_weights, none)
+    r, _, v = matrix.part(~waiting & finished)
+    done_weights = combine([(x.rows, x.weights) for x in channels], r, v)
+    own_done = done_weights is None
+    if start_weights is not None and done_weights is not None:
+        size = abs(constant) + np.abs(start_weights) @ np.abs(done_weights)
+        own_done = bool(abs(constant - start_weights @ done_weights) > 1e-14 * size)
+    return _Ends(
+        own_start,
+        own_done,
+        none if start_weights is None else start_weights,
+        none if done_weights is None or own_done else done_weights,
+    )
 
 
-def _place_last(pending: _Pending, strings: _Strings, bond: _Bond, op_charges: list[Charge], group: Group):
-    """The last site closes every string in the one channel of the right end."""
-    rows, r, _, v = _rows(pending, strings)
-    entries = [(*rows[i], 0, x) for i, x in zip(r, v, strict=True)]
-    if bond.done is not None:
-        entries.append((bond.done, 0, 0, 1.0))
-    return entries, pending, _Bond([group.identity], None, 0)
+def _plan(matrix: _Matrix, entries: Sequence[tuple[np.ndarray, int, np.ndarray]]) -> SitePlan:
+    if not entries:
+        empty = np.zeros(0, dtype=np.int64)
+        return SitePlan(empty, empty, empty, np.zeros(0))
+    rows = np.concatenate([rows for rows, _, _ in entries])
+    right = np.repeat([channel for _, channel, _ in entries], [len(rows) for rows, _, _ in entries])
+    left, operator = matrix.rows[rows].T if len(rows) else (rows, rows)
+    return SitePlan(left, operator, right, np.concatenate([weights for _, _, weights in entries]))
 
 
-def _decompose(r: np.ndarray, c: np.ndarray, v: np.ndarray) -> list:
-    """Channels ((rows, coefficients), (columns, coefficients)) whose outer products add up to the matrix."""
-    if len(r) == 0:
-        return []
-    row_ids, ri = np.unique(r, return_inverse=True)
-    col_ids, ci = np.unique(c, return_inverse=True)
-    graph = coo_array((np.ones(len(ri)), (ri, len(row_ids) + ci)), shape=(len(row_ids) + len(col_ids),) * 2)
-    count, label = connected_components(graph.tocsr(), directed=False)
-    order = np.argsort(label[ri], kind="stable")
-    bounds = np.searchsorted(label[ri][order], np.arange(count + 1))
-    channels = []
-    for n in range(count):
-        mine = order[bounds[n] : bounds[n + 1]]
-        channels += _component(row_ids[ri[mine]], col_ids[ci[mine]], v[mine])
-    return channels
+def _with_entry(plan: SitePlan, left: int, right: int) -> SitePlan:
+    """The finished channel goes on with an identity."""
+    return SitePlan(
+        np.append(plan.left, left),
+        np.append(plan.operator, 0),
+        np.append(plan.right, right),
+        np.append(plan.value, 1.0),
+    )
 
 
-def _component(r: np.ndarray, c: np.ndarray, v: np.ndarray) -> list:
-    """One connected part: a vertex cover where it is as small as the rank, else independent rows."""
-    row_ids, ri = np.unique(r, return_inverse=True)
-    col_ids, ci = np.unique(c, return_inverse=True)
-    if len(row_ids) == 1 or len(col_ids) == 1:
-        single_row = len(row_ids) == 1
-        rows, cols = np.full(len(row_ids), single_row), np.full(len(col_ids), not single_row)
-        return _cover(row_ids, col_ids, ri, ci, v, rows, cols)
-    dense = np.zeros((len(row_ids), len(col_ids)), dtype=v.dtype)
-    dense[ri, ci] = v
-    cover_rows, cover_cols = _vertex_cover(csr_array(dense != 0))
-    size = int(cover_rows.sum() + cover_cols.sum())
-    # rows in order of their pivots: R has the rank on its diagonal
-    _, triangle, pivots = scipy.linalg.qr(dense.T, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int(np.count_nonzero(diagonal > _RANK_TOLERANCE * diagonal[0]))
-    if size <= rank:
-        return _cover(row_ids, col_ids, ri, ci, v, cover_rows, cover_cols)
-    mixing = np.eye(rank, len(row_ids), dtype=v.dtype)
-    mixing[:, rank:] = scipy.linalg.solve_triangular(triangle[:rank, :rank], triangle[:rank, rank:])
-    channels = []
-    for k in range(rank):
-        weights = np.zeros(len(row_ids), dtype=v.dtype)
-        weights[pivots] = mixing[k]
-        kept = np.flatnonzero(np.abs(weights) > 1e-15)
-        kept = kept[np.argsort(kept != pivots[k], kind="stable")]
-        row = dense[pivots[k]]
-        columns = np.flatnonzero(row)
-        channels.append(((row_ids[kept], weights[kept]), (col_ids[columns], row[columns])))
-    return channels
+def _joined(parts: Sequence[tuple[int, np.ndarray, np.ndarray]], dtype: np.dtype) -> _Pending:
+    if not parts:
+        return _Pending(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=dtype))
+    row = np.repeat([channel for channel, _, _ in parts], [len(columns) for _, columns, _ in parts])
+    return _Pending(row, np.concatenate([columns for _, columns, _ in parts]), np.concatenate([v for _, _, v in parts]))
 
 
-def _vertex_cover(graph: csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum vertex cover of a bipartite graph from a maximum matching (Koenig)."""
-    rows, cols = graph.shape
-    match_of_row = maximum_bipartite_matching(graph, perm_type="column")
-    match_of_col = np.full(cols, -1)
-    matched = match_of_row >= 0
-    match_of_col[match_of_row[matched]] = np.flatnonzero(matched)
-    reached_rows, reached_cols = ~matched, np.zeros(cols, dtype=bool)
-    frontier = list(np.flatnonzero(reached_rows))
-    while frontier:
-        i = frontier.pop()
-        for j in graph.indices[graph.indptr[i] : graph.indptr[i + 1]]:
-            if not reached_cols[j]:
-                reached_cols[j] = True
-                k = match_of_col[j]
-                if k >= 0 and not reached_rows[k]:
-                    reached_rows[k] = True
-                    frontier.append(k)
-    return ~reached_rows, reached_cols
-
-
-def _cover(
-    row_ids: np.ndarray, col_ids: np.ndarray, ri: np.ndarray, ci: np.ndarray, v: np.ndarray, rows: np.ndarray, cols: np.ndarray
-) -> list:
-    """Channels of a vertex cover: a covered row goes on as it is, a covered column collects the other rows."""
-    one = np.ones(1, dtype=v.dtype)
-    channels = []
-    for i in np.flatnonzero(rows):
-        mine = ri == i
-        channels.append(((row_ids[i : i + 1], one), (col_ids[ci[mine]], v[mine])))
-    for j in np.flatnonzero(cols):
-        mine = (ci == j) & ~rows[ri]
-        if mine.any():
-            channels.append(((row_ids[ri[mine]], v[mine]), (col_ids[j : j + 1], one)))
-    return channels
+def _place_last(matrix: _Matrix, bond: Bond) -> SitePlan:
+    """The last site closes everything in the one channel of the right end."""
+    plan = _plan(matrix, [(matrix.r, 0, matrix.v)])
+    return plan if bond.done is None else _with_entry(plan, bond.done, 0)

@@ -1,12 +1,12 @@
 """Sums of products of local operators, written as a user writes them.
 
-    H = OperatorSum()
-    for i in range(L - 1):
-        H += 0.5, "S+", i, "S-", i + 1
+H = OperatorSum()
+for i in range(L - 1):
+    H += 0.5, "S+", i, "S-", i + 1
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from tnsim.errors import OperatorError
 from tnsim.networks.mpo import MPO
-from tnsim.networks.operator_terms import expand, is_hermitian
 from tnsim.networks.mpo_construction import build_mpo
+from tnsim.networks.operator_terms import expand, is_hermitian
 from tnsim.networks.sites import Site
 
 Operator = str | np.ndarray
@@ -23,15 +23,43 @@ Operator = str | np.ndarray
 
 @dataclass(frozen=True)
 class Term:
-    """coefficient * product of (operator, site) in the order written; `adjoint` adds the Hermitian conjugate."""
+    """coefficient * product of (operator, site) in the order written, plus adjoint_coefficient * its adjoint."""
 
     coefficient: complex
     factors: tuple[tuple[Operator, int], ...]
-    adjoint: bool = False
+    adjoint_coefficient: complex = 0.0
+
+    def __mul__(self, factor: complex) -> "Term":
+        return replace(
+            self, coefficient=self.coefficient * factor, adjoint_coefficient=self.adjoint_coefficient * factor
+        )
 
     def __str__(self) -> str:
-        names = (f"{op if isinstance(op, str) else 'matrix'}[{site}]" for op, site in self.factors)
-        return f"{self.coefficient:g} " + " ".join(names) + (" + h.c." if self.adjoint else "")
+        product = " ".join(f"{_name(op)}[{site}]" for op, site in self.factors)
+        if not self.adjoint_coefficient:
+            return f"{self.coefficient:g} {product}"
+        if self.adjoint_coefficient == np.conj(self.coefficient):
+            return f"{self.coefficient:g} {product} + h.c."
+        return f"{self.coefficient:g} {product} + {self.adjoint_coefficient:g} ({product})^dagger"
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """coefficient * sum_{i<j} decay**(j - i) first_i string_{i+1} ... string_{j-1} second_j over the whole chain."""
+
+    coefficient: complex
+    first: Operator
+    second: Operator
+    decay: complex
+    string: Operator = "Id"
+
+    def __mul__(self, factor: complex) -> "Exponential":
+        return replace(self, coefficient=self.coefficient * factor)
+
+    def __str__(self) -> str:
+        between = "" if isinstance(self.string, str) and self.string == "Id" else f" {_name(self.string)}.."
+        pair = f"{_name(self.first)}[i]{between} {_name(self.second)}[j]"
+        return f"{self.coefficient:g} sum_i<j {self.decay:g}**(j-i) {pair}"
 
 
 def plus_hc(coefficient: complex, *factors: Any) -> Term:
@@ -40,7 +68,8 @@ def plus_hc(coefficient: complex, *factors: Any) -> Term:
     >>> str(plus_hc(0.5, "S+", 0, "S-", 1))
     '0.5 S+[0] S-[1] + h.c.'
     """
-    return _term((coefficient, *factors), adjoint=True)
+    term = _term((coefficient, *factors))
+    return replace(term, adjoint_coefficient=np.conj(term.coefficient).item())
 
 
 class OperatorSum:
@@ -51,110 +80,139 @@ class OperatorSum:
 
     >>> H = OperatorSum()
     >>> H += 1.0, "Sz", 0, "Sz", 1
+    >>> H += plus_hc(0.5, "S+", 0, "S-", 1)
     >>> H
-    OperatorSum with 1 term: 1 Sz[0] Sz[1]
+    OperatorSum with 2 terms: 1 Sz[0] Sz[1] + 0.5 S+[0] S-[1] + h.c.
     """
 
-    def __init__(self, terms: Sequence[Term] = ()) -> None:
+    def __init__(self, terms: Sequence[Term] = (), exponentials: Sequence[Exponential] = ()) -> None:
         self.terms: list[Term] = list(terms)
+        self.exponentials: list[Exponential] = list(exponentials)
 
     def add(self, coefficient: complex, *factors: Any) -> "OperatorSum":
-        """Add coefficient * factors in place; the same as `+=` with a tuple."""
+        """Add coefficient * factors in place, as `+=` with a tuple does; returns the sum itself."""
         self.terms.append(_term((coefficient, *factors)))
         return self
 
     def add_exponential(
-        self, coefficient: complex, first: Operator, second: Operator, decay: float, L: int
+        self, coefficient: complex, first: Operator, second: Operator, decay: complex, string: Operator = "Id"
     ) -> "OperatorSum":
-        """Add coefficient * sum_{i<j} decay**(j-i-1) first_i second_j on L sites; one MPO channel."""
-        if not abs(decay) <= 1:
-            raise OperatorError(f"an exponential decay needs |decay| <= 1, found {decay!r}.")
-        for i in range(L):
-            for j in range(i + 1, L):
-                value = coefficient * decay ** (j - i - 1)
-                if value != 0:
-                    self.add(value, first, i, second, j)
+        """Add coefficient * sum_{i<j} decay**(j - i) first_i second_j over the whole chain, in place.
+
+        `string` acts on every site between. Costs one MPO channel, however long the chain. Raises
+        OperatorError unless 0 < |decay| <= 1.
+
+        >>> from tnsim.networks.sites import spin_sites
+        >>> H = OperatorSum().add_exponential(1.0, "Sz", "Sz", 0.5)
+        >>> H.mpo(spin_sites(6)).bond_dimensions
+        (1, 2, 3, 3, 3, 2, 1)
+        """
+        if not (isinstance(decay, Number) and 0 < abs(decay) <= 1):
+            raise OperatorError(f"an exponential decay needs 0 < |decay| <= 1, found {decay!r}.")
+        shown = ("coefficient, first, second, decay =", coefficient, first, second, decay)
+        for op in (first, second, string):
+            _check_operator(op, shown)
+        number = _coefficient(coefficient, shown)
+        self.exponentials.append(Exponential(number, first, second, _plain(decay), string))
         return self
 
     def __iadd__(self, other: "tuple | Term | OperatorSum") -> "OperatorSum":
         if isinstance(other, OperatorSum):
             self.terms.extend(other.terms)
+            self.exponentials.extend(other.exponentials)
         elif isinstance(other, Term):
             self.terms.append(other)
-        else:
+        elif isinstance(other, (tuple, list)):
             self.terms.append(_term(other))
+        else:
+            raise OperatorError(
+                f"H += takes (coefficient, operator, site, ...), plus_hc(...) or another sum, found {other!r}."
+            )
         return self
 
     def __add__(self, other: "OperatorSum") -> "OperatorSum":
-        return OperatorSum([*self.terms, *other.terms])
+        if not isinstance(other, OperatorSum):
+            return NotImplemented
+        return OperatorSum([*self.terms, *other.terms], [*self.exponentials, *other.exponentials])
 
     def __sub__(self, other: "OperatorSum") -> "OperatorSum":
-        return self + (-1) * other
+        if not isinstance(other, OperatorSum):
+            return NotImplemented
+        return self + (-other)
 
     def __mul__(self, factor: complex) -> "OperatorSum":
-        return OperatorSum(
-            [
-                part
-                for term in self.terms
-                for part in _scaled(term, factor)
-            ]
-        )
+        if not isinstance(factor, Number):
+            return NotImplemented
+        number = _coefficient(factor, (factor, "* OperatorSum"))
+        return OperatorSum([term * number for term in self.terms], [term * number for term in self.exponentials])
 
     __rmul__ = __mul__
 
+    def __truediv__(self, factor: complex) -> "OperatorSum":
+        return self * (1 / factor)
+
     def __neg__(self) -> "OperatorSum":
-        return (-1) * self
+        return self * -1.0
 
     def __len__(self) -> int:
-        return len(self.terms)
+        return len(self.terms) + len(self.exponentials)
 
-    def __iter__(self) -> Iterator[Term]:
-        return iter(self.terms)
+    def __iter__(self) -> Iterator[Term | Exponential]:
+        yield from self.terms
+        yield from self.exponentials
 
     def __repr__(self) -> str:
-        shown = " + ".join(str(term) for term in self.terms[:4]) + (" + ..." if len(self.terms) > 4 else "")
-        return f"OperatorSum with {len(self.terms)} term{'s' * (len(self.terms) != 1)}: {shown or '0'}"
+        shown = [str(term) for term in [*self.terms[:4], *self.exponentials[:4]][:4]]
+        more = " + ..." if len(self) > 4 else ""
+        return f"OperatorSum with {len(self)} term{'s' * (len(self) != 1)}: {' + '.join(shown) or '0'}{more}"
 
     def is_hermitian(self, sites: Sequence[Site]) -> bool:
-        """Whether the sum equals its adjoint, to 1e-12 of its largest coefficient."""
-        return is_hermitian(expand(self.terms, sites))
+        """Whether the sum equals its adjoint, to 1e-12 of its largest coefficient; cost O(terms)."""
+        return is_hermitian(expand(self.terms, self.exponentials, sites))
 
     def mpo(self, sites: Sequence[Site]) -> MPO:
         """The matrix-product operator of least bond dimension; see `mpo_construction`.
 
-        Cost O(terms * L). Exact to 1e-13 of the largest coefficient. Raises OperatorError for an unknown
-        operator or site, ChargeError for a term that breaks a conserved charge.
+        Cost O(terms * L), and the cube of the bond dimension where ranks have to be found. Exact to 1e-13 of
+        the largest coefficient. Raises OperatorError for an unknown operator or site, ChargeError for a
+        term that breaks a conserved charge.
         """
-        expansion = expand(self.terms, sites)
+        expansion = expand(self.terms, self.exponentials, sites)
         return build_mpo(expansion, tuple(sites), is_hermitian(expansion))
 
 
-def _scaled(term: Term, factor: complex) -> list[Term]:
-    if not term.adjoint or complex(factor).imag == 0:
-        return [Term(term.coefficient * factor, term.factors, term.adjoint)]
-    raise OperatorError(
-        f"the term '{term}' holds its Hermitian conjugate and can be scaled by real numbers only, found {factor}."
-    )
-
-
-def _term(parts: Sequence[Any], adjoint: bool = False) -> Term:
+def _term(parts: Sequence[Any]) -> Term:
     """Check the shape of (coefficient, operator, site, operator, site, ...)."""
     parts = tuple(parts)
     if len(parts) < 3 or len(parts) % 2 == 0 or not isinstance(parts[0], Number):
-        raise OperatorError(
-            f"a term reads (coefficient, operator, site, operator, site, ...), found {_shown(parts)}."
-        )
-    coefficient = complex(parts[0])  # type: ignore[arg-type]
-    if not np.isfinite([coefficient.real, coefficient.imag]).all():
-        raise OperatorError(f"the coefficient of {_shown(parts)} is {parts[0]}: it must be finite.")
-    factors = []
+        raise OperatorError(f"a term reads (coefficient, operator, site, operator, site, ...), found {_shown(parts)}.")
+    coefficient = _coefficient(parts[0], parts)
     for op, site in zip(parts[1::2], parts[2::2], strict=True):
-        if not isinstance(op, (str, np.ndarray)):
-            raise OperatorError(f"an operator is a name or a matrix, found {op!r} in {_shown(parts)}.")
-        if not isinstance(site, (int, np.integer)):
+        _check_operator(op, parts)
+        if not isinstance(site, (int, np.integer)) or isinstance(site, bool):
             raise OperatorError(f"a site is an integer, found {site!r} in {_shown(parts)}.")
-        factors.append((op, int(site)))
-    return Term(coefficient.real if coefficient.imag == 0 else coefficient, tuple(factors), adjoint)
+    return Term(coefficient, tuple(zip(parts[1::2], map(int, parts[2::2]), strict=True)))
+
+
+def _coefficient(value: Any, parts: Sequence[Any]) -> complex:
+    if not isinstance(value, Number) or not np.isfinite(complex(value)):  # type: ignore[call-overload]
+        raise OperatorError(f"the coefficient in {_shown(parts)} is {value!r}: it must be a finite number.")
+    return _plain(value)
+
+
+def _plain(value: Any) -> complex:
+    """A float where the imaginary part vanishes."""
+    number = complex(value)
+    return number.real if number.imag == 0 else number
+
+
+def _check_operator(op: Any, parts: Sequence[Any]) -> None:
+    if not isinstance(op, (str, np.ndarray)):
+        raise OperatorError(f"an operator is a name or a matrix, found {op!r} in {_shown(parts)}.")
+
+
+def _name(op: Operator) -> str:
+    return op if isinstance(op, str) else "matrix"
 
 
 def _shown(parts: Sequence[Any]) -> str:

@@ -1,18 +1,18 @@
-"""Terms in a linearly independent basis of local operators: the form in which sums can be compared.
+"""Terms as strings of linearly independent local operators: the form in which sums can be compared.
 
-Every local operator is cut into parts of definite charge, and every part is expanded in operators that
-were met before on equal sites. Strings of basis operators are then linearly independent, so equal sums
-have equal coefficients, and ranks of coefficient matrices are operator Schmidt ranks.
+Strings of basis operators are linearly independent, so equal sums have equal coefficients, and ranks of
+coefficient matrices are operator Schmidt ranks.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from tnsim.errors import ChargeError, OperatorError
+from tnsim.errors import ChargeError, OperatorError, ShapeError
+from tnsim.networks.local_basis import Combination, LocalBasis
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge
 
@@ -20,136 +20,202 @@ String = tuple[tuple[int, int], ...]  # ((site, basis operator), ...), ascending
 _ROUNDING = 1e-13
 
 
-@dataclass
-class LocalBasis:
-    """Linearly independent operators of one kind of site; number 0 is the identity."""
+@dataclass(frozen=True)
+class Tail:
+    """sum_j decay**(j - i) between_i ... between_{j-1} last_j, what an exponential term leaves to its right."""
 
-    site: Site
-    matrices: list[np.ndarray] = field(default_factory=list)
-    charges: list[Charge] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.matrices.append(np.eye(self.site.dim))
-        self.charges.append(self.site.group.identity)
-        self._cache: dict[bytes, tuple[tuple[int, complex], ...]] = {}
-
-    def expand(self, matrix: np.ndarray) -> tuple[tuple[int, complex], ...]:
-        """(basis operator, coefficient) pairs; new operators join the basis as they come."""
-        key = matrix.astype(complex).tobytes()
-        if key not in self._cache:
-            self._cache[key] = tuple(pair for part, charge in self._parts(matrix) for pair in self._solve(part, charge))
-        return self._cache[key]
-
-    def _parts(self, matrix: np.ndarray) -> Iterable[tuple[np.ndarray, Charge]]:
-        """The matrix cut into parts that each change the charge by one value."""
-        group, charges = self.site.group, self.site.charges
-        parts: dict[Charge, np.ndarray] = {}
-        for out, into in np.argwhere(matrix != 0).tolist():
-            (charge,) = group.fuse(charges[out], group.dual(charges[into]))
-            parts.setdefault(charge, np.zeros_like(matrix))[out, into] = matrix[out, into]
-        return [(parts[charge], charge) for charge in sorted(parts)]
-
-    def _solve(self, part: np.ndarray, charge: Charge) -> list[tuple[int, complex]]:
-        mine = [n for n, q in enumerate(self.charges) if q == charge]
-        if mine:
-            columns = np.stack([self.matrices[n].ravel() for n in mine], axis=1)
-            solution, *_ = np.linalg.lstsq(columns, part.ravel(), rcond=None)
-            if np.abs(columns @ solution - part.ravel()).max() <= _ROUNDING * np.abs(part).max():
-                limit = _ROUNDING * np.abs(solution).max()
-                return [(n, _clean(c)) for n, c in zip(mine, solution.tolist(), strict=True) if abs(c) > limit]
-        # a phase in front keeps the basis real where it can be: Sy is i times a real matrix
-        first = complex(part.flat[np.flatnonzero(part)[0]])
-        phase = _clean(first / abs(first))
-        matrix = part / phase
-        real = not np.iscomplexobj(matrix) or np.abs(matrix.imag).max() <= _ROUNDING * np.abs(matrix).max()
-        self.matrices.append(np.ascontiguousarray(matrix.real) if real else matrix)
-        self.charges.append(charge)
-        return [(len(self.matrices) - 1, phase)]
-
-
-def _clean(value: complex) -> complex:
-    """Rounding noise of a least-squares solution removed, so that 0.4999999999999999 is 0.5."""
-    value = complex(round(complex(value).real, 14), round(complex(value).imag, 14))
-    return value.real if value.imag == 0 else value
+    last: int
+    decay: complex
+    between: Combination
 
 
 @dataclass
 class Expansion:
-    """Coefficients of independent strings, and the basis of every site."""
+    """Coefficients of independent strings, and the basis of every site.
+
+    exponentials: coefficients of sum_{i<j} decay**(j - i) first_i between ... last_j by (first, tail).
+    """
 
     coefficients: dict[String, complex]
+    exponentials: dict[tuple[int, Tail], complex]
     bases: tuple[LocalBasis, ...]
 
     @property
     def scale(self) -> float:
-        return max((abs(c) for c in self.coefficients.values()), default=0.0)
+        return max((abs(c) for c in [*self.coefficients.values(), *self.exponentials.values()]), default=0.0)
+
+    def flattened(self) -> "Expansion":
+        """The same sum with every exponential written as strings."""
+        coefficients = dict(self.coefficients)
+        for (first, tail), value in self.exponentials.items():
+            for i, j in _pairs(len(self.bases)):
+                for middle in product(tail.between, repeat=j - i - 1):
+                    weight = value * tail.decay ** (j - i)
+                    for _, c in middle:
+                        weight = weight * c
+                    inner = ((i + 1 + k, n) for k, (n, _) in enumerate(middle) if n != 0)
+                    string = ((i, first), *inner, (j, tail.last))
+                    string = tuple((site, n) for site, n in string if n != 0)
+                    coefficients[string] = coefficients.get(string, 0.0) + weight
+        return Expansion(coefficients, {}, self.bases)
 
 
-def expand(terms: Sequence[Any], sites: Sequence[Site]) -> Expansion:
+def _pairs(length: int) -> Iterator[tuple[int, int]]:
+    return ((i, j) for i in range(length) for j in range(i + 1, length))
+
+
+def expand(terms: Sequence[Any], exponentials: Sequence[Any], sites: Sequence[Site]) -> Expansion:
     """Coefficients of every basis string; strings that cancel are dropped.
 
     Raises OperatorError for a site out of range or an unknown operator, ChargeError where what remains
     breaks a conserved charge.
     """
+    _check_sites(sites)
     shared: dict[Site, LocalBasis] = {}
-    bases = tuple(shared.setdefault(site, LocalBasis(site)) if site not in shared else shared[site] for site in sites)
-    coefficients: dict[String, complex] = {}
-    origin: dict[String, Any] = {}
+    bases = tuple(shared[site] if site in shared else shared.setdefault(site, LocalBasis(site)) for site in sites)
+    strings, tails = _Collected(), _Collected()
+    origin: dict[Any, Any] = {}
+    uniform = all(basis is bases[0] for basis in bases)
+    for term in exponentials:
+        target, found = (tails, _tails(term, bases)) if uniform else (strings, _written_out(term, sites, bases))
+        for key, value in found:
+            target.add(key, value)
+            origin.setdefault(key, term)
     for term in terms:
-        for sign_adjoint in (False, True) if term.adjoint else (False,):
-            for string, value in _strings(term, sites, bases, sign_adjoint):
-                coefficients[string] = coefficients.get(string, 0.0) + value
-                origin.setdefault(string, term)
-    result = Expansion(coefficients, bases)
-    limit = _ROUNDING * max((abs(term.coefficient) for term in terms), default=0.0)
-    result.coefficients = {string: c for string, c in coefficients.items() if abs(c) > limit}
+        for string, value in _strings(term, sites, bases):
+            strings.add(string, value)
+            origin.setdefault(string, term)
+    result = Expansion(strings.coefficients(), tails.coefficients(), bases)
     _check_charges(result, sites, origin)
     return result
 
 
-def _strings(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis], adjoint: bool):
+class _Collected:
+    """Coefficients by key, and the sum of the magnitudes that went into each: what is left of a cancellation
+    is dropped, a coefficient that is just small is kept (an exponential cut off would cost channels)."""
+
+    def __init__(self) -> None:
+        self.sums: dict[Any, complex] = {}
+        self.sizes: dict[Any, float] = {}
+
+    def add(self, key: Any, value: complex) -> None:
+        self.sums[key] = self.sums.get(key, 0.0) + value
+        self.sizes[key] = self.sizes.get(key, 0.0) + abs(value)
+
+    def coefficients(self) -> dict[Any, complex]:
+        return {key: c for key, c in self.sums.items() if abs(c) > _ROUNDING * self.sizes[key]}
+
+
+def _check_sites(sites: Sequence[Site]) -> None:
+    if not sites:
+        raise ShapeError("an operator needs at least one site, found none.")
+    for i, site in enumerate(sites):
+        if site.group != sites[0].group:
+            raise ChargeError(
+                f"site {i} conserves {site.group!r}, site 0 {sites[0].group!r}: all sites of a chain conserve the same."
+            )
+
+
+def _matrix(term: Any, op: str | np.ndarray, site: Site) -> np.ndarray:
+    try:
+        return site.op(op)
+    except OperatorError as error:
+        raise OperatorError(f"in the term '{term}': {error}") from error
+
+
+def _strings(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> Iterator[tuple[String, complex]]:
     """The term as (string, coefficient) pairs in the local bases."""
     matrices: dict[int, np.ndarray] = {}
     for op, i in term.factors:
         if not 0 <= i < len(sites):
             raise OperatorError(f"the term '{term}' names site {i}, but the chain has sites 0 to {len(sites) - 1}.")
-        try:
-            matrix = sites[i].op(op)
-        except OperatorError as error:
-            raise OperatorError(f"in the term '{term}': {error}") from error
+        matrix = _matrix(term, op, sites[i])
         matrices[i] = matrices[i] @ matrix if i in matrices else matrix
-    coefficient = np.conj(term.coefficient) if adjoint else term.coefficient
+    yield from _product(term.coefficient, matrices, bases)
+    if term.adjoint_coefficient:
+        adjoints = {i: matrix.conj().T for i, matrix in matrices.items()}
+        yield from _product(term.adjoint_coefficient, adjoints, bases)
+
+
+def _product(
+    coefficient: complex, matrices: dict[int, np.ndarray], bases: Sequence[LocalBasis]
+) -> Iterator[tuple[String, complex]]:
     places = sorted(matrices)
-    choices = [bases[i].expand(matrices[i].conj().T if adjoint else matrices[i]) for i in places]
-    for choice in product(*choices):
+    for choice in product(*(bases[i].expand(matrices[i]) for i in places)):
         value = coefficient
         for _, c in choice:
             value = value * c
         yield tuple((i, n) for i, (n, _) in zip(places, choice, strict=True) if n != 0), value
 
 
-def _check_charges(expansion: Expansion, sites: Sequence[Site], origin: dict[String, Any]) -> None:
+def _tails(term: Any, bases: Sequence[LocalBasis]) -> Iterator[tuple[tuple[int, Tail], complex]]:
+    """An exponential on equal sites as ((first operator, tail), coefficient) pairs."""
+    site = bases[0].site
+    first, last, between = (bases[0].expand(_matrix(term, op, site)) for op in (term.first, term.second, term.string))
+    for (a, x), (b, y) in product(first, last):
+        yield (a, Tail(b, term.decay, between)), term.coefficient * x * y
+
+
+def _written_out(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> Iterator[tuple[String, complex]]:
+    """An exponential on sites of several kinds, pair by pair."""
+    for i, j in _pairs(len(sites)):
+        matrices = {k: _matrix(term, term.string, sites[k]) for k in range(i + 1, j)}
+        matrices |= {i: _matrix(term, term.first, sites[i]), j: _matrix(term, term.second, sites[j])}
+        yield from _product(term.coefficient * term.decay ** (j - i), matrices, bases)
+
+
+def _check_charges(expansion: Expansion, sites: Sequence[Site], origin: dict[Any, Any]) -> None:
     group = sites[0].group
-    for string in expansion.coefficients:
-        charges = [expansion.bases[i].charges[n] for i, n in string]
+    changes: list[tuple[Any, list[Charge]]] = [
+        (string, [expansion.bases[i].charges[n] for i, n in string]) for string in expansion.coefficients
+    ]
+    for first, tail in expansion.exponentials:
+        own = expansion.bases[0].charges
+        changes.append(((first, tail), [own[first], own[tail.last]]))
+        changes += [((first, tail), [own[n]]) for n, _ in tail.between]
+    for key, charges in changes:
         total = group.total(charges, [1] * len(charges))
         if total != group.identity:
             raise ChargeError(
-                f"the term '{origin[string]}' changes the conserved charge ({group!r}) by {total}: "
+                f"the term '{origin[key]}' changes the conserved charge ({group!r}) by {total}: "
                 "use sites that conserve less, or add the terms that cancel this part."
             )
 
 
 def is_hermitian(expansion: Expansion) -> bool:
     """Whether the coefficients equal those of the adjoint, to 1e-12 of the largest."""
+    limit = 1e-12 * expansion.scale
+    tails = _antihermitian_tails(expansion)
+    if any(abs(c) > limit for c in tails.values()):
+        if any(len(tail.between) > 1 for _, tail in tails):
+            return False  # written out, it would be a sum over all ways between
+        expansion = expansion.flattened()
+    return all(abs(c) <= limit for c in _antihermitian_strings(expansion).values())
+
+
+def _antihermitian_strings(expansion: Expansion) -> dict[String, complex]:
+    """The coefficients minus those of the adjoint."""
     difference = dict(expansion.coefficients)
     for string, c in expansion.coefficients.items():
-        choices = [expansion.bases[i].expand(expansion.bases[i].matrices[n].conj().T) for i, n in string]
-        for choice in product(*choices):
+        for choice in product(*(expansion.bases[i].adjoint(n) for i, n in string)):
             value = np.conj(c)
             for _, factor in choice:
                 value = value * factor
             mirror = tuple((i, n) for (i, _), (n, _) in zip(string, choice, strict=True) if n != 0)
             difference[mirror] = difference.get(mirror, 0.0) - value
-    limit = 1e-12 * expansion.scale
-    return all(abs(c) <= limit for c in difference.values())
+    return difference
+
+
+def _antihermitian_tails(expansion: Expansion) -> dict[tuple[int, Tail], complex]:
+    difference = dict(expansion.exponentials)
+    for (first, tail), c in expansion.exponentials.items():
+        basis = expansion.bases[0]
+        between: dict[int, complex] = {}
+        for n, x in tail.between:
+            for m, y in basis.adjoint(n):
+                between[m] = between.get(m, 0.0) + np.conj(x) * y
+        decay = np.conj(tail.decay).item() if isinstance(tail.decay, complex) else tail.decay
+        for (a, x), (b, y) in product(basis.adjoint(first), basis.adjoint(tail.last)):
+            key = (a, Tail(b, decay, tuple(sorted(between.items()))))
+            difference[key] = difference.get(key, 0.0) - np.conj(c) * x * y
+    return difference

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -17,7 +17,7 @@ class Site:
     """One local Hilbert space.
 
     states: names in the order of the leg (ascending charge), which is the basis of every operator matrix
-    (rows out, columns in) and of `leg` (flow +1); aliases: further names of states.
+    (rows out, columns in) and of `leg` (flow +1); aliases: further names of states. "Id" is always there.
 
     >>> site = spin_site(S=1 / 2)
     >>> site.states, site.op("Sz").diagonal().tolist()
@@ -32,11 +32,20 @@ class Site:
     aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        if len(set(self.states)) != len(self.states) or len(self.charges) != len(self.states) or not self.states:
+            raise StateError(
+                f"site {self.name!r} needs different names for its states and one charge each, found "
+                f"{self.states} and {self.charges}."
+            )
+        object.__setattr__(self, "charges", tuple(map(self.group.charge, self.charges)))
         if list(self.charges) != sorted(self.charges):
             raise StateError(f"the states of site {self.name!r} must be listed by ascending charge: {self.charges}.")
-        for name, matrix in self.operators.items():
+        operators = {"Id": np.eye(self.dim)}
+        operators |= {name: _numbers(matrix) for name, matrix in self.operators.items()}
+        for name, matrix in operators.items():
             self._check_matrix(name, matrix)
-        object.__setattr__(self, "operators", MappingProxyType(dict(self.operators)))
+            matrix.flags.writeable = False
+        object.__setattr__(self, "operators", MappingProxyType(operators))
 
     def _check_matrix(self, name: str, matrix: np.ndarray) -> None:
         if matrix.shape != (self.dim, self.dim):
@@ -50,7 +59,7 @@ class Site:
     def dim(self) -> int:
         return len(self.states)
 
-    @property
+    @cached_property
     def leg(self) -> Leg:
         sectors = sorted(set(self.charges))
         return Leg(self.group, sectors, [self.charges.count(charge) for charge in sectors])
@@ -69,6 +78,8 @@ class Site:
         if isinstance(name, np.ndarray):
             self._check_matrix("given as a matrix", name)
             return name
+        if not isinstance(name, str):
+            raise OperatorError(f"an operator of site {self.name!r} is a name or a matrix, found {name!r}.")
         if name in self.operators:
             return self.operators[name]
         factors = name.replace("*", " ").split()
@@ -87,17 +98,20 @@ class Site:
             for out, into in np.argwhere(matrix != 0).tolist()
         }
         if len(found) > 1:
-            raise OperatorError(f"operator {name!r} of site {self.name!r} changes the charge by {sorted(found)} at once.")
+            raise OperatorError(
+                f"operator {name!r} of site {self.name!r} changes the charge by {sorted(found)} at once."
+            )
         return found.pop() if found else self.group.identity
 
     def with_operator(self, name: str, matrix: np.ndarray) -> "Site":
         """The same site with one more operator."""
-        return replace(self, operators={**self.operators, name: np.asarray(matrix)})
+        return replace(self, operators={**self.operators, name: matrix})
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
             isinstance(other, Site)
-            and (self.name, self.states, self.group, self.charges) == (other.name, other.states, other.group, other.charges)
+            and (self.name, self.states, self.group, self.charges)
+            == (other.name, other.states, other.group, other.charges)
             and self.operators.keys() == other.operators.keys()
             and all(np.array_equal(matrix, other.operators[name]) for name, matrix in self.operators.items())
         )
@@ -106,16 +120,26 @@ class Site:
         return hash((self.name, self.states, self.group, self.charges))
 
 
+def _numbers(matrix: np.ndarray) -> np.ndarray:
+    """A copy as floating-point or complex numbers."""
+    copy = np.array(matrix)
+    return copy if copy.dtype.kind in "fc" else copy.astype(np.float64)
+
+
 @lru_cache(maxsize=64)
 def spin_site(S: float = 0.5, conserve: str | None = "Sz") -> Site:
     """A spin of length S with operators Id, Sz, S+, S-, Sx, Sy (and Pauli X, Y, Z for S = 1/2).
 
-    conserve: "Sz" (U(1), charge 2 m), "parity" (Z_2: the number of flips from m = -S, modulo 2), or None. Sx, Sy, X and Y
-    change the charge by several values; they may be used in sums whose charge-breaking parts cancel.
+    conserve: "Sz" (U(1), charge 2 m), "parity" (Z_2: the number of flips from m = -S, modulo 2), or None.
+    Sx, Sy, X and Y change the charge by several values; they may be used in sums whose charge-breaking parts
+    cancel.
+
+    >>> spin_site(S=1).states, spin_site(S=1, conserve="parity").states
+    (('-1', '0', '1'), ('-1', '1', '0'))
     """
-    length = Fraction(S).limit_denominator(2)
-    if abs(float(length) - S) > 1e-12 or length <= 0:
+    if isinstance(S, str) or not np.isfinite(S) or S <= 0 or abs(2 * S - round(2 * S)) > 1e-12:
         raise SettingsError(f"a spin length is a positive multiple of 1/2, found S = {S!r}.")
+    length = Fraction(round(2 * S), 2)
     doubled = int(2 * length)
     m_values = [Fraction(k, 2) for k in range(-doubled, doubled + 1, 2)]
     group, charge_of = _spin_symmetry(conserve)
@@ -130,7 +154,9 @@ def spin_site(S: float = 0.5, conserve: str | None = "Sz") -> Site:
         group=group,
         charges=tuple(charge_of(k, m_values[k]) for k in order),
         operators={name: matrix[np.ix_(order, order)] for name, matrix in matrices.items()},
-        aliases={"-1/2": "down", "1/2": "up", "0": "down", "1": "up"} if doubled == 1 else {f"+{m}": str(m) for m in m_values if m > 0},
+        aliases={"-1/2": "down", "1/2": "up", "+1/2": "up"}
+        if doubled == 1
+        else {f"+{m}": str(m) for m in m_values if m > 0},
     )
 
 
@@ -141,7 +167,9 @@ def _spin_symmetry(conserve: str | None):
         return Zn(2, "parity"), lambda k, m: (k % 2,)
     if conserve in (None, "None", "none"):
         return TRIVIAL, lambda k, m: ()
-    raise SettingsError(f"a spin site conserves 'Sz', 'parity' or None, found {conserve!r}. {suggest(str(conserve), ['Sz', 'parity'])}")
+    raise SettingsError(
+        f"a spin site conserves 'Sz', 'parity' or None, found {conserve!r}. {suggest(str(conserve), ['Sz', 'parity'])}"
+    )
 
 
 def _spin_matrices(m: Sequence[float], S: float) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Sites, operators and tensor networks on chains."""
