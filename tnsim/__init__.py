@@ -22,7 +22,16 @@ _PUBLIC = {
     "MPO": "tnsim.networks.mpo",
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
-    **dict.fromkeys(["variance"], "tnsim.measure"),
+    **dict.fromkeys(
+        [
+            "correlation", "entanglement_spectrum", "entropy", "expect", "mutual_information", "reduced_density_matrix",
+            "sample", "variance",
+        ],
+        "tnsim.measure",
+    ),  # fmt: skip
+    **dict.fromkeys(["compress", "compress_variational"], "tnsim.networks.compress"),
+    **dict.fromkeys(["apply"], "tnsim.networks.apply"),
+    **dict.fromkeys(["apply_gate"], "tnsim.networks.gates"),
     **dict.fromkeys(["get_backend", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
 }

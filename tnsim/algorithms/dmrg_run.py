@@ -9,13 +9,14 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
-from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError
+from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.sector_bonds import sector_size
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 
 if TYPE_CHECKING:
@@ -215,6 +216,11 @@ def check_input(H: MPO, psi: MPS) -> None:
     if psi.backend is not H.backend:
         raise BackendError(
             f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
+        )
+    if sector_size(psi.sites, psi.charge) == 1:
+        raise StateError(
+            f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing to "
+            "optimise: start from another product state, or conserve less."
         )
     if H.is_hermitian is False:
         raise OperatorError(

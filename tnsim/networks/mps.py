@@ -1,18 +1,21 @@
 """Matrix-product states: site tensors with legs (left, phys, right)."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tnsim.backend import Array, Backend, Seed, backend_of, default_backend, generator, get_backend
 from tnsim.errors import ChargeError, LegError, ShapeError, StateError
-from tnsim.linalg import Truncation, svd
+from tnsim.linalg import Truncation, lq, svd
 from tnsim.networks.direct_sum import direct_sum
-from tnsim.networks.scaling import scale_columns, scale_rows
+from tnsim.networks.scaling import scale_rows
+from tnsim.networks.sector_bonds import sector_bonds
 from tnsim.networks.sites import Site
-from tnsim.symmetry import Charge, Leg, kronecker_order
-from tnsim.tensor import Tensor, contract, from_dense, fuse, random_tensor
+from tnsim.networks.unsymmetric import unsymmetric, unsymmetric_site
+from tnsim.symmetry import Charge, Leg, trivial_leg
+from tnsim.tensor import Tensor, contract, from_dense, random_tensor
 
 
 class MPS:
@@ -30,7 +33,9 @@ class MPS:
     def __init__(self, tensors: Sequence[Tensor], sites: Sequence[Site], center: int | None = None) -> None:
         self.tensors, self.sites, self.center = list(tensors), tuple(sites), center
         if len(self.tensors) != len(self.sites) or not self.tensors:
-            raise ShapeError(f"a state needs one tensor per site: {len(self.tensors)} tensors, {len(self.sites)} sites.")
+            raise ShapeError(
+                f"a state needs one tensor per site: {len(self.tensors)} tensors, {len(self.sites)} sites."
+            )
         for i, (tensor, site) in enumerate(zip(self.tensors, self.sites, strict=True)):
             if [leg.flow for leg in tensor.legs] != [1, 1, -1] or tensor.legs[1] is not site.leg:
                 raise LegError(
@@ -39,6 +44,12 @@ class MPS:
                 )
             if i and self.tensors[i - 1].legs[2].dual is not tensor.legs[0]:
                 raise LegError(f"the bond between sites {i - 1} and {i} does not fit: see the sites' legs.")
+        first, last = self.tensors[0].legs[0], self.tensors[-1].legs[2]
+        if first.dims != (1,) or last.dims != (1,) or first.charges != (first.group.identity,):
+            raise LegError(
+                f"an open chain begins with a leg of dimension 1 and no charge and ends with dimension 1, "
+                f"found {first!r} and {last!r}."
+            )
 
     # -- making states ---------------------------------------------------------------------------------
 
@@ -96,41 +107,45 @@ class MPS:
             charge = (like if isinstance(like, MPS) else cls.product(sites, like)).charge
         total = sites[0].group.identity if charge is None else sites[0].group.charge(charge)
         rng = generator(seed)
-        bonds = _sector_bonds(sites, total, chi)
+        bonds = sector_bonds(sites, total, chi)
         tensors = [
             random_tensor((bonds[i], site.leg, bonds[i + 1].dual), dtype=dtype, seed=rng, backend=backend)
             for i, site in enumerate(sites)
         ]
         for i in range(len(sites) - 1, 0, -1):
-            u, s, v = svd(tensors[i], (0,))
-            tensors[i] = v
-            tensors[i - 1] = contract("l s m, m n -> l s n", tensors[i - 1], scale_columns(u, s))
+            rest, tensors[i] = lq(tensors[i], (0,))
+            tensors[i - 1] = contract("l s m, m n -> l s n", tensors[i - 1], rest)
         tensors[0] = tensors[0] / tensors[0].norm()
         return cls(tensors, sites, 0)
 
     @classmethod
     def from_dense(
-        cls, vector: Any, sites: Sequence[Site], *, charge: Charge | int | None = None, truncation: Truncation | None = None
+        cls,
+        vector: Any,
+        sites: Sequence[Site],
+        *,
+        charge: Charge | int | None = None,
+        truncation: Truncation | None = None,
     ) -> "MPS":
-        """A state from its 2^L (d^L) amplitudes in Kronecker order; exact without truncation.
+        """A state from its d^L amplitudes in Kronecker order; exact without truncation. Cost O(d^(3L/2)).
 
-        The charge is read from the largest amplitude unless given. Raises ChargeError where others differ.
+        The charge is read from the largest amplitude unless given. Raises ChargeError where amplitudes beyond
+        rounding have another one, StateError where there are none.
         """
         sites = tuple(sites)
         shape = tuple(site.dim for site in sites)
-        if int(np.prod(vector.shape)) != int(np.prod(shape)):
-            raise ShapeError(f"sites of dimensions {shape} need {int(np.prod(shape))} amplitudes, found {vector.shape}.")
-        group = sites[0].group
-        if charge is None:
-            host = np.abs(backend_of(vector).to_host(vector)).reshape(shape)
-            places = np.unravel_index(int(host.argmax()), shape)
-            parts = [site.charges[p] for site, p in zip(sites, places, strict=True)]
-            total = group.total(parts, [1] * len(parts))
-        else:
-            total = group.charge(charge)
-        left = Leg(group, [group.identity], [1], 1)
-        right = Leg(group, [total], [1], -1)
-        rest = from_dense(vector.reshape((1, *shape, 1)), (left, *(site.leg for site in sites), right))
+        if prod(vector.shape) != prod(shape):
+            raise ShapeError(f"sites of dimensions {shape} need {prod(shape)} amplitudes, found {vector.shape}.")
+        backend, group = backend_of(vector), sites[0].group
+        vector = vector if vector.dtype.kind in "fc" else backend.astype(vector, np.float64)
+        size = backend.read(backend.norm(vector.reshape(-1)))
+        if not 0 < size < np.inf:
+            raise StateError(f"the amplitudes have norm {size}: it must be finite and not zero.")
+        total = _largest_charge(vector, sites) if charge is None else group.charge(charge)
+        left, right = Leg(group, [group.identity], [1], 1), Leg(group, [total], [1], -1)
+        legs = (left, *(site.leg for site in sites), right)
+        rounding = 100 * float(np.finfo(vector.dtype).eps) * size
+        rest = from_dense(vector.reshape((1, *shape, 1)), legs, tolerance=rounding)
         tensors = []
         for _ in range(len(sites) - 1):
             u, s, v = svd(rest, (0, 1), truncation)
@@ -186,13 +201,18 @@ class MPS:
         return self._with([tensor.astype(dtype) for tensor in self.tensors], self.center)
 
     def to_dense(self) -> Array:
-        """All amplitudes in Kronecker order; for small chains."""
-        rest = self.tensors[0]
+        """All d^L amplitudes in Kronecker order, the first site the slowest, on the same device."""
+        state = unsymmetric(self.tensors[0])
         for tensor in self.tensors[1:]:
-            rest = fuse(contract("l s m, m t r -> l s t r", rest, tensor), [(0,), (1, 2), (3,)], [1, 1, -1])
-        order = kronecker_order([site.leg for site in self.sites])
-        backend = self.backend
-        return backend.asarray(backend.to_host(rest.to_dense()).reshape(-1)[order])
+            joined = contract("l s m, m t r -> l s t r", state, unsymmetric(tensor))
+            phys = trivial_leg(joined.shape[1] * joined.shape[2])
+            state = Tensor((joined.legs[0], phys, joined.legs[3]), joined.data)
+        return state.data
+
+    def without_symmetry(self) -> "MPS":
+        """The same state on sites that conserve nothing: one dense block a tensor, for what breaks the charge."""
+        tensors = [unsymmetric(tensor) for tensor in self.tensors]
+        return MPS(tensors, [unsymmetric_site(site) for site in self.sites], self.center)
 
     # -- algebra ---------------------------------------------------------------------------------------
 
@@ -211,12 +231,15 @@ class MPS:
     def __mul__(self, factor: complex) -> "MPS":
         place = self.center or 0
         tensors = self.tensors.copy()
-        if isinstance(factor, complex) and tensors[place].dtype.kind == "f" and factor.imag != 0:
+        if np.iscomplexobj(factor):
             tensors = [tensor.astype(np.result_type(tensor.dtype, np.complex64)) for tensor in tensors]
         tensors[place] = tensors[place] * factor
         return self._with(tensors, self.center)
 
     __rmul__ = __mul__
+
+    def __neg__(self) -> "MPS":
+        return self * -1.0
 
     def __truediv__(self, factor: complex) -> "MPS":
         return self * (1 / factor)
@@ -254,6 +277,13 @@ def _end(env: Tensor) -> Tensor:
     return from_dense(one, [leg.dual for leg in env.legs]).to(env.backend)
 
 
+def _largest_charge(vector: Any, sites: Sequence[Site]) -> Charge:
+    """The charge of the largest amplitude."""
+    host = np.abs(backend_of(vector).to_host(vector)).reshape([site.dim for site in sites])
+    places = np.unravel_index(int(host.argmax()), host.shape)
+    return sites[0].group.total([site.charges[p] for site, p in zip(sites, places, strict=True)], [1] * len(sites))
+
+
 def _local_vector(site: Site, state: Any, place: int) -> np.ndarray:
     if isinstance(state, str):
         vector = np.zeros(site.dim)
@@ -266,45 +296,10 @@ def _local_vector(site: Site, state: Any, place: int) -> np.ndarray:
     if vector.dtype.kind not in "fc":
         vector = vector.astype(np.float64)
     if vector.shape != (site.dim,):
-        raise StateError(f"site {place} needs a state name or a vector of length {site.dim}, found shape {vector.shape}.")
+        raise StateError(
+            f"site {place} needs a state name or a vector of length {site.dim}, found shape {vector.shape}."
+        )
     size = np.linalg.norm(vector)
     if not np.isfinite(size) or size == 0:
         raise StateError(f"the local vector of site {place} has norm {size}: it must be finite and not zero.")
     return vector / size
-
-
-def _sector_bonds(sites: Sequence[Site], total: Charge, chi: int) -> list[Leg]:
-    """Bond legs that hold every charge reachable from both ends, cut to chi by their share of the dimension."""
-    group = sites[0].group
-    lefts = [{group.identity: 1}]
-    for site in sites:
-        lefts.append(_reach(lefts[-1], site, group, 1))
-    rights = [{total: 1}]
-    for site in reversed(sites):
-        rights.append(_reach(rights[-1], site, group, -1))
-    rights.reverse()
-    bonds = []
-    for a, b in zip(lefts, rights, strict=True):
-        dims = {charge: min(a[charge], b[charge]) for charge in a if charge in b}
-        if not dims:
-            raise ChargeError(f"no state of these sites has the total charge {total} ({group!r}).")
-        bonds.append(Leg(group, sorted(dims), _share(dims, chi)))
-    return bonds
-
-
-def _reach(dims: dict[Charge, int], site: Site, group: Any, sign: int) -> dict[Charge, int]:
-    result: dict[Charge, int] = {}
-    for charge, dim in dims.items():
-        for local in site.charges:
-            (new,) = group.fuse(charge, local if sign > 0 else group.dual(local))
-            result[new] = min(result.get(new, 0) + dim, 2**40)
-    return result
-
-
-def _share(dims: dict[Charge, int], chi: int) -> list[int]:
-    charges = sorted(dims)
-    total = sum(dims.values())
-    if total <= chi:
-        return [dims[charge] for charge in charges]
-    return [max(1, min(dims[charge], round(chi * dims[charge] / total))) for charge in charges]
-

@@ -1,0 +1,267 @@
+"""DMRG against exact diagonalisation, in every symmetry and dtype, and its settings, status and statuses."""
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.exact import dense
+from tnsim.algorithms.solution import Progress
+from tnsim.errors import BackendError, LegError, OperatorError, SettingsError, ShapeError, StateError
+from tnsim.models import Heisenberg, RandomFieldHeisenberg, TransverseIsing
+
+SYMMETRIES = ["Sz", "parity", None]
+
+
+def random_sum(L: int, *, complex_: bool, seed: int, conserve: str | None = "Sz") -> tn.OperatorSum:
+    """A Hermitian sum with random couplings up to distance 3 that conserves no more than `conserve`.
+
+    (A start state of definite Sz would never leave its sector under a sum that conserves Sz.)
+    """
+    rng = np.random.default_rng(seed)
+    H = tn.OperatorSum()
+    for i in range(L):
+        H += rng.normal(), "Sz", i
+        for j in range(i + 1, min(L, i + 4)):
+            phase = np.exp(1j * rng.uniform(0, 2 * np.pi)) if complex_ else 1.0
+            H += tn.plus_hc(phase * rng.normal(), "S+", i, "S-", j)
+            H += rng.normal(), "Sz", i, "Sz", j
+            if conserve != "Sz":
+                H += tn.plus_hc(phase * rng.normal(), "S+", i, "S+", j)
+        if conserve is None:
+            H += rng.normal(), "Sx", i
+    return H
+
+
+def start_state(sites: tuple, dtype: str) -> tn.MPS:
+    names = sorted(sites[0].states, key=lambda s: sites[0].op("Sz")[(sites[0].state(s),) * 2])
+    return tn.MPS.product(sites, [names[-1] if i % 2 else names[0] for i in range(len(sites))], dtype=dtype)
+
+
+def solve(sites, H, psi, chi=64, **options) -> tn.Solution:
+    options = {"max_sweeps": 12, "second_start": False} | options
+    return tn.DMRG(truncation=tn.Truncation(chi_max=chi), **options).solve(H, psi)
+
+
+@pytest.mark.parametrize("conserve", SYMMETRIES)
+@pytest.mark.parametrize(("S", "L"), [(0.5, 8), (1, 5)])
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+def test_random_hamiltonians_against_exact_diagonalisation(conserve, S, L, complex_):
+    sites = tn.spin_sites(L, S, conserve)
+    H = random_sum(L, complex_=complex_, seed=L, conserve=conserve)
+    psi = start_state(sites, "float64")
+    result = solve(sites, H.mpo(sites), psi, noise=1e-2, noise_sweeps=4, gradient_tol=1e-7)
+    exact = dense.ground_energy(dense.hamiltonian(H, sites), sites, psi.charge)
+    assert result.energy == pytest.approx(exact, abs=1e-9)
+    assert result.variance < 1e-8
+    assert abs(result.state.norm() - 1) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("conserve", SYMMETRIES)
+def test_single_precision_sweeps_are_polished_in_double(dtype, conserve):
+    sites = tn.spin_sites(8, 0.5, conserve)
+    H = random_sum(8, complex_=dtype == "complex64", seed=3, conserve=conserve)
+    psi = start_state(sites, dtype)
+    run = tn.DMRG(
+        truncation=tn.Truncation(chi_max=32), float32_sweeps=4, max_sweeps=10, noise=1e-2, noise_sweeps=3
+    ).solve(H.mpo(sites), psi)
+    exact = dense.ground_energy(dense.hamiltonian(H, sites), sites, psi.charge)
+    assert [report.dtype for report in run.history[:4]] == [dtype] * 4
+    assert abs(run.history[3].energy - exact) < 1e-3
+    assert run.energy == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "strict"])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("conserve", SYMMETRIES)
+def test_every_backend_gives_the_same_run(backend, dtype, conserve):
+    sites = tn.spin_sites(6, 0.5, conserve)
+    H = random_sum(6, complex_=dtype == "complex128", seed=5, conserve=conserve)
+    psi = start_state(sites, dtype).to(backend)
+    result = solve(sites, H.mpo(sites).to(backend), psi, chi=16, max_sweeps=6, noise=1e-2, gradient_tol=1e-7)
+    exact = dense.ground_energy(dense.hamiltonian(H, sites), sites, psi.charge)
+    assert result.energy == pytest.approx(exact, abs=1e-9)
+    assert result.state.backend.name == backend
+
+
+def test_nonzero_magnetisation_of_a_random_field_chain():
+    model = RandomFieldHeisenberg(L=10, W=2.0, seed=7)
+    psi = model.product(["up"] * 7 + ["down"] * 3)
+    result = solve(model.sites, model.mpo(), psi, noise=1e-2, noise_sweeps=3)
+    exact = dense.ground_energy(dense.hamiltonian(model.operator_sum(), model.sites), model.sites, (4,))
+    assert psi.charge == (4,)
+    assert result.energy == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize("split", ["gram", "svd"])
+def test_both_splits_agree_under_truncation(split):
+    model = Heisenberg(L=16)
+    result = solve(model.sites, model.mpo(), model.product(), chi=12, split=split, variance_tol=1e9)
+    assert {report.split for report in result.history} == {split}
+    assert result.energy == pytest.approx(-6.9116981, abs=2e-6)
+    assert result.energy > model.facts.energy
+    assert result.history[-1].max_trunc_err > 0
+
+
+def test_stopped_anywhere_and_resumed_gives_the_uninterrupted_run():
+    model = Heisenberg(L=12)
+    H, psi = model.mpo(), model.product()
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=10), max_sweeps=4, min_sweeps=5, second_start=False)
+    whole = [report.energy for report in dmrg.sweeps(H, psi)]
+    for steps in (3, 11, 17, 30):
+        run = dmrg.start(H, psi)
+        stopper = StopAfter(steps)
+        for _ in run.sweeps([stopper]):
+            pass
+        assert run.stop_reason
+        rest = dmrg.start(H, run.state, run.progress())
+        for _ in rest.sweeps():
+            pass
+        energies = [report.energy for report in rest.progress().history]
+        np.testing.assert_allclose(energies, whole, rtol=0, atol=1e-12)
+
+
+class StopAfter:
+    """An observer that asks for a stop after some bond updates."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def bond(self, report, run) -> None:
+        self.left -= 1
+        if self.left == 0:
+            run.request_stop("test")
+
+    def sweep(self, report, run) -> None:
+        pass
+
+
+def test_an_interrupted_run_says_so():
+    model = Heisenberg(L=8)
+    result = tn.DMRG(truncation=tn.Truncation(chi_max=16)).solve(model.mpo(), model.product(), [StopAfter(5)])
+    assert result.status.name == "interrupted"
+    assert not result.status.converged
+    assert result.progress.step == 5
+    assert "resume" in result.status.advice
+
+
+def test_one_sweep_is_never_called_converged():
+    model = Heisenberg(L=20)
+    result = solve(model.sites, model.mpo(), model.product(), max_sweeps=1)
+    assert not result.status.converged
+    assert "max_sweeps" in result.status.advice
+    assert "advice" in repr(result)
+
+
+def test_a_large_gradient_refuses_convergence():
+    model = Heisenberg(L=20)
+    # one product and a loose energy criterion: the energy settles long before the state does
+    result = solve(
+        model.sites, model.mpo(), model.product(), chi=64, max_sweeps=2, min_sweeps=1, energy_tol=10.0, entropy_tol=10.0,
+        noise_sweeps=0, gradient_tol=1e-9, krylov_max=2,
+    )  # fmt: skip
+    assert not result.status.converged
+    assert result.status.name == "gradient above tolerance"
+
+
+def test_a_high_variance_starts_a_second_time_and_says_so():
+    model = Heisenberg(L=12)
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=32), max_sweeps=1, noise_sweeps=0, krylov_max=2, variance_tol=1e-12)
+    result = dmrg.solve(model.mpo(), model.product())
+    assert result.progress.restarts == 1
+    assert result.status.name == "high variance"
+    assert "second start" in result.status.advice
+
+
+def test_noise_frees_a_state_that_the_two_site_update_cannot_leave():
+    # only three-site flips: two neighbouring sites never see a matrix element from the start state
+    sites = tn.spin_sites(6, 0.5, None)
+    H = tn.OperatorSum()
+    for i in range(4):
+        H += -1.0, "X", i, "X", i + 1, "X", i + 2
+    for i in range(6):
+        H += -0.5, "Z", i
+    psi = tn.MPS.product(sites, ["up"] * 6)
+    exact = np.linalg.eigvalsh(dense.hamiltonian(H, sites))[0]
+    stuck = solve(sites, H.mpo(sites), psi, noise_sweeps=0)
+    freed = solve(sites, H.mpo(sites), psi, noise=0.1, noise_sweeps=4)
+    assert stuck.energy > exact + 1e-3
+    assert freed.energy == pytest.approx(exact, abs=1e-9)
+
+
+def test_chi_ramp_and_stages():
+    model = Heisenberg(L=16)
+    H, psi = model.mpo(), model.product()
+    ramped = tn.DMRG(truncation=tn.Truncation(chi_max=40), chi_ramp=(5, 10), max_sweeps=6)
+    reports = list(ramped.sweeps(H, psi))
+    assert [report.chi_max for report in reports[:3]] == [5, 10, 40]
+    assert all(report.chi <= report.chi_max for report in reports)
+    stages = [tn.DMRG(truncation=tn.Truncation(chi_max=chi), max_sweeps=2) for chi in (5, 40)]
+    result = tn.run_stages(stages, H, psi)
+    assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
+    assert len(result.history) == 4
+
+
+def test_history_counts_every_bond_once_a_sweep():
+    model = Heisenberg(L=10)
+    seen = []
+
+    class Watch(StopAfter):
+        def bond(self, report, run):
+            seen.append((report.bond, report.direction))
+
+    run = tn.DMRG(truncation=tn.Truncation(chi_max=8), max_sweeps=1).start(model.mpo(), model.product())
+    (report,) = run.sweeps([Watch(0)])
+    assert seen == [(i, 1) for i in range(9)] + [(i, -1) for i in range(8, -1, -1)]
+    assert report.matvecs >= 18
+    assert report.seconds > 0
+    assert run.progress() == Progress(
+        sweep=1, energy=report.energy, bond_trunc_errs=run.progress().bond_trunc_errs, history=(report,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_sweeps", 0),
+        ("energy_tol", -1.0),
+        ("noise", 2.0),
+        ("split", "fast"),
+        ("chi_ramp", (0,)),
+        ("krylov_min", 30),
+    ],
+)
+def test_settings_out_of_range(field, value):
+    with pytest.raises(SettingsError, match=field):
+        tn.DMRG(truncation=tn.Truncation(chi_max=8), **{field: value})
+
+
+def test_chi_max_has_no_default():
+    with pytest.raises(TypeError, match="chi_max"):
+        tn.Truncation()
+    with pytest.raises(SettingsError, match="at least 1"):
+        tn.Truncation(chi_max=0)
+
+
+def test_input_that_does_not_fit_is_refused_before_the_run():
+    model, longer = Heisenberg(L=6), Heisenberg(L=8)
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=8))
+    with pytest.raises(ShapeError, match="8 sites.*6"):
+        dmrg.solve(longer.mpo(), model.product())
+    with pytest.raises(LegError, match="physical leg"):
+        dmrg.solve(model.mpo(), Heisenberg(L=6, conserve=None).product())
+    with pytest.raises(BackendError, match="strict"):
+        dmrg.solve(model.mpo(), model.product().to("strict"))
+    lopsided = tn.OperatorSum()
+    lopsided += 1.0, "S+", 0, "S-", 1
+    with pytest.raises(OperatorError, match="Hermitian"):
+        dmrg.solve(lopsided.mpo(model.sites[:2]), Heisenberg(L=2).product())
+    with pytest.raises(StateError, match="only state"):
+        dmrg.solve(model.mpo(), model.product("up"))
+
+
+def test_ising_chain_of_any_length_down_to_two():
+    for L in (2, 3):
+        model = TransverseIsing(L=L)
+        result = solve(model.sites, model.mpo(), model.product("up"), noise=1e-2)
+        assert result.energy == pytest.approx(model.facts.energy, abs=1e-10)

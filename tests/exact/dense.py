@@ -1,0 +1,48 @@
+"""Dense oracles: Kronecker sums of an OperatorSum, and exact diagonalisation in a charge sector."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tnsim.networks.operator_sum import OperatorSum
+from tnsim.networks.sites import Site
+
+
+def kron(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    result = np.eye(1)
+    for matrix in matrices:
+        result = np.kron(result, matrix)
+    return result
+
+
+def place(sites: Sequence[Site], factors: Sequence[tuple]) -> np.ndarray:
+    """The product of (operator, site) on the whole chain, in the order written."""
+    matrices = [np.eye(site.dim) for site in sites]
+    for op, i in factors:
+        matrices[i] = matrices[i] @ sites[i].op(op)
+    return kron(matrices)
+
+
+def hamiltonian(H: OperatorSum, sites: Sequence[Site]) -> np.ndarray:
+    """The full matrix of a sum of plain terms and their adjoints."""
+    dim = int(np.prod([site.dim for site in sites]))
+    total = np.zeros((dim, dim), dtype=complex)
+    for term in H.terms:
+        matrix = place(sites, term.factors)
+        total += term.coefficient * matrix + term.adjoint_coefficient * matrix.conj().T
+    return total
+
+
+def charges(sites: Sequence[Site]) -> np.ndarray:
+    """Total charge of every Kronecker basis state, one row each."""
+    group = sites[0].group
+    table = [group.identity]
+    for site in sites:
+        table = [group.fuse(a, b)[0] for a in table for b in site.charges]
+    return np.array(table).reshape(len(table), -1)
+
+
+def ground_energy(matrix: np.ndarray, sites: Sequence[Site], charge: tuple[int, ...]) -> float:
+    """Lowest eigenvalue in one charge sector."""
+    inside = (charges(sites) == np.array(charge)).all(axis=1)
+    return float(np.linalg.eigvalsh(matrix[np.ix_(inside, inside)])[0])
