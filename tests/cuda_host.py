@@ -34,7 +34,8 @@ def compiled(file: str, side: int, flags: tuple[str, ...] = ("-O2",)) -> ctypes.
     try:
         text = f'#include "{HEADER}"\n{source(file, side)}\nHOST_LAUNCH_ALL({KERNELS[file]})\n'
         (folder / "kernels.cpp").write_text(text)
-        command = [compiler, "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wall", "-Wno-unused-function", *flags]
+        # unique symbols would make libraries of different tile sizes share their "shared memory"
+        command = [compiler, "-std=c++20", "-shared", "-fPIC", "-pthread", "-fno-gnu-unique", "-Wall", *flags]
         result = subprocess.run(
             [*command, "-o", str(folder / "kernels.so"), str(folder / "kernels.cpp")], capture_output=True, text=True
         )

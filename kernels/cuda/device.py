@@ -6,7 +6,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from tnsim.kernels.cuda.source import OPTIONS, source
+from tnsim.kernels.cuda.source import OPTIONS, SIDE, source
 
 
 @lru_cache(maxsize=64)
@@ -17,7 +17,7 @@ def _function(file: str, name: str, side: int) -> Any:
 class CudaDevice:
     """What `CudaKernels` needs of a device: a launch, an upload, and the side of a tile in threads."""
 
-    side = 16
+    side = SIDE
 
     def upload(self, host: np.ndarray) -> Any:
         """A copy on the device."""

@@ -94,7 +94,7 @@ __device__ void run_item(const integer *rows, const T *alphas, const integer *it
     const integer *item = items + 4 * blockIdx.x, *target = rows + COLUMNS * item[0];
     const integer top = item[2], left = item[3];
     const bool stepped = target[KIND] == ADD || target[KIND] == ADD_CONJUGATE;
-    const integer m = target[M], n = target[N], step = stepped ? target[C_STEP] : 1;
+    const integer m = target[M], n = target[KIND] == IDENTITY ? 1 : target[N], step = stepped ? target[C_STEP] : 1;
     const int y = threadIdx.x / SIDE, x = threadIdx.x % SIDE;
     T *c = buffers[target[C_BUFFER]] + target[C_OFFSET];
     T tile[MICRO][MICRO] = {};

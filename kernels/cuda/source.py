@@ -6,6 +6,8 @@ from tnsim.kernels import table
 
 FILES = ("products", "copies")
 OPTIONS = ("--std=c++17",)
+# threads along one side of a tile on a GPU
+SIDE = 16
 # a thread owns MICRO x MICRO elements of a tile; MAX_BUFFERS run-time arrays reach a kernel
 MICRO = 2
 MAX_BUFFERS = 8

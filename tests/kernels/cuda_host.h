@@ -2,6 +2,7 @@
 // threads that meet at a barrier, blocks run one after the other.
 #include <barrier>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #define __global__
