@@ -5,18 +5,21 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
-from tnsim.backend import Array, Backend
+from tnsim.backend import Array, Backend, default_backend, get_backend
 from tnsim.errors import LegError, ShapeError
 from tnsim.linalg import Truncation, qr, svd
 from tnsim.networks.direct_sum import direct_sum
+from tnsim.networks.identity_channels import scale_train, share_identities
+from tnsim.networks.scaling import scale_columns
 from tnsim.networks.site_operator import SiteOperator, site_operators
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Leg, kronecker_order
-from tnsim.tensor import Tensor, contract, diagonal, flip_leg, from_dense, fuse, transpose
+from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, transpose
 
 
 class MPO:
@@ -29,6 +32,8 @@ class MPO:
     MPO on 3 sites, bond dimensions 1 1 1 1, float64 on numpy
     """
 
+    __array_ufunc__ = None  # so that a NumPy number times an MPO comes to __rmul__
+
     def __init__(
         self, tensors: Sequence[Tensor], sites: Sequence[Site] | None = None, *, is_hermitian: bool | None = None
     ) -> None:
@@ -40,19 +45,29 @@ class MPO:
         for i, tensor in enumerate(self.tensors):
             if [leg.flow for leg in tensor.legs] != [1, 1, -1, -1]:
                 raise LegError(
-                    f"MPO site {i} needs legs (left, out, in, right) with flows (+1, +1, -1, -1), found {list(tensor.legs)}."
+                    f"MPO site {i} needs legs (left, out, in, right) with flows (+1, +1, -1, -1), found "
+                    f"{list(tensor.legs)}."
                 )
             if i and self.tensors[i - 1].legs[3].dual is not tensor.legs[0]:
-                raise LegError(f"the MPO's bond between sites {i - 1} and {i} does not fit: see the sites' legs.")
+                raise LegError(
+                    f"the MPO's bond between sites {i - 1} and {i} does not fit: {self.tensors[i - 1].legs[3]!r} "
+                    f"against {tensor.legs[0]!r}."
+                )
+        ends = self.tensors[0].legs[0].dim, self.tensors[-1].legs[3].dim
+        if ends != (1, 1):
+            raise ShapeError(f"an open MPO ends in bonds of dimension 1, found {ends}.")
+        if self.sites is not None and [site.leg for site in self.sites] != [t.legs[1] for t in self.tensors]:
+            raise LegError(f"the sites given do not fit the MPO's physical legs, {[t.legs[1] for t in self.tensors]}.")
 
     @classmethod
-    def identity(cls, sites: Sequence[Site], *, dtype: Any = np.float64) -> "MPO":
+    def identity(cls, sites: Sequence[Site], *, dtype: Any = np.float64, backend: str | Backend | None = None) -> "MPO":
         """The identity, bond dimension 1."""
+        library = default_backend() if backend is None else get_backend(backend)
         one = Leg(sites[0].group, [sites[0].group.identity], [1])
-        matrices = [np.eye(site.dim, dtype=dtype)[None, :, :, None] for site in sites]
-        tensors = [
-            from_dense(matrix, (one, site.leg, site.leg.dual, one.dual)) for matrix, site in zip(matrices, sites, strict=True)
-        ]
+        tensors = []
+        for site in sites:
+            matrix = np.eye(site.dim, dtype=dtype)[None, :, :, None]
+            tensors.append(from_dense(matrix, (one, site.leg, site.leg.dual, one.dual)).to(library))
         return cls(tensors, sites, is_hermitian=True)
 
     # -- structure -------------------------------------------------------------------------------------
@@ -107,19 +122,29 @@ class MPO:
     # -- algebra ---------------------------------------------------------------------------------------
 
     def __mul__(self, factor: complex) -> "MPO":
-        keeps = self.is_hermitian if complex(factor).imag == 0 else None
-        return self._with([self.tensors[0] * factor, *self.tensors[1:]], keeps)
+        if not isinstance(factor, Number):
+            return NotImplemented
+        number = complex(factor)  # type: ignore[call-overload]
+        if number.imag == 0:
+            return self._with(scale_train(self.tensors, number.real), self.is_hermitian)
+        dtype = np.result_type(self.dtype, np.complex64)
+        return self._with(scale_train([tensor.astype(dtype) for tensor in self.tensors], number))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, factor: complex) -> "MPO":
+        return self * (1 / factor)
 
     def __neg__(self) -> "MPO":
         return self * -1.0
 
     def __add__(self, other: "MPO") -> "MPO":
-        """The sum, bond dimensions added; see `compress`."""
+        """The sum: bond dimensions add up, less the identity channels that both have; see `compress`."""
+        if not isinstance(other, MPO):
+            return NotImplemented
         self._check_fits(other)
         hermitian = True if self.is_hermitian and other.is_hermitian else None
-        return self._with(direct_sum(self.tensors, other.tensors), hermitian)
+        return self._with(share_identities(direct_sum(self.tensors, other.tensors)), hermitian)
 
     def __sub__(self, other: "MPO") -> "MPO":
         return self + (-other)
@@ -151,26 +176,27 @@ class MPO:
         if self.L != other.L or any(
             a.legs[1:3] != b.legs[1:3] for a, b in zip(self.tensors, other.tensors, strict=True)
         ):
-            raise ShapeError("operators can be added where they act on the same sites.")
+            raise ShapeError(f"operators can be added where they act on the same sites, found {self!r} and {other!r}.")
 
     # -- compression -----------------------------------------------------------------------------------
 
     def compress(self, truncation: Truncation) -> "MPO":
         """The nearest MPO (Frobenius norm) with truncated bonds: QR to the right, SVD back.
 
-        Cost O(L w^3 d^2); error below sqrt(sum of discarded weights) times the norm.
+        Singular values are taken relative to the norm of the whole operator. Cost O(L w^3 d^2); error below
+        sqrt(sum of discarded weights) times the norm.
         """
         tensors = list(self.tensors)
+        # isometries are scaled like identities, so that the norm of a long chain does not overflow
+        sizes = [(tensor.shape[1] * tensor.shape[2]) ** 0.25 for tensor in tensors]
         for i in range(self.L - 1):
             q, r = qr(tensors[i], (0, 1, 2))
-            tensors[i] = q
-            tensors[i + 1] = contract("l m, m o i r -> l o i r", r, tensors[i + 1])
+            tensors[i] = q * sizes[i]
+            tensors[i + 1] = contract("l m, m o i r -> l o i r", r / sizes[i], tensors[i + 1])
         for i in range(self.L - 1, 0, -1):
             u, s, v = svd(tensors[i], (0,), truncation)
-            weights = tensors[i].backend.asarray(s.values.astype(tensors[i].dtype))
-            tensors[i] = v
-            carried = contract("l m, m n -> l n", u, diagonal(weights, s.leg))
-            tensors[i - 1] = contract("l o i m, m n -> l o i n", tensors[i - 1], carried)
+            tensors[i] = v * sizes[i]
+            tensors[i - 1] = contract("l o i m, m n -> l o i n", tensors[i - 1], scale_columns(u, s) / sizes[i])
         return self._with(tensors, self.is_hermitian)
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tnsim.backend import default_backend
 from tnsim.networks.local_basis import LocalBasis
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mpo_channels import Channel, combine, split_into_channels
@@ -101,7 +102,8 @@ def build_mpo(expansion: Expansion, sites: tuple[Site, ...], hermitian: bool | N
         key = (id(expansion.bases[i]), ends, *(array.tobytes() for array in arrays))
         if key not in made:
             dense = _dense_site(plan, bonds[i], bonds[i + 1], expansion.bases[i], dtype)
-            made[key] = from_dense(dense, (legs[i], sites[i].leg, sites[i].leg.dual, legs[i + 1].dual))
+            tensor = from_dense(dense, (legs[i], sites[i].leg, sites[i].leg.dual, legs[i + 1].dual))
+            made[key] = tensor.to(default_backend())
         tensors.append(made[key])
     return MPO(tensors, sites, is_hermitian=hermitian)
 

@@ -85,6 +85,8 @@ class OperatorSum:
     OperatorSum with 2 terms: 1 Sz[0] Sz[1] + 0.5 S+[0] S-[1] + h.c.
     """
 
+    __array_ufunc__ = None  # so that a NumPy number times a sum comes to __rmul__
+
     def __init__(self, terms: Sequence[Term] = (), exponentials: Sequence[Exponential] = ()) -> None:
         self.terms: list[Term] = list(terms)
         self.exponentials: list[Exponential] = list(exponentials)
