@@ -1,88 +1,131 @@
 """Two-point functions of all pairs of sites in one pass."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from tnsim.errors import ShapeError
-from tnsim.measure.expectation import Operator, components, expect
-from tnsim.networks.canonical import canonicalize
+from tnsim.measure.expectation import Operator, checked_site, components, is_hermitian, local_values, norm_squared
+from tnsim.networks.canonical import canonicalize, center_tensors
 from tnsim.networks.mps import MPS
+from tnsim.networks.precision import matching_dtype
 from tnsim.symmetry import Charge, Leg
 from tnsim.tensor import Tensor, contract, from_dense
+
+# how many left ends one environment carries: bounds its memory
+_TOGETHER = 32
 
 
 def correlation(
     psi: MPS, first: Operator, second: Operator, sites: Sequence[int] | None = None, *, connected: bool = False
 ) -> np.ndarray:
-    """C[i, j] = <first_i second_j>, normalised, for all pairs (or those of `sites`), both triangles.
+    """C[i, j] = <first_i second_j>, normalised, for all pairs of sites (or of the `sites` given).
 
-    connected subtracts <first_i><second_j>. One sweep carries all left ends at once: cost O(L^2 d chi^3) in
-    O(L) calls, memory O(L chi^2). Operators that change the charge are allowed ("S+", "S-").
+    connected subtracts <first_i><second_j>. Operators that change the charge are allowed ("S+", "S-"). Real
+    where all operators are Hermitian. Exact. One sweep a triangle (a second only where it is not the adjoint
+    of the first) carries up to 32 left ends at once: cost O(L^2 d chi^3), memory O(32 d chi^2).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> psi = MPS.product(spin_sites(3), ["up", "down", "up"])
     >>> correlation(psi, "Sz", "Sz")[0].tolist()
     [0.25, -0.25, 0.25]
     """
-    chosen = list(range(psi.L)) if sites is None else list(sites)
-    if any(not 0 <= i < psi.L for i in chosen):
-        raise ShapeError(f"the state has sites 0 to {psi.L - 1}, found {chosen}.")
-    upper, diagonal = _upper(psi, first, second)
-    lower, _ = _upper(psi, second, first)
-    result = upper + lower.T + np.diag(diagonal)
+    chosen = list(range(psi.L)) if sites is None else [checked_site(psi, i) for i in sites]
+    if not chosen:
+        return np.zeros((0, 0))
+    places = sorted(set(chosen))
+    a = {i: psi.sites[i].op(first) for i in places}
+    b = {i: psi.sites[i].op(second) for i in places}
+    both = {i: a[i] @ b[i] for i in places}
+    psi = psi.astype(matching_dtype(psi.dtype, *a.values(), *b.values()))
+    upper = _upper(psi, a, b)
+    if all(np.array_equal(a[i], b[i].conj().T) for i in places):
+        lower = upper.conj()
+    elif all(np.array_equal(a[i], b[i]) for i in places):
+        lower = upper
+    else:
+        lower = _upper(psi, b, a)
+    result = upper + lower.T + np.diag(local_values(psi, both))
+    if all(is_hermitian(matrix) for group in (a, b, both) for matrix in group.values()):
+        result = result.real.copy()
     if connected:
-        result = result - np.outer(expect(psi, first), expect(psi, second))
-    result = result[np.ix_(chosen, chosen)]
-    small = result.dtype.kind == "c" and np.abs(result.imag).max(initial=0.0) <= 1e-13 * max(1.0, np.abs(result).max())
-    return result.real.copy() if small else result
+        result = result - np.outer(local_values(psi, a), local_values(psi, b))
+    order = np.searchsorted(places, chosen)
+    return result[np.ix_(order, order)]
 
 
-def _upper(psi: MPS, first: Operator, second: Operator) -> tuple[np.ndarray, np.ndarray]:
-    """<first_i second_j> for i < j, and for i = j, charge by charge."""
-    psi = canonicalize(psi, 0)
-    norm = psi.norm()
-    dtype = np.result_type(psi.dtype, *(site.op(op).dtype for site in set(psi.sites) for op in (first, second)))
-    result = np.zeros((psi.L, psi.L), dtype=dtype)
-    diagonal = np.zeros(psi.L, dtype=dtype)
-    charges = {charge for site in set(psi.sites) for _, charge in components(site, first)}
-    for charge in sorted(charges):
-        _one_charge(psi, first, second, charge, result, diagonal)
-    return result / norm**2, diagonal / norm**2
+@dataclass(frozen=True, eq=False)
+class _Sweep:
+    """What a sweep for one charge needs: tensors right of the centre, centre tensors, operator parts."""
+
+    psi: MPS
+    centers: dict[int, Tensor]
+    starts: dict[int, Tensor]
+    ends: dict[int, Tensor]
 
 
-def _one_charge(psi: MPS, first: Operator, second: Operator, charge: Charge, result: np.ndarray, diagonal: np.ndarray) -> None:
-    """Add the part in which `first` adds `charge` and `second` takes it away."""
-    group = psi.sites[0].group
-    many = Leg(group, [charge], [psi.L], -1)
-    right_canonical, centred = psi, psi
-    environment: Tensor | None = None
-    for j in range(psi.L):
-        centred = canonicalize(centred, j)
-        here, b = centred.tensors[j], right_canonical.tensors[j]
-        start = _part(psi, j, first, charge)
-        end = _part(psi, j, second, group.dual(charge))
-        if end is not None and environment is not None:
-            values = contract("x m y, x t r, y s r, t s n -> m n", environment, b.conj(), b, end)
-            result[:, j] += psi.backend.to_host(values.data) if values.size else 0.0
-        if start is not None and end is not None:
-            # <first_i second_i>: second acts first
-            both = contract("t u m, u s n, l s r, l t r -> m n", start, end, here, here.conj())
-            diagonal[j] += psi.backend.to_host(both.data)[0] if both.size else 0.0
-        if j == psi.L - 1:
-            return
+def _upper(psi: MPS, a: dict[int, np.ndarray], b: dict[int, np.ndarray]) -> np.ndarray:
+    """<a_i b_j> for i < j among the places of a, zero elsewhere."""
+    places = list(a)
+    psi = canonicalize(psi, places[0])
+    norm, group = norm_squared(psi), psi.sites[0].group
+    centers = dict(zip(places, center_tensors(psi, places), strict=True))
+    parts_a = {i: components(psi.sites[i], a[i]) for i in places}
+    parts_b = {i: components(psi.sites[i], b[i]) for i in places}
+    result = np.zeros((len(places), len(places)), dtype=psi.dtype)
+    for charge in sorted({charge for parts in parts_a.values() for charge in parts}):
+        ends = _with_charge(psi, parts_b, group.dual(charge))
+        if not ends:
+            continue
+        sweep = _Sweep(psi, centers, _with_charge(psi, parts_a, charge), ends)
+        many = list(sweep.starts)
+        for n in range(0, len(many), _TOGETHER):
+            together = many[n : n + _TOGETHER]
+            for j, values in _rows(sweep, together).items():
+                result[np.searchsorted(places, together), places.index(j)] += values
+    return result / norm
+
+
+def _with_charge(psi: MPS, parts: dict[int, dict[Charge, Tensor]], charge: Charge) -> dict[int, Tensor]:
+    """The parts of one charge, on the state's device and in its dtype."""
+    return {i: part[charge].astype(psi.dtype).to(psi.backend) for i, part in parts.items() if charge in part}
+
+
+def _rows(sweep: _Sweep, together: Sequence[int]) -> dict[int, np.ndarray]:
+    """For every end j the values of all starts at once (zero for starts at j or behind); one read.
+
+    x--conj(B)--u
+    |    t
+    E-m  |          E carries the number m of the start: legs (bra, start, ket)
+    |    s
+    y--- B -----v
+    """
+    psi, environment = sweep.psi, None
+    group, backend = psi.sites[0].group, psi.backend
+    many = Leg(group, [group.identity], [len(together)], -1)
+    last, found = max(sweep.ends), {}
+    for j in range(together[0], last + 1):
+        b = psi.tensors[j]
         if environment is not None:
-            environment = contract("x m y, x s u, y s v -> u m v", environment, b.conj(), b)
-        if start is not None:
-            unit = np.zeros((1, psi.L), dtype=start.dtype)
-            unit[0, j] = 1
-            place = from_dense(unit, (start.legs[2].dual, many)).to(psi.backend)
-            fresh = contract("l t u, t s c, l s v, c m -> u m v", here.conj(), start, here, place)
+            half = contract("x m y, y s v -> x m s v", environment, b)
+            if j in sweep.ends:
+                end = contract("x t v, t s -> x s v", b.conj(), sweep.ends[j])
+                found[j] = contract("x m s v, x s v -> m", half, end).data
+            if j < last:
+                environment = contract("x m s v, x s u -> u m v", half, b.conj())
+        if j in together and j < last:
+            fresh = _start(sweep, j, many, together.index(j))
             environment = fresh if environment is None else environment + fresh
+    if not found:
+        return {}
+    values = backend.to_host(backend.concatenate(list(found.values()))).reshape(len(found), len(together))
+    return dict(zip(found, values, strict=True))
 
 
-def _part(psi: MPS, site: int, operator: Operator, charge: Charge) -> Tensor | None:
-    for tensor, found in components(psi.sites[site], operator):
-        if found == charge:
-            return tensor.astype(np.result_type(tensor.dtype, psi.dtype)).to(psi.backend)
-    return None
+def _start(sweep: _Sweep, site: int, many: Leg, number: int) -> Tensor:
+    """The environment right of a start, at its number: legs (bra, start, ket)."""
+    a = sweep.centers[site]
+    fresh = contract("x t u, t s, x s v -> u v", a.conj(), sweep.starts[site], a)
+    unit = np.zeros(many.dim, dtype=fresh.dtype)
+    unit[number] = 1
+    return contract("u v, m -> u m v", fresh, from_dense(unit, (many,)).to(fresh.backend))

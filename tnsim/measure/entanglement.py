@@ -5,6 +5,7 @@ import numpy as np
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Spectrum
 from tnsim.measure.density import reduced_density_matrix
+from tnsim.measure.expectation import checked_site, norm_squared
 from tnsim.networks.canonical import schmidt_values
 from tnsim.networks.mps import MPS
 
@@ -12,33 +13,43 @@ from tnsim.networks.mps import MPS
 def entropy(psi: MPS, n: float = 1, *, base: float | None = None) -> np.ndarray:
     """Entanglement entropy of the L - 1 inner bonds: von Neumann (n = 1) or Renyi of order n.
 
-    n = inf gives -log of the largest Schmidt weight. Cost O(L d chi^3), exact.
+    n = inf gives -log of the largest Schmidt weight. Exact for the normalised state; cost O(L d chi^3).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> entropy(MPS.product(spin_sites(3), ["up", "down", "up"])).tolist()
     [0.0, 0.0]
     """
-    if n < 0:
-        raise SettingsError(f"an entropy has an order n >= 0, found {n}.")
-    values = np.array([entropy_of_weights(spectrum.values**2, n) for spectrum in schmidt_values(psi)])
-    return values if base is None else values / np.log(base)
+    scale = _log_of(base)
+    norm_squared(psi)
+    return np.array([entropy_of_weights(spectrum.values**2, n) / scale for spectrum in schmidt_values(psi)])
 
 
 def entropy_of_weights(weights: np.ndarray, n: float = 1) -> float:
-    """Renyi entropy of a probability distribution."""
-    p = weights[weights > 1e-30] / weights.sum()
+    """Renyi entropy of a distribution, which need not add up to 1. Source: A. Renyi (1961).
+
+    >>> round(entropy_of_weights(np.array([0.5, 0.5]), 2), 6)
+    0.693147
+    """
+    if not n >= 0:
+        raise SettingsError(f"an entropy has an order n >= 0, found {n}.")
+    p = weights[weights > 0] / weights.sum()
     if n == 1:
-        return abs(float((p * np.log(p)).sum()))
+        return max(0.0, -float((p * np.log(p)).sum()))
     if np.isinf(n):
-        return float(-np.log(p.max()))
-    return float(np.log((p**n).sum()) / (1 - n)) + 0.0
+        return max(0.0, -float(np.log(p.max())))
+    return max(0.0, float(np.log((p**n).sum()) / (1 - n)))
 
 
 def entanglement_spectrum(psi: MPS, bond: int | None = None) -> "Spectrum | list[Spectrum]":
     """Schmidt values with their charges, of one inner bond (0 to L - 2) or of all; `.by_charge()` sorts them.
 
-    Entanglement energies are -2 log of the values.
+    Entanglement energies are -2 log of the values. Charges are those left of the bond.
+
+    >>> from tnsim.networks.sites import spin_sites
+    >>> entanglement_spectrum(MPS.product(spin_sites(2), ["up", "down"]), 0).by_charge()
+    {(1,): array([1.])}
     """
+    norm_squared(psi)
     spectra = schmidt_values(psi)
     if bond is None:
         return spectra
@@ -47,12 +58,22 @@ def entanglement_spectrum(psi: MPS, bond: int | None = None) -> "Spectrum | list
     return spectra[bond]
 
 
-def mutual_information(psi: MPS, i: int, j: int) -> float:
-    """I(i : j) = S_i + S_j - S_ij of two sites; cost O(|i - j| d^4 chi^3)."""
-    if i == j:
+def mutual_information(psi: MPS, i: int, j: int, *, base: float | None = None) -> float:
+    """I(i : j) = S_i + S_j - S_ij of two sites, von Neumann; cost O(|i - j| d^4 chi^3)."""
+    if checked_site(psi, i) == checked_site(psi, j):
         raise ShapeError(f"mutual information is of two different sites, found {i} twice.")
-    entropies = [
-        entropy_of_weights(np.clip(np.linalg.eigvalsh(reduced_density_matrix(psi, sites)), 0, None))
-        for sites in ((i,), (j,), tuple(sorted((i, j))))
-    ]
-    return max(0.0, entropies[0] + entropies[1] - entropies[2])
+    pair = sorted((i, j))
+    dims = [psi.sites[k].dim for k in pair]
+    rho = reduced_density_matrix(psi, pair)
+    split = rho.reshape(*dims, *dims)
+    parts = [np.einsum("abcb->ac", split), np.einsum("abac->bc", split), rho]
+    first, second, both = (entropy_of_weights(np.clip(np.linalg.eigvalsh(part), 0, None)) for part in parts)
+    return max(0.0, first + second - both) / _log_of(base)
+
+
+def _log_of(base: float | None) -> float:
+    if base is None:
+        return 1.0
+    if not base > 1:
+        raise SettingsError(f"the base of a logarithm must be larger than 1, found {base}.")
+    return float(np.log(base))

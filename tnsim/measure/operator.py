@@ -38,7 +38,7 @@ def _absorb_all(tensors: Sequence, operators: Sequence[SiteOperator]) -> complex
 def shifted(H: MPO, energy: float) -> MPO:
     """H - energy, in the bond dimension of H where it has channels for what has not started and what is finished."""
     operators = H.site_operators
-    places = [i for i, op in enumerate(operators) if op.unit_left[0] >= 0 and op.unit_right[1] >= 0]
+    places = _shift_places(operators)
     if not places:
         if H.sites is None:
             raise ShapeError("an MPO without sites and without identity channels cannot be shifted.")
@@ -50,3 +50,18 @@ def shifted(H: MPO, energy: float) -> MPO:
         dense[left, :, :, right] -= energy / len(places) * np.eye(dense.shape[1])
         tensors[i] = from_dense(dense, tensors[i].legs).to(H.backend)
     return MPO(tensors, H.sites, is_hermitian=H.is_hermitian)
+
+
+def _shift_places(operators: Sequence[SiteOperator]) -> list[int]:
+    """Sites that can carry a share of a shift: from "not started" to "finished".
+
+    Where one channel is both, as in the identity operator, shares would multiply: one site carries all.
+    """
+    able = [i for i, op in enumerate(operators) if op.unit_left[0] >= 0 and op.unit_right[1] >= 0]
+    apart = [
+        i
+        for i in able
+        if operators[i].unit_left[0] != operators[i].unit_right[0]
+        and operators[i].unit_left[1] != operators[i].unit_right[1]
+    ]
+    return apart or able[:1]

@@ -30,8 +30,9 @@ def compress_variational(
 ) -> tuple[MPS, float]:
     """The nearest state with the bond dimensions of the truncated one; returns it and the squared distance.
 
-    Starts from `compress` and improves one site at a time until the overlap changes by less than tol.
-    Squared distance relative to the norm. Cost O(L d chi chi' (chi + chi')) a sweep.
+    Starts from `compress` and improves one site at a time until the norm of the result, which grows to its
+    overlap with the goal, changes by less than tol of it. Squared distance relative to the squared norm. Cost
+    O(L d chi chi' (chi + chi')) a sweep.
     """
     start, _ = compress(psi, truncation)
     return fit(start, psi, None, max_sweeps=max_sweeps, tol=tol)
@@ -46,10 +47,12 @@ def fit(
     J. I. Cirac, cond-mat/0407066; Schollwoeck 2011, section 4.5.2.
     """
     if guess.L != target.L or guess.charge != target.charge:
-        raise ShapeError(f"cannot fit a state of {guess.L} sites, charge {guess.charge} to {target.L}, {target.charge}.")
+        raise ShapeError(
+            f"cannot fit a state of {guess.L} sites, charge {guess.charge} to {target.L}, {target.charge}."
+        )
     fitter = _Fitter(canonicalize(guess, 0), target, operator)
-    goal = fitter.goal_norm()
-    before = np.inf
+    goal, before = fitter.goal_norm(), np.inf
+    tol = max(tol, float(np.finfo(fitter.tensors[0].dtype).eps))
     for _ in range(max_sweeps):
         norm = fitter.sweep()
         if abs(norm - before) <= tol * max(goal, 1e-300):
@@ -91,7 +94,7 @@ class _Fitter:
             else:
                 env = contract("x y z w, x y t b r, z w t c u -> b r c u", env, half, half.conj())
         assert env is not None
-        return float(np.sqrt(max(0.0, float(np.real(env.backend.to_host(env.data)[0])))))
+        return float(np.sqrt(max(0.0, np.real(env.backend.read(env.data[0])))))
 
     def _local(self, i: int) -> Tensor:
         """The best tensor at site i: its environment contracted with the goal."""
@@ -101,12 +104,20 @@ class _Fitter:
 
     def _grow_left(self, i: int) -> None:
         self.left[i + 1] = contract(
-            "x a l, x t y, a t s b, l s r -> y b r", self.left[i], self.tensors[i].conj(), self.operator[i], self.target[i]
+            "x a l, x t y, a t s b, l s r -> y b r",
+            self.left[i],
+            self.tensors[i].conj(),
+            self.operator[i],
+            self.target[i],
         )
 
     def _grow_right(self, i: int) -> None:
         self.right[i - 1] = contract(
-            "y b r, x t y, a t s b, l s r -> x a l", self.right[i], self.tensors[i].conj(), self.operator[i], self.target[i]
+            "y b r, x t y, a t s b, l s r -> x a l",
+            self.right[i],
+            self.tensors[i].conj(),
+            self.operator[i],
+            self.target[i],
         )
 
     def sweep(self) -> float:

@@ -1,15 +1,19 @@
 """Gates on neighbouring sites of a matrix-product state."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tnsim.errors import ShapeError
 from tnsim.linalg import Truncation, svd
-from tnsim.networks.canonical import canonicalize
+from tnsim.networks.canonical import center_within
 from tnsim.networks.mps import MPS
+from tnsim.networks.precision import matching_dtype
 from tnsim.networks.scaling import scale_rows
-from tnsim.tensor import contract, from_dense
+from tnsim.networks.sites import Site
+from tnsim.tensor import Tensor, contract, from_dense
 
 
 def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = None) -> tuple[MPS, float]:
@@ -18,30 +22,44 @@ def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = 
     gate: matrix d^n x d^n in the Kronecker basis of the sites' states, rows out; n follows from its size.
     The result has its centre on the last of these sites; a non-unitary gate changes the norm. Cost
     O(chi^3 d^(n+2)); error sqrt(discarded weight) times the norm. ChargeError for a gate that breaks a charge.
+
+    >>> from tnsim.networks.sites import spin_sites
+    >>> swap = np.eye(4)[[0, 2, 1, 3]]
+    >>> psi, weight = apply_gate(MPS.product(spin_sites(2), ["up", "down"]), swap, 0)
+    >>> psi.to_dense().tolist(), weight
+    ([0.0, 1.0, 0.0, 0.0], 0.0)
     """
     matrix = np.asarray(gate)
+    matrix = matrix if matrix.dtype.kind in "fc" else matrix.astype(np.float64)
     count = _site_count(psi, matrix, first)
-    sites = psi.sites[first : first + count]
-    dims = [site.dim for site in sites]
-    legs = [site.leg for site in sites] + [site.leg.dual for site in sites]
-    dtype = np.result_type(matrix.dtype, psi.dtype)
-    dense = matrix.astype(dtype).reshape(dims + dims)
-    operator = from_dense(dense, legs).to(psi.backend)
-    psi = canonicalize(psi, first)
+    last = first + count - 1
+    psi = center_within(psi.astype(matching_dtype(psi.dtype, matrix)), first, last)
+    operator = _as_tensor(matrix, psi.sites[first : last + 1]).astype(psi.dtype).to(psi.backend)
     theta = psi.tensors[first]
     for n in range(1, count):
         ins = " ".join(f"s{k}" for k in range(n))
         theta = contract(f"l {ins} m, m s{n} r -> l {ins} s{n} r", theta, psi.tensors[first + n])
+    #        t0  t1
+    #       [ gate ]
+    #        s0  s1
+    #   l -- [theta] -- r
     ins, outs = (" ".join(f"{letter}{k}" for k in range(count)) for letter in "st")
     theta = contract(f"{outs} {ins}, l {ins} r -> l {outs} r", operator, theta)
     tensors, weight = psi.tensors.copy(), 0.0
-    for n in range(count - 1):
-        u, s, v = svd(theta, (0, 1), truncation)
-        tensors[first + n] = u
+    for i in range(first, last):
+        tensors[i], s, rest = svd(theta, (0, 1), truncation)
         weight += s.discarded_weight
-        theta = scale_rows(v, s)
-    tensors[first + count - 1] = theta
-    return MPS(tensors, psi.sites, first + count - 1), weight
+        theta = scale_rows(rest, s)
+    tensors[last] = theta
+    return MPS(tensors, psi.sites, last), weight
+
+
+def _as_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
+    """Legs (out.., in..); elements that break a charge by rounding only are dropped."""
+    dims = [site.dim for site in sites]
+    legs = [site.leg for site in sites] + [site.leg.dual for site in sites]
+    rounding = 100 * float(np.finfo(matrix.dtype).eps) * float(np.abs(matrix).max())
+    return from_dense(matrix.reshape(dims + dims), legs, tolerance=rounding)
 
 
 def _site_count(psi: MPS, matrix: np.ndarray, first: int) -> int:
@@ -49,13 +67,11 @@ def _site_count(psi: MPS, matrix: np.ndarray, first: int) -> int:
         raise ShapeError(f"a gate is a square matrix, found shape {matrix.shape}.")
     if not 0 <= first < psi.L:
         raise ShapeError(f"a gate starts at a site from 0 to {psi.L - 1}, found {first}.")
-    size, count = 1, 0
-    while size < matrix.shape[0] and first + count < psi.L:
-        size *= psi.sites[first + count].dim
-        count += 1
-    if size != matrix.shape[0] or count == 0:
-        raise ShapeError(
-            f"a gate of size {matrix.shape[0]} at site {first} does not match the local dimensions from there on: "
-            f"{[site.dim for site in psi.sites[first:]][:6]}."
-        )
-    return count
+    dims = [site.dim for site in psi.sites[first:]]
+    for count in range(1, len(dims) + 1):
+        if prod(dims[:count]) == matrix.shape[0]:
+            return count
+    raise ShapeError(
+        f"a gate of size {matrix.shape[0]} at site {first} does not match the local dimensions from there on: "
+        f"{dims[:6]}."
+    )
