@@ -24,13 +24,33 @@ def place(sites: Sequence[Site], factors: Sequence[tuple]) -> np.ndarray:
 
 
 def hamiltonian(H: OperatorSum, sites: Sequence[Site]) -> np.ndarray:
-    """The full matrix of a sum of plain terms and their adjoints."""
+    """The full matrix of a sum: plain terms, their adjoints, exponentials."""
     dim = int(np.prod([site.dim for site in sites]))
     total = np.zeros((dim, dim), dtype=complex)
     for term in H.terms:
         matrix = place(sites, term.factors)
         total += term.coefficient * matrix + term.adjoint_coefficient * matrix.conj().T
+    for term in H.exponentials:
+        for i in range(len(sites)):
+            for j in range(i + 1, len(sites)):
+                between = [(term.string, k) for k in range(i + 1, j)]
+                matrix = place(sites, [(term.first, i), *between, (term.second, j)])
+                total += term.coefficient * term.decay ** (j - i) * matrix
     return total
+
+
+def schmidt_ranks(matrix: np.ndarray, sites: Sequence[Site], tolerance: float = 1e-10) -> tuple[int, ...]:
+    """Operator Schmidt rank at every bond, the ends included: what an MPO needs at least."""
+    dims = [site.dim for site in sites]
+    length = len(dims)
+    tensor = matrix.reshape(dims + dims)
+    ranks = [1]
+    for cut in range(1, length):
+        axes = [*range(cut), *range(length, length + cut), *range(cut, length), *range(length + cut, 2 * length)]
+        rows = int(np.prod(dims[:cut])) ** 2
+        values = np.linalg.svd(tensor.transpose(axes).reshape(rows, -1), compute_uv=False)
+        ranks.append(max(1, int(np.count_nonzero(values > tolerance * values[0]))))
+    return (*ranks, 1)
 
 
 def charges(sites: Sequence[Site]) -> np.ndarray:
