@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tnsim.measure.expectation import Operator, checked_site, components, is_hermitian, local_values, norm_squared
+from tnsim.measure.local import Operator, checked_site, components, is_hermitian, local_values, norm_squared
 from tnsim.networks.canonical import canonicalize, center_tensors
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype

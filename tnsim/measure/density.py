@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tnsim.errors import ShapeError
-from tnsim.measure.expectation import norm_squared
+from tnsim.measure.local import norm_squared
 from tnsim.networks.canonical import center_within
 from tnsim.networks.mps import MPS
 from tnsim.symmetry import kronecker_order

@@ -5,7 +5,7 @@ import numpy as np
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Spectrum
 from tnsim.measure.density import reduced_density_matrix
-from tnsim.measure.expectation import checked_site, norm_squared
+from tnsim.measure.local import checked_site, norm_squared
 from tnsim.networks.canonical import schmidt_values
 from tnsim.networks.mps import MPS
 

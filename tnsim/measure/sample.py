@@ -7,7 +7,7 @@ import numpy as np
 
 from tnsim.backend import Array, Backend, Seed, generator
 from tnsim.errors import OperatorError, ShapeError
-from tnsim.measure.expectation import Operator, checked_site, is_hermitian, norm_squared
+from tnsim.measure.local import Operator, checked_site, is_hermitian, norm_squared
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
