@@ -18,6 +18,9 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 
 
+SPLITS = ("auto", "gram", "svd")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DMRG:
     """Settings of a two-site DMRG ground-state search.
@@ -53,7 +56,7 @@ class DMRG:
     )
     split: str = field(
         default="auto",
-        metadata={"help": "how bonds are split: gram (fast), svd, or auto by svd_min", "choices": ("auto", "gram", "svd")},
+        metadata={"help": "how bonds are split: gram (fast), svd, or auto by svd_min", "choices": SPLITS},
     )
     float32_sweeps: int = field(default=0, metadata={"help": "first sweeps in single precision"})
     variance_tol: float = field(
@@ -77,8 +80,8 @@ class DMRG:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
             raise SettingsError(f"chi_ramp needs bond dimensions of at least 1, found {self.chi_ramp}.")
-        if self.split not in ("auto", "gram", "svd"):
-            raise SettingsError(f"split must be 'auto', 'gram' or 'svd', found {self.split!r}.")
+        if self.split not in SPLITS:
+            raise SettingsError(f"split must be one of {SPLITS}, found {self.split!r}.")
 
     def truncation_of(self, sweep: int) -> Truncation:
         """The cut in a given sweep: the chi ramp, then chi_max."""
@@ -119,14 +122,17 @@ class DMRG:
     def _conclude(self, H: MPO, run: DMRGRun) -> Solution:
         state, progress = run.state, run.progress()
         if run.stop_reason:
-            return Solution(state, progress.energy, judge(self, progress, None, run.stop_reason), progress.history, None, progress)
+            status = judge(self, progress, None, run.stop_reason)
+            return Solution(state, progress.energy, status, progress.history, None, progress)
         energy, spread = variance(H, state, with_energy=True)
         return Solution(state, energy, judge(self, progress, spread, ""), progress.history, spread, progress)
 
     def _start_again(self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer]) -> Solution:
         """Another start: a random state of the same sector, more noise; the lower energy wins."""
-        again = replace(self, noise=min(1.0, max(self.noise, 1e-4) * 100), noise_sweeps=max(4, self.noise_sweeps), second_start=False)
-        start = MPS.random(psi.sites, chi=min(16, self.truncation.chi_max), like=psi, seed=self.seed + 1, dtype=psi.dtype)
+        noise = min(1.0, max(self.noise, 1e-4) * 100)
+        again = replace(self, noise=noise, noise_sweeps=max(4, self.noise_sweeps), second_start=False)
+        chi = min(16, self.truncation.chi_max)
+        start = MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype)
         run = again.start(H, start.to(psi.backend), Progress(restarts=1))
         for _ in run.sweeps(observers):
             pass

@@ -9,6 +9,7 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
+from tnsim.backend import block_threads
 from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.canonical import canonicalize
@@ -96,6 +97,17 @@ class DMRGRun:
         """Finish the sweep under way; None where a stop was requested before its end."""
         if self._progress.step == 0 and self._progress.sweep == self.settings.float32_sweeps > 0:
             self._load(self.state)
+        with block_threads():
+            self._update_bonds(observers)
+        if self._progress.step < 2 * self.bonds:
+            return None
+        sweep_report = self._close_sweep()
+        for observer in observers:
+            observer.sweep(sweep_report, self)
+        return sweep_report
+
+    def _update_bonds(self, observers: Sequence[Observer]) -> None:
+        """Bond updates to the end of the sweep, or to the first stop request."""
         clock = time.perf_counter()
         while self._progress.step < 2 * self.bonds:
             report = self.update_bond(*self._position(self._progress.step))
@@ -104,12 +116,8 @@ class DMRGRun:
             clock = now
             for observer in observers:
                 observer.bond(report, self)
-            if self.stop_reason and self._progress.step < 2 * self.bonds:
-                return None
-        sweep_report = self._close_sweep()
-        for observer in observers:
-            observer.sweep(sweep_report, self)
-        return sweep_report
+            if self.stop_reason:
+                return
 
     def update_bond(self, bond: int, rightwards: bool) -> BondReport:
         """Optimise the two sites around a bond, split them, and carry the environment on."""

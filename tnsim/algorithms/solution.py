@@ -109,7 +109,8 @@ class Solution:
             lines.append(f"  variance       {self.variance:.3e}")
         if last is not None:
             seconds = sum(report.seconds for report in self.history)
-            lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, last change {last.energy_change:.2e}")
+            change = f"last change {last.energy_change:.2e}"
+            lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, {change}")
             lines.append(f"  bond dimension {last.chi} of {last.chi_max}")
             lines.append(f"  discarded      {last.max_trunc_err:.2e} at most, {last.sum_trunc_err:.2e} in all")
         if not self.status.converged:

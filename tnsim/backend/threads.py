@@ -5,6 +5,8 @@ own threads. The two are never on at once.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from tnsim.errors import SettingsError
@@ -47,11 +49,38 @@ def _apply(count: int) -> None:
     import numba
 
     numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+
+
+@contextmanager
+def block_threads() -> Iterator[None]:
+    """Inside, kernels run blocks side by side on `thread_count` threads and BLAS has one thread a block."""
+    _apply(thread_count())
+    before = [library.get_num_threads() for library in _blas_libraries()]
     blas_threads(1)
+    try:
+        yield
+    finally:
+        for library, count in zip(_blas_libraries(), before, strict=True):
+            library.set_num_threads(count)
+
+
+@contextmanager
+def blas_for(lone_block: bool) -> Iterator[None]:
+    """Inside, a lone large block has BLAS's own threads; the setting before is put back."""
+    if not lone_block:
+        yield
+        return
+    blas_threads(thread_count())
+    try:
+        yield
+    finally:
+        blas_threads(1)
 
 
 @lru_cache(maxsize=1)
 def _blas_libraries() -> tuple:
+    import numba  # noqa: F401  (SciPy's BLAS must be loaded before the libraries are listed)
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return tuple(ThreadpoolController().select(user_api="blas").lib_controllers)

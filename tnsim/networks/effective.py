@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tnsim.backend import Array, Backend, thread_count
+from tnsim.backend import Array, Backend, blas_for, thread_count
 from tnsim.linalg.lanczos import Krylov, Ritz, lanczos
 from tnsim.networks.effective_plans import (
     LEFT,
@@ -34,12 +34,24 @@ from tnsim.tensor import Tensor
 
 # below this many flops threads cost more than they bring
 _THREADED = 3e5
+# a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
+_LONE = 0.7
+
+
+def threads_for(plan: Rows) -> tuple[int, bool]:
+    """Threads that run tasks side by side, and whether BLAS should have the threads instead."""
+    count = thread_count()
+    if count == 1 or plan.flops < _THREADED:
+        return 1, False
+    lone = bool(plan.weights.max() > _LONE * plan.flops)
+    return (1, plan.flops > 10 * _THREADED) if lone else (count, False)
 
 
 def run(plan: Rows, buffers: Sequence[Array], backend: Backend) -> None:
     """Execute rows on flat buffers; targets are added to."""
-    threads = thread_count() if plan.flops > _THREADED else 1
-    backend.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, tuple(buffers), threads)
+    threads, lone = threads_for(plan)
+    with blas_for(lone):
+        backend.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, tuple(buffers), threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +137,9 @@ class TwoSiteHamiltonian:
         compiled = getattr(self.backend.kernels, "lowest", None)
         if compiled is None:
             return lanczos(self.apply, theta, self.backend, krylov)
-        threads = thread_count() if self.plan.matvec.flops > _THREADED else 1
-        return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads))
+        threads, lone = threads_for(self.plan.matvec)
+        with blas_for(lone):
+            return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads))
 
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""

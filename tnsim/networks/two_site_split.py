@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from tnsim.backend import Array, thread_count
+from tnsim.backend import Array, blas_for
 from tnsim.errors import NumericalError
 from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
-from tnsim.networks.effective import TwoSiteHamiltonian, run, trace_of_blocks
+from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
 from tnsim.networks.effective_plans import split_plan
 from tnsim.symmetry import Leg, layout
 from tnsim.tensor import Tensor
@@ -66,10 +66,11 @@ def split_two_site(
         own = plan.blocks[:, 1] if rightwards else plan.blocks[:, 2]
         trace = trace_of_blocks(gram, own, backend)
         amplitude = noise / trace if trace > 0 else 0.0
-    threads = thread_count() if plan.matvec.flops > 3e5 else 1
-    basis, weights, ranks = backend.kernels.bases(
-        theta, plan.blocks, rightwards, method == "svd", gram, amplitude, threads
-    )
+    threads, lone = threads_for(plan.matvec)
+    with blas_for(lone):
+        basis, weights, ranks = backend.kernels.bases(
+            theta, plan.blocks, rightwards, method == "svd", gram, amplitude, threads
+        )
     if not np.isfinite(weights).all():
         raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
     dims, kept, trunc_err = choose(
