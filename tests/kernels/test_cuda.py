@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests import cuda_host
-from tests.conftest import backend_or_skip
+from tests.devices import backend_or_skip
 from tests.kernels.test_products import assert_close, run_on
 from tests.suites.plans import random_plan, run_plainly
 from tnsim.kernels import table as t
