@@ -1,0 +1,199 @@
+"""The command line: `tnsim dmrg | run | info | plot | resume | doctor | schema`."""
+
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+from rich.table import Table
+
+from tnsim.algorithms import DMRG
+from tnsim.doctor import findings
+from tnsim.errors import TnsimError
+from tnsim.io import RunOptions, job_from_table, job_from_toml, load_newest
+from tnsim.io.hdf5 import open_file
+from tnsim.io.settings import describe, help_of
+from tnsim.models import MODELS
+from tnsim.monitor.progress import history_table
+from tnsim.plotting import plot_run
+from tnsim.runner import make_console, resumed, run_job
+
+app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
+dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by two-site DMRG.")
+app.add_typer(dmrg_app, name="dmrg")
+
+
+# -- flags generated from the settings -----------------------------------------------------------------
+
+
+def _flag_type(hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(choice for choice in get_args(hint) if choice is not type(None))
+    return str if get_origin(hint) is tuple else hint
+
+
+def _parameter(entry: Field, hint: Any, panel: str, name: str) -> inspect.Parameter:
+    """One command-line option of a settings field."""
+    default = inspect.Parameter.empty if entry.default is MISSING else entry.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    option = typer.Option(f"--{name.replace('_', '-')}", help=help_of(entry), rich_help_panel=panel)
+    annotation = Annotated[_flag_type(hint) | None if default is None else _flag_type(hint), option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _parameters(cls: type, panel: str, taken: dict[str, tuple], where: tuple[str, ...]) -> list[inspect.Parameter]:
+    """Options of a settings class; nested settings are flattened, a name that is taken gets the table's in front."""
+    hints, result = get_type_hints(cls), []
+    for entry in fields(cls):
+        if is_dataclass(hints[entry.name]):
+            result += _parameters(hints[entry.name], "Truncation", taken, (*where, entry.name))
+            continue
+        name = entry.name if entry.name not in taken else f"{where[0]}_{entry.name}"
+        taken[name] = (*where, entry.name)
+        result.append(_parameter(entry, hints[entry.name], panel, name))
+    return result
+
+
+def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any]:
+    """Flag values as the table that a job file would hold."""
+    table: dict[str, Any] = {"model": {}, "dmrg": {}, "run": {}}
+    for name, value in values.items():
+        *path, key = places[name]
+        target = table
+        for part in path:
+            target = target.setdefault(part, {})
+        if key == "chi_ramp":
+            value = [int(part) for part in value.split(",") if part]
+        target[key] = value
+    return table
+
+
+def _model_command(name: str, cls: type) -> Callable[..., None]:
+    places: dict[str, tuple] = {}
+    parameters = _parameters(cls, "Model", places, ("model",))
+    parameters += _parameters(DMRG, "DMRG", places, ("dmrg",))
+    parameters += _parameters(RunOptions, "Run", places, ("run",))
+    parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
+
+    def command(**values: Any) -> None:
+        table = _table_of(values, places)
+        table["model"]["name"] = name
+        raise typer.Exit(run_job(job_from_table(table), make_console()))
+
+    command.__doc__ = inspect.getdoc(cls)
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+for _name, _cls in MODELS.items():
+    dmrg_app.command(_name)(_model_command(_name, _cls))
+
+
+# -- commands ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] and [run]")]) -> None:
+    """Run a job file; every key is checked before anything starts."""
+    raise typer.Exit(run_job(job_from_toml(job), make_console()))
+
+
+@app.command()
+def resume(
+    file: Annotated[Path, typer.Argument(help="run file")],
+    chi_max: Annotated[int | None, typer.Option(help="go on with another largest bond dimension")] = None,
+    max_sweeps: Annotated[int | None, typer.Option(help="go on up to this many sweeps in all")] = None,
+    energy_tol: Annotated[float | None, typer.Option(help="go on with another energy tolerance")] = None,
+    out: Annotated[str | None, typer.Option(help="write to another file")] = None,
+) -> None:
+    """Go on with a run from the newest version that verifies, or extend a finished one."""
+    console = make_console()
+    record, used, skipped = load_newest(file)
+    for reason in skipped:
+        console.print(f"skipped: {reason}", style="yellow", soft_wrap=True)
+    changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol}
+    job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
+    console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
+    raise typer.Exit(run_job(job, console, record.state, progress))
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file")]) -> None:
+    """Describe a file: what it holds, how the run went, what wrote it."""
+    console = make_console()
+    with open_file(file) as raw:
+        kind, header = str(raw.attrs["kind"]), {k: str(raw.attrs[k]) for k in ("schema", "created", "host", "versions")}
+    if kind == "run":
+        record, used, _ = load_newest(file, versions=1)
+        console.print(f"run in {used}: {record.status}", style="bold", soft_wrap=True)
+        if record.advice and record.status != "converged":
+            console.print(record.advice, soft_wrap=True)
+        console.print(f"{record.job.model}\n{record.state!r}", soft_wrap=True, highlight=False)
+        if record.energy is not None:
+            variance = "" if record.variance is None else f", variance {record.variance:.2e}"
+            console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.progress.history:
+            console.print(history_table(record.progress.history))
+        console.print(record.job.model.facts)
+    else:
+        console.print(f"{kind} in {file}", style="bold")
+    console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
+
+
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(help="run file")],
+    out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
+) -> None:
+    """Draw convergence and entanglement profile."""
+    record, _, _ = load_newest(file)
+    target = out or file.with_suffix(".png")
+    plot_run(record.progress.history, record.state, exact=record.job.model.facts.energy, path=target)
+    make_console().print(f"written to {target}")
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, BLAS, threads, GPU, caches, and what is wrong."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    problems = 0
+    for name, value, problem in findings():
+        problems += bool(problem)
+        table.add_row(f"[bold]{name}", value, f"[red]{problem}" if problem else "[green]ok")
+    make_console().print(table)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def schema() -> None:
+    """Every setting that a job file may hold, with types and defaults."""
+    console = make_console()
+    sections = [("dmrg", DMRG), ("run", RunOptions), *((f"model (name = {name!r})", cls) for name, cls in MODELS.items())]
+    for title, cls in sections:
+        table = Table(title=f"\\[{title}]", title_justify="left", pad_edge=False)
+        for column in ("setting", "type", "default", "meaning"):
+            table.add_column(column)
+        for row in describe(cls):
+            table.add_row(*row)
+        console.print(table)
+
+
+def main() -> None:
+    """Entry point: errors of tnsim are one clean message and exit code 2."""
+    try:
+        app()
+    except TnsimError as error:
+        print(f"tnsim: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
+
+

@@ -1,0 +1,53 @@
+"""What tnsim runs on, and what is wrong with it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+
+import numba
+import threadpoolctl
+
+from tnsim.backend import get_backend, thread_count
+from tnsim.errors import BackendError
+from tnsim.io.hdf5 import versions
+from tnsim.kernels import CACHE_DIRECTORY
+
+Finding = tuple[str, str, str]
+
+
+def findings() -> Iterator[Finding]:
+    """(name, value, problem) rows; an empty problem means all is well."""
+    for name, version in versions().items():
+        yield name, version, ""
+    yield "machine", f"{platform.machine()}, {platform.system()} {platform.release()}", ""
+    yield from _blas()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    problem = f"more threads than the {cores} cores granted" if thread_count() > cores else ""
+    yield "threads", f"{thread_count()} of {cores} cores", problem
+    yield "numba threads", f"at most {numba.config.NUMBA_NUM_THREADS}", ""
+    yield "kernel cache", CACHE_DIRECTORY, ""
+    free = shutil.disk_usage(".").free
+    yield "disk here", f"{free >> 30} GiB free", "under 1 GiB: checkpoints may fail" if free < 1 << 30 else ""
+    yield from _gpu()
+    plots = importlib.util.find_spec("matplotlib") is not None
+    yield "matplotlib", "installed" if plots else 'missing: pip install "tnsim[plot]" for figures', ""
+
+
+def _blas() -> Iterator[Finding]:
+    for library in threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            name = f"{library['internal_api']} {library['version']} ({library.get('architecture', '?')})"
+            yield "BLAS", f"{name}, {library['num_threads']} threads", ""
+
+
+def _gpu() -> Iterator[Finding]:
+    if importlib.util.find_spec("cupy") is None:
+        yield "GPU", 'CuPy is not installed: pip install "tnsim[cuda12]" or "tnsim[cuda13]"', ""
+        return
+    try:
+        backend = get_backend("cupy")
+        yield "GPU", f"CuPy works: {backend!r}", ""
+    except BackendError as error:
+        yield "GPU", "not usable", str(error)

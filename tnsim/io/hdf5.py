@@ -1,0 +1,235 @@
+"""Tensors, states and operators in HDF5, schema 1: flat buffers with checksums, and nothing that is executed.
+
+    /            format = "tnsim", schema = 1, kind, versions, host, created, sha256
+    NAME/        an MPS or MPO: attributes kind, center or is_hermitian
+      sites/K      one kind of site: attributes name, states, charges, group; a dataset for each operator
+      site_of      which kind each site is
+      tensors/I    the flat buffer of site I, its legs and charge as integer attributes
+"""
+
+import hashlib
+import json
+import os
+import platform
+import socket
+from contextlib import contextmanager
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tnsim.errors import FileCorruptError, FileError, FileForeignError, FileTooNewError, TnsimError
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import Site
+from tnsim.symmetry import Group, Leg
+from tnsim.tensor import Tensor
+
+SCHEMA = 1
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_DTYPES = ("float32", "float64", "complex64", "complex128")
+
+
+# -- files ---------------------------------------------------------------------------------------------
+
+
+def write_file(path: Path, kind: str, fill: Any) -> None:
+    """Create a file, let `fill(file)` write into it, then seal it with a checksum of everything."""
+    with h5py.File(path, "w", libver=("v110", "v114"), locking=False) as file:
+        file.attrs.update(
+            format="tnsim", schema=SCHEMA, kind=kind, host=socket.gethostname(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"), versions=json.dumps(versions()),
+        )  # fmt: skip
+        fill(file)
+        file.attrs["sha256"] = checksum(file)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what numbers depend on."""
+    import numba
+    import scipy
+
+    import tnsim
+
+    return {
+        "tnsim": tnsim.__version__, "python": platform.python_version(), "numpy": np.__version__,
+        "scipy": scipy.__version__, "numba": numba.__version__, "h5py": h5py.__version__,
+    }  # fmt: skip
+
+
+@contextmanager
+def open_file(path: Path, *, verify: bool = True) -> Iterator[h5py.File]:
+    """Open a tnsim file for reading; foreign, damaged and newer files are told apart.
+
+    Raises FileError (missing), FileForeignError, FileCorruptError, FileTooNewError.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"there is no file {path}.")
+    with path.open("rb") as raw:
+        if raw.read(8) != _SIGNATURE:
+            raise FileForeignError(f"{path} is no HDF5 file (or its first bytes are damaged): tnsim writes .h5 files.")
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            _check_header(file, path)
+            if verify and file.attrs["sha256"] != checksum(file):
+                raise FileCorruptError(f"{path} is damaged: its contents do not match their checksum.")
+            yield file
+    except TnsimError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, UnicodeDecodeError) as error:
+        raise FileCorruptError(f"{path} is damaged or cut short: {str(error).splitlines()[0][:200]}.") from error
+
+
+def _check_header(file: h5py.File, path: Path) -> None:
+    if str(file.attrs.get("format", "")) != "tnsim":
+        raise FileForeignError(f"{path} is an HDF5 file, but not one of tnsim (no attribute format = 'tnsim').")
+    schema = int(file.attrs["schema"])
+    if schema > SCHEMA:
+        raise FileTooNewError(
+            f"{path} has schema {schema}, this version reads up to {SCHEMA}: install the tnsim that wrote it "
+            f"({json.loads(file.attrs['versions']).get('tnsim', 'newer')}) or a later one."
+        )
+    limit = os.path.getsize(path)
+
+    def check(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.nbytes > limit:
+            raise FileCorruptError(f"{path} is damaged: {name} claims {item.nbytes} bytes in a file of {limit}.")
+
+    file.visititems(check)
+
+
+def checksum(file: h5py.File) -> str:
+    """SHA-256 over all datasets and attributes (but its own) in the order of their names."""
+    digest = hashlib.sha256()
+
+    def add(name: str, item: Any) -> None:
+        digest.update(name.encode())
+        for key in sorted(item.attrs):
+            if key != "sha256":
+                value = item.attrs[key]
+                digest.update(key.encode())
+                digest.update(value.encode() if isinstance(value, str) else np.ascontiguousarray(value).tobytes())
+        if isinstance(item, h5py.Dataset):
+            digest.update(str(item.dtype).encode() + str(item.shape).encode())
+            digest.update(np.ascontiguousarray(item[()]).tobytes())
+
+    add("/", file)
+    file.visititems(add)
+    return digest.hexdigest()
+
+
+def put_array(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
+    """A dataset with a Fletcher checksum (which needs chunks; empty arrays have neither)."""
+    if array.size == 0:
+        return group.create_dataset(name, data=array)
+    rows = max(1, min(array.shape[0], (1 << 24) // max(1, array[0:1].nbytes)))
+    return group.create_dataset(name, data=array, chunks=(rows, *array.shape[1:]), fletcher32=True)
+
+
+def put_text(group: h5py.Group, name: str, text: str) -> None:
+    """Text as bytes, so that its length is not bounded by that of an attribute."""
+    put_array(group, name, np.frombuffer(text.encode(), dtype=np.uint8))
+
+
+def get_text(group: h5py.Group, name: str) -> str:
+    return group[name][()].tobytes().decode()
+
+
+# -- tensors -------------------------------------------------------------------------------------------
+
+
+def put_tensor(group: h5py.Group, name: str, tensor: Tensor) -> None:
+    """The flat buffer; legs as [flow, sectors, dims..., charges...] one after the other."""
+    dataset = put_array(group, name, tensor.backend.to_host(tensor.data))
+    numbers: list[int] = []
+    for leg in tensor.legs:
+        numbers += [leg.flow, len(leg), *leg.dims, *(q for charge in leg.charges for q in charge)]
+    dataset.attrs["legs"] = np.array(numbers, dtype=np.int64)
+    dataset.attrs["rank"] = tensor.ndim
+    dataset.attrs["charge"] = np.array(tensor.charge, dtype=np.int64)
+
+
+def get_tensor(dataset: h5py.Dataset, group: Group) -> Tensor:
+    if str(dataset.dtype) not in _DTYPES:
+        raise ValueError(f"{dataset.name} has dtype {dataset.dtype}")
+    numbers, width, place, legs = dataset.attrs["legs"].tolist(), len(group.moduli), 0, []
+    for _ in range(int(dataset.attrs["rank"])):
+        flow, count = numbers[place], numbers[place + 1]
+        dims = numbers[place + 2 : place + 2 + count]
+        flat = numbers[place + 2 + count : place + 2 + count * (1 + width)]
+        charges = [tuple(flat[k * width : (k + 1) * width]) for k in range(count)]
+        legs.append(Leg(group, charges, dims, flow))
+        place += 2 + count * (1 + width)
+    return Tensor(legs, dataset[()], tuple(dataset.attrs["charge"].tolist()))
+
+
+def _put_group(target: h5py.Group, group: Group) -> None:
+    target.attrs["group_names"] = json.dumps(group.names)
+    target.attrs["group_moduli"] = np.array(group.moduli, dtype=np.int64)
+
+
+def _get_group(source: h5py.Group) -> Group:
+    return Group(tuple(json.loads(source.attrs["group_names"])), tuple(source.attrs["group_moduli"].tolist()))
+
+
+# -- chains --------------------------------------------------------------------------------------------
+
+
+def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
+    """An MPS or MPO as a group."""
+    target = parent.create_group(name)
+    target.attrs["kind"] = "mps" if isinstance(chain, MPS) else "mpo"
+    _put_group(target, chain.tensors[0].group)
+    if isinstance(chain, MPS):
+        target.attrs["center"] = -1 if chain.center is None else chain.center
+    else:
+        target.attrs["is_hermitian"] = {True: 1, False: 0, None: -1}[chain.is_hermitian]
+    if chain.sites is not None:
+        kinds = list(dict.fromkeys(chain.sites))
+        folder = target.create_group("sites")
+        for number, site in enumerate(kinds):
+            _put_site(folder.create_group(str(number)), site)
+        put_array(target, "site_of", np.array([kinds.index(site) for site in chain.sites], dtype=np.int64))
+    folder = target.create_group("tensors")
+    for i, tensor in enumerate(chain.tensors):
+        put_tensor(folder, str(i), tensor)
+
+
+def get_chain(source: h5py.Group) -> MPS | MPO:
+    group = _get_group(source)
+    sites = None
+    if "site_of" in source:
+        kinds = [_get_site(source["sites"][str(k)], group) for k in range(len(source["sites"]))]
+        sites = [kinds[k] for k in source["site_of"][()].tolist()]
+    tensors = [get_tensor(source["tensors"][str(i)], group) for i in range(len(source["tensors"]))]
+    if source.attrs["kind"] == "mps":
+        center = int(source.attrs["center"])
+        return MPS(tensors, sites or (), None if center < 0 else center)
+    hermitian = {1: True, 0: False, -1: None}[int(source.attrs["is_hermitian"])]
+    return MPO(tensors, sites, is_hermitian=hermitian)
+
+
+def _put_site(target: h5py.Group, site: Site) -> None:
+    target.attrs["name"] = site.name
+    target.attrs["states"] = json.dumps(site.states)
+    target.attrs["aliases"] = json.dumps(dict(site.aliases))
+    target.attrs["charges"] = np.array(site.charges, dtype=np.int64).reshape(len(site.states), -1)
+    target.attrs["operator_names"] = json.dumps(list(site.operators))
+    for number, matrix in enumerate(site.operators.values()):
+        put_array(target, str(number), np.asarray(matrix))
+
+
+def _get_site(source: h5py.Group, group: Group) -> Site:
+    names = json.loads(source.attrs["operator_names"])
+    return Site(
+        name=str(source.attrs["name"]),
+        states=tuple(json.loads(source.attrs["states"])),
+        group=group,
+        charges=tuple(tuple(row) for row in source.attrs["charges"].tolist()),
+        operators={name: source[str(k)][()] for k, name in enumerate(names)},
+        aliases=json.loads(source.attrs["aliases"]),
+    )

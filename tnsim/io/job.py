@@ -1,0 +1,75 @@
+"""A job: model, algorithm settings and run options in one TOML file."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tnsim.algorithms import DMRG
+from tnsim.errors import SettingsError, suggest
+from tnsim.io.settings import from_table, parse_toml, to_table, to_toml
+from tnsim.models import MODELS, Model, find_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a run writes, how it starts, and on what it runs."""
+
+    out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
+    initial: str = field(default="neel", metadata={"help": "product state to start from (neel, up, down)"})
+    backend: str = field(default="numpy", metadata={"help": "array library: numpy or cupy"})
+    threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
+    checkpoint_every: str = field(default="300s", metadata={"help": "such as 60s or 2sweeps; 0 switches it off"})
+    keep: int = field(default=3, metadata={"help": "how many checkpoints are kept"})
+
+    def __post_init__(self) -> None:
+        self.checkpoint_interval()
+        if self.threads < 0 or self.keep < 1:
+            raise SettingsError(f"threads must be >= 0 and keep >= 1, found {self.threads} and {self.keep}.")
+
+    def checkpoint_interval(self) -> tuple[float, int]:
+        """(seconds, sweeps) between checkpoints; 0 for the one that is off."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sweeps?)?", self.checkpoint_every)
+        if match is None:
+            raise SettingsError(f"checkpoint_every reads like 60s or 2sweeps, found {self.checkpoint_every!r}.")
+        number, unit = float(match[1]), match[2] or "s"
+        return (number, 0) if unit == "s" else (0.0, int(number))
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a run is made from."""
+
+    model: Model
+    dmrg: DMRG
+    run: RunOptions
+
+    def to_toml(self) -> str:
+        """The job as TOML text that `job_from_toml` reads back."""
+        name = next(name for name, cls in MODELS.items() if type(self.model) is cls)
+        table = {"model": {"name": name} | to_table(self.model), "dmrg": to_table(self.dmrg), "run": to_table(self.run)}
+        return to_toml(table)
+
+
+def job_from_table(table: dict[str, Any]) -> Job:
+    """Check a whole job before anything runs."""
+    for key in table:
+        if key not in ("model", "dmrg", "run"):
+            raise SettingsError(f"unknown table [{key}]. {suggest(key, ['model', 'dmrg', 'run'])}")
+    model = dict(table.get("model", {}))
+    if "name" not in model:
+        raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
+    cls = find_model(model.pop("name"))
+    return Job(
+        from_table(cls, model, "model"),
+        from_table(DMRG, table.get("dmrg", {}), "dmrg"),
+        from_table(RunOptions, table.get("run", {}), "run"),
+    )
+
+
+def job_from_toml(path: str | Path) -> Job:
+    """Read a job file; SettingsError names what is wrong and the nearest valid key."""
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"there is no job file {path}.")
+    return job_from_table(parse_toml(path.read_text(), str(path)))

@@ -1,0 +1,80 @@
+"""A run on disk: job, state, progress and status, enough to describe, draw and go on."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tnsim.algorithms import Progress, SweepReport
+from tnsim.errors import FileError, FileForeignError, TnsimError
+from tnsim.io.atomic import older, replace_file
+from tnsim.io.hdf5 import get_chain, get_text, open_file, put_chain, put_text, write_file
+from tnsim.io.job import Job, job_from_table
+from tnsim.io.settings import parse_toml
+from tnsim.networks.mps import MPS
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run file holds. status is "running" in a checkpoint."""
+
+    job: Job
+    state: MPS
+    progress: Progress
+    status: str = "running"
+    advice: str = ""
+    energy: float | None = None
+    variance: float | None = None
+    header: dict[str, Any] | None = None
+
+
+def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
+    """Write a run atomically and keep the last `keep` versions. Raises OSError (FileError) on failure."""
+    path = Path(path)
+
+    def fill(file) -> None:
+        put_text(file, "job", record.job.to_toml())
+        put_text(file, "progress", json.dumps(asdict(record.progress)))
+        result = {name: getattr(record, name) for name in ("status", "advice", "energy", "variance")}
+        put_text(file, "result", json.dumps(result))
+        put_chain(file, "state", record.state)
+
+    size = sum(tensor.size * tensor.dtype.itemsize for tensor in record.state.tensors) + (1 << 20)
+    replace_file(path, lambda target: write_file(target, "run", fill), keep=keep, size=size)
+    return path
+
+
+def load_run(path: str | Path) -> RunRecord:
+    """Read one run file; raises FileError and its kinds, naming the file."""
+    with open_file(Path(path)) as file:
+        if str(file.attrs["kind"]) != "run":
+            raise FileForeignError(f"{path} holds a {file.attrs['kind']}, not a run: read it with tnsim.load.")
+        header = {key: str(file.attrs[key]) for key in ("schema", "host", "created", "versions")}
+        return RunRecord(
+            job=job_from_table(parse_toml(get_text(file, "job"), str(path))),
+            state=get_chain(file["state"]),  # type: ignore[arg-type]
+            progress=_progress(json.loads(get_text(file, "progress"))),
+            header=header,
+            **json.loads(get_text(file, "result")),
+        )
+
+
+def _progress(table: dict[str, Any]) -> Progress:
+    known = {entry.name for entry in fields(Progress)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known}
+    values["history"] = tuple(SweepReport(**report) for report in table["history"])
+    return Progress(**values)
+
+
+def load_newest(path: str | Path, *, versions: int = 10) -> tuple[RunRecord, Path, list[str]]:
+    """The newest version that verifies, its path, and why newer ones were skipped."""
+    path, skipped = Path(path), []
+    for number in range(versions):
+        candidate = older(path, number)
+        if number and not candidate.exists():
+            continue
+        try:
+            return load_run(candidate), candidate, skipped
+        except TnsimError as error:
+            skipped.append(str(error))
+    raise FileError("no run can be read:\n  " + "\n  ".join(skipped))

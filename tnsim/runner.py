@@ -1,0 +1,100 @@
+"""Running a job: progress, checkpoints and signals around a solver, and the summary at the end."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tnsim.algorithms import Progress, Solution
+from tnsim.backend import get_backend, set_threads
+from tnsim.errors import FileForeignError
+from tnsim.io import EXIT_SAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
+from tnsim.io.atomic import check_writable
+from tnsim.measure import entropy
+from tnsim.monitor import show_progress
+from tnsim.networks.mps import MPS
+
+
+def run_job(job: Job, console: Console, state: MPS | None = None, progress: Progress | None = None) -> int:
+    """Run a job from its start, or go on from a state and its progress; returns the exit code.
+
+    0: the run ended (the status says how); 75: it was stopped by a signal and saved.
+    """
+    out = Path(job.run.out)
+    check_writable(out)
+    if state is None and out.exists():
+        _check_overwritable(out)
+    backend = get_backend(job.run.backend)
+    set_threads(job.run.threads or None)
+    H = job.model.mpo().to(backend)
+    psi = job.model.product(job.run.initial).to(backend) if state is None else state.to(backend)
+    console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
+    console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)
+    saver = Checkpointer(job)
+    with StopOnSignals() as signals, show_progress(console, job.dmrg.max_sweeps) as display:
+        solution = job.dmrg.solve(H, psi, observers=(display, saver, signals), progress=progress)
+    record = RunRecord(
+        job, solution.state.to("numpy"), solution.progress, solution.status.name, solution.status.advice,
+        float(solution.energy), solution.variance,
+    )  # fmt: skip
+    save_run(out, record, keep=job.run.keep)
+    console.print(summary(job, solution))
+    return EXIT_SAVED if solution.status.name == "interrupted" else 0
+
+
+def _check_overwritable(out: Path) -> None:
+    """An existing run may be replaced (it stays as a numbered version); a file of another kind may not."""
+    try:
+        load_run(out)
+    except FileForeignError as error:
+        raise FileForeignError(f"{out} exists and is no run of tnsim: choose another --out ({error})") from error
+    except OSError:
+        return
+
+
+def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:
+    """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one."""
+    dmrg = record.job.dmrg
+    truncation = replace(dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")})
+    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol")}
+    run = record.job.run if out is None else replace(record.job.run, out=out)
+    progress = record.progress
+    dmrg = replace(dmrg, truncation=truncation, **rest)
+    if truncation != record.job.dmrg.truncation:
+        # sweeps at the old bond dimension do not count towards convergence at the new one
+        dmrg = replace(dmrg, min_sweeps=progress.sweep + record.job.dmrg.min_sweeps)
+        dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, progress.sweep + record.job.dmrg.max_sweeps))
+    return Job(record.job.model, dmrg, run), progress
+
+
+def summary(job: Job, solution: Solution) -> Table:
+    """What a run ends with: energy, its error where the exact one is known, variance, entanglement, file."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("energy", f"{solution.energy:.13f}")
+    exact = job.model.facts.energy
+    if exact is not None:
+        source = next(fact.source for fact in job.model.facts if fact.name == "energy")
+        table.add_row("energy error", f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})")
+    if solution.variance is not None:
+        table.add_row("variance", f"{solution.variance:.2e}")
+    entropies = entropy(solution.state)
+    middle = len(entropies) // 2
+    place = int(np.argmax(entropies))
+    table.add_row("entanglement", f"{entropies[middle]:.6f} in the middle, at most {entropies[place]:.6f} (bond {place + 1})")
+    if solution.history:
+        last = solution.history[-1]
+        table.add_row("bond dimension", f"{last.chi} of {last.chi_max}, discarded weight {last.max_trunc_err:.1e} at most")
+        table.add_row("sweeps", f"{len(solution.history)} in {sum(r.seconds for r in solution.history):.2f} s")
+    table.add_row("status", str(solution.status))
+    table.add_row("file", f"{job.run.out}   (tnsim info | plot | resume)")
+    return table
+
+
+def make_console() -> Console:
+    """Standard output; wide where it is no terminal, so that lines in a log are not folded."""
+    return Console(width=None if sys.stdout.isatty() else 160)
