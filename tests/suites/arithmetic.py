@@ -10,6 +10,7 @@ from tnsim.tensor import (
     diagonal,
     diagonal_of,
     eye,
+    flip_leg,
     from_dense,
     fuse,
     random_tensor,
@@ -88,6 +89,13 @@ def check_fusing(backend: Backend, dtype: np.dtype, structure: Structure) -> Non
                 back = split(back, axis, [x.legs[n] for n in groups[axis]])
             order = [n for group in groups for n in group]
             assert_same(back, dense(x).transpose(order), dtype)
+    for axis, leg in enumerate(x.legs):
+        flipped = flip_leg(x, axis)
+        assert flipped.legs[axis] is leg.flipped and flipped.legs[axis].flow == -leg.flow
+        assert flipped.charge == x.charge and flipped.shape == x.shape
+        pieces = [leg.slice_of(structure.group.dual(charge)) for charge in leg.flipped.charges]
+        order = np.concatenate([np.arange(piece.start, piece.stop) for piece in pieces])
+        assert_same(flipped, np.take(dense(x), order, axis=axis), dtype)
     y = make(c.dual, d, b)
     merged = contract(
         "a b f, f g -> a b g", fuse(x, [(0,), (1,), (2, 3)], [1, -1, 1]), fuse(y, [(0, 1), (2,)], [-1, 1])

@@ -38,7 +38,8 @@ def contract(expression: str, *tensors: Tensor) -> Tensor:
     for number, (words, tensor) in enumerate(zip(inputs, tensors, strict=True)):
         if len(words) != tensor.ndim:
             raise ShapeError(
-                f"{expression!r} gives tensor {number} the {len(words)} legs {' '.join(words)!r}, but it has {tensor.ndim}."
+                f"{expression!r} gives tensor {number} the {len(words)} legs {' '.join(words)!r}, "
+                f"but it has {tensor.ndim}."
             )
     if len(tensors) == 1:
         return transpose(tensors[0], tuple(inputs[0].index(word) for word in output))
@@ -59,9 +60,7 @@ def parse(expression: str) -> tuple[tuple[Words, ...], Words]:
     counts: dict[str, int] = {}
     for words in inputs:
         if len(set(words)) != len(words):
-            raise ShapeError(
-                f"{expression!r} names a leg twice on one tensor ({' '.join(words)!r}): use trace()."
-            )
+            raise ShapeError(f"{expression!r} names a leg twice on one tensor ({' '.join(words)!r}): use trace().")
         for word in words:
             counts[word] = counts.get(word, 0) + 1
     once = {word for word, count in counts.items() if count == 1}
@@ -80,14 +79,8 @@ def steps(
     """Pairwise steps (operand, operand, words of the result); results go to the end of the list."""
     if len(inputs) == 2:
         return ((0, 1, output),)
-    letters = {
-        word: opt_einsum.get_symbol(n) for n, word in enumerate(sorted({w for ws in inputs for w in ws}))
-    }
-    equation = (
-        ",".join("".join(letters[w] for w in ws) for ws in inputs)
-        + "->"
-        + "".join(letters[w] for w in output)
-    )
+    letters = {word: opt_einsum.get_symbol(n) for n, word in enumerate(sorted({w for ws in inputs for w in ws}))}
+    equation = ",".join("".join(letters[w] for w in ws) for ws in inputs) + "->" + "".join(letters[w] for w in output)
     path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
     current, result = list(inputs), []
     for number, pair in enumerate(path):
@@ -102,9 +95,7 @@ def steps(
 
 def _pair(words_a: Words, a: Tensor, words_b: Words, b: Tensor, words: Words) -> Tensor:
     bound = tuple((words_a.index(word), words_b.index(word)) for word in words_a if word in words_b)
-    free = [word for word in words_a if word not in words_b] + [
-        word for word in words_b if word not in words_a
-    ]
+    free = [word for word in words_a if word not in words_b] + [word for word in words_b if word not in words_a]
     return contract_pair(a, b, bound, tuple(free.index(word) for word in words))
 
 
@@ -112,9 +103,7 @@ def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], orde
     """Sum over pairs of axes; free axes of a, then of b, permuted by `order`."""
     backend = a.backend
     if backend is not b.backend:
-        raise BackendError(
-            f"cannot contract data on {backend.name} with data on {b.backend.name}: use .to(...)."
-        )
+        raise BackendError(f"cannot contract data on {backend.name} with data on {b.backend.name}: use .to(...).")
     plan = pair_plan((a.legs, a.charge), (b.legs, b.charge), bound, order)
     dtype = np.result_type(a.dtype, b.dtype)
     data_a = _permuted(a.astype(dtype), plan.copy_a)
@@ -124,9 +113,7 @@ def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], orde
     return result if plan.copy_out is None else transpose(result, plan.copy_out)
 
 
-def execute(
-    plan: ProductPlan, operands: Sequence[Array], size: int, dtype: np.dtype, backend: Backend
-) -> Array:
+def execute(plan: ProductPlan, operands: Sequence[Array], size: int, dtype: np.dtype, backend: Backend) -> Array:
     """Run a product plan into a new buffer."""
     target = backend.zeros(size, dtype)
     alphas = np.ones(len(plan.rows), dtype=dtype)

@@ -150,6 +150,4 @@ def _check_legs(legs_a: tuple[Leg, ...], legs_b: tuple[Leg, ...], bound: tuple[t
 
 def _check_sizes(rows: np.ndarray) -> None:
     if rows.size and rows[:, [2, 3, 4, 7, 11, 15]].max() > MAX_SIZE:
-        raise ShapeError(
-            "a block has a dimension of 2**31 or more, which BLAS cannot take: split the tensor."
-        )
+        raise ShapeError("a block has a dimension of 2**31 or more, which BLAS cannot take: split the tensor.")

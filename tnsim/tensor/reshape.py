@@ -85,8 +85,9 @@ def flip_leg(tensor: Tensor, axis: int) -> Tensor:
         start = new.slice_of(old.group.dual(charge)).start
         connector[int(old.starts[n]) : int(old.starts[n + 1]), start : start + old.dims[n]] = np.eye(old.dims[n])
     bridge = from_dense(connector, (old.dual, new)).to(tensor.backend)
-    order = [n for n in range(tensor.ndim) if n != axis]
-    order = tuple(tensor.ndim - 1 if n == axis else order.index(n) for n in range(tensor.ndim))
+    # the new leg comes out last
+    last = tensor.ndim - 1
+    order = tuple(n if n < axis else last if n == axis else n - 1 for n in range(tensor.ndim))
     return contract_pair(tensor, bridge, ((axis, 0),), order)
 
 
@@ -130,8 +131,7 @@ def _plan(fused: tuple[FusedLeg, ...], charge: Charge) -> _MatrixPlan:
             row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, old.offsets[number] + small_offset, shape[-1]
             row[C_BUFFER] = 1
             row[C_OFFSET] = new.offsets[big] + sum(
-                (first + place) * stride
-                for first, place, stride in zip(firsts, (*outer, 0, 0), strides, strict=True)
+                (first + place) * stride for first, place, stride in zip(firsts, (*outer, 0, 0), strides, strict=True)
             )
             row[C_STRIDE], row[A_STRIDE], row[A_OFFSET] = strides[-2], 1, 1
             rows.append(row)
