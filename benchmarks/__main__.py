@@ -63,11 +63,26 @@ def _summary(engine: str, threads: int, runs: list[dict], job: str) -> dict:
 
 
 def _machine() -> str:
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    names = [
+        line.split(":", 1)[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     return f"{names[0] if names else platform.processor()}, {len(names)} cores, Python {platform.python_version()}"
 
 
-_HEAD = ("engine", "threads", "seconds", "min-max", "ratio", "energy error", "chi", "products", "peak MB", "first use s")
+_HEAD = (
+    "engine",
+    "threads",
+    "seconds",
+    "min-max",
+    "ratio",
+    "energy error",
+    "chi",
+    "products",
+    "peak MB",
+    "first use s",
+)
 
 
 def _cells(record: dict) -> list[tuple[str, ...]]:
@@ -80,9 +95,15 @@ def _cells(record: dict) -> list[tuple[str, ...]]:
             continue
         cells.append(
             (
-                f"{r['engine']} {r['version']}", str(r["threads"]), f"{r['seconds']:.2f}",
-                f"{r['seconds_min']:.2f}-{r['seconds_max']:.2f}", f"{r['seconds'] / base:.2f}" if base else "",
-                f"{r['energy_error']:.1e}", str(r["chi"]), str(r["matvecs"] or "?"), f"{r['peak_mb']:.0f}",
+                f"{r['engine']} {r['version']}",
+                str(r["threads"]),
+                f"{r['seconds']:.2f}",
+                f"{r['seconds_min']:.2f}-{r['seconds_max']:.2f}",
+                f"{r['seconds'] / base:.2f}" if base else "",
+                f"{r['energy_error']:.1e}",
+                str(r["chi"]),
+                str(r["matvecs"] or "?"),
+                f"{r['peak_mb']:.0f}",
                 f"{r['first_use_seconds']:.1f}",
             )  # fmt: skip
         )

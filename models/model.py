@@ -96,7 +96,9 @@ class Model(ABC):
 
     def _patterns(self) -> dict[str, Sequence[str]]:
         """Repeating patterns of state names."""
-        names = sorted(self.sites[0].states, key=lambda state: self.sites[0].op("Sz")[(self.sites[0].state(state),) * 2])
+        names = sorted(
+            self.sites[0].states, key=lambda state: self.sites[0].op("Sz")[(self.sites[0].state(state),) * 2]
+        )
         return {"neel": (names[-1], names[0]), "up": (names[-1],), "down": (names[0],)}
 
     def product(self, pattern: str | Sequence[str] = "neel", **options: Any) -> MPS:
@@ -104,7 +106,9 @@ class Model(ABC):
         if isinstance(pattern, str):
             patterns = self._patterns()
             if pattern not in patterns:
-                raise StateError(f"{type(self).__name__} knows no product state {pattern!r}. {suggest(pattern, patterns)}")
+                raise StateError(
+                    f"{type(self).__name__} knows no product state {pattern!r}. {suggest(pattern, patterns)}"
+                )
             unit = patterns[pattern]
             states = [unit[i % len(unit)] for i in range(self.L)]
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from tnsim.algorithms import DMRG
@@ -165,7 +166,7 @@ def doctor() -> None:
     problems = 0
     for name, value, problem in findings():
         problems += bool(problem)
-        table.add_row(f"[bold]{name}", value, f"[red]{problem}" if problem else "[green]ok")
+        table.add_row(f"[bold]{name}", escape(value), f"[red]{escape(problem)}" if problem else "[green]ok")
     make_console().print(table)
     raise typer.Exit(1 if problems else 0)
 
@@ -174,7 +175,11 @@ def doctor() -> None:
 def schema() -> None:
     """Every setting that a job file may hold, with types and defaults."""
     console = make_console()
-    sections = [("dmrg", DMRG), ("run", RunOptions), *((f"model (name = {name!r})", cls) for name, cls in MODELS.items())]
+    sections = [
+        ("dmrg", DMRG),
+        ("run", RunOptions),
+        *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
+    ]
     for title, cls in sections:
         table = Table(title=f"\\[{title}]", title_justify="left", pad_edge=False)
         for column in ("setting", "type", "default", "meaning"):
@@ -195,5 +200,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-

@@ -58,7 +58,9 @@ def _check_overwritable(out: Path) -> None:
 def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:
     """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one."""
     dmrg = record.job.dmrg
-    truncation = replace(dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")})
+    truncation = replace(
+        dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
+    )
     rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol")}
     run = record.job.run if out is None else replace(record.job.run, out=out)
     progress = record.progress
@@ -85,10 +87,14 @@ def summary(job: Job, solution: Solution) -> Table:
     entropies = entropy(solution.state)
     middle = len(entropies) // 2
     place = int(np.argmax(entropies))
-    table.add_row("entanglement", f"{entropies[middle]:.6f} in the middle, at most {entropies[place]:.6f} (bond {place + 1})")
+    table.add_row(
+        "entanglement", f"{entropies[middle]:.6f} in the middle, at most {entropies[place]:.6f} (bond {place + 1})"
+    )
     if solution.history:
         last = solution.history[-1]
-        table.add_row("bond dimension", f"{last.chi} of {last.chi_max}, discarded weight {last.max_trunc_err:.1e} at most")
+        table.add_row(
+            "bond dimension", f"{last.chi} of {last.chi_max}, discarded weight {last.max_trunc_err:.1e} at most"
+        )
         table.add_row("sweeps", f"{len(solution.history)} in {sum(r.seconds for r in solution.history):.2f} s")
     table.add_row("status", str(solution.status))
     table.add_row("file", f"{job.run.out}   (tnsim info | plot | resume)")

@@ -6,8 +6,9 @@ import time
 
 import block2
 import numpy as np
-from benchmarks.jobs import Job
 from pyblock2.driver.core import DMRGDriver, SymmetryTypes
+
+from benchmarks.jobs import Job
 
 
 def _driver(job: Job, L: int, threads: int, scratch: str) -> DMRGDriver:

@@ -6,11 +6,12 @@ import warnings
 
 import tenpy
 import tenpy.tools.optimization
-from benchmarks.jobs import Job
 from tenpy.algorithms.dmrg import TwoSiteDMRGEngine
 from tenpy.models.spins import SpinModel
 from tenpy.models.tf_ising import TFIChain
 from tenpy.networks.mps import MPS
+
+from benchmarks.jobs import Job
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)

@@ -20,7 +20,11 @@ def _sweep(job: Job, L: int, chis: tuple[int, ...]) -> tuple[float, float, int, 
     for chi in chis:
         # energy_tol = gradient_tol = 0: every stage does all its sweeps
         dmrg = tn.DMRG(
-            truncation=tn.Truncation(chi_max=chi), max_sweeps=job.sweeps, min_sweeps=job.sweeps + 1, noise=0.0, noise_sweeps=0
+            truncation=tn.Truncation(chi_max=chi),
+            max_sweeps=job.sweeps,
+            min_sweeps=job.sweeps + 1,
+            noise=0.0,
+            noise_sweeps=0,
         )
         run = dmrg.start(H, psi)
         for report in run.sweeps():

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from tnsim.kernels.cpu import decompose, lanczos, layout, products, split
 
 
@@ -73,9 +74,7 @@ class CpuKernels:
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
         work = np.empty(max(1, plan.work), dtype=start.dtype)
-        return lanczos.lowest(
-            plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads
-        )
+        return lanczos.lowest(plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads)
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

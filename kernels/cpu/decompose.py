@@ -5,6 +5,7 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 
 import numpy as np
 from numba import njit, prange
+
 from tnsim.kernels.cpu.symbols import eigh, lq, svd
 
 

@@ -169,7 +169,14 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
             size += full
         groups[head[CHANNEL], head[TO], 0], groups[head[CHANNEL], head[TO], 1] = begin, n_terms
         g = end
-    return terms[:n_terms].copy(), alphas[:n_terms].copy(), groups, rows[:n_rows].copy(), row_alphas[:n_rows].copy(), size
+    return (
+        terms[:n_terms].copy(),
+        alphas[:n_terms].copy(),
+        groups,
+        rows[:n_rows].copy(),
+        row_alphas[:n_rows].copy(),
+        size,
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -237,9 +244,34 @@ def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left
                 row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 2, work, row[N]
                 r += 1
                 for i in range(l0, l1):
-                    r = _apply_left(rows, alphas, r, l_terms[i], l_alphas[i], offsets[q], n_right[q], 0, n_right[q], 2, work, n_right[q])
+                    r = _apply_left(
+                        rows,
+                        alphas,
+                        r,
+                        l_terms[i],
+                        l_alphas[i],
+                        offsets[q],
+                        n_right[q],
+                        0,
+                        n_right[q],
+                        2,
+                        work,
+                        n_right[q],
+                    )
                 for j in range(r0, r1):
-                    r = _apply_right(rows, alphas, r, r_terms[j], r_alphas[j], 2, work, n_right[q], n_left[to], offsets[to], n_right[to])
+                    r = _apply_right(
+                        rows,
+                        alphas,
+                        r,
+                        r_terms[j],
+                        r_alphas[j],
+                        2,
+                        work,
+                        n_right[q],
+                        n_left[to],
+                        offsets[to],
+                        n_right[to],
+                    )
             else:
                 for i in range(l0, l1):
                     for j in range(r0, r1):
@@ -417,9 +449,13 @@ def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
             r += 1
             for i in range(first, last):
                 if left:
-                    r = _apply_left(rows, alphas, r, terms[i], term_alphas[i], offsets[q], width, 0, width, 2, work, width)
+                    r = _apply_left(
+                        rows, alphas, r, terms[i], term_alphas[i], offsets[q], width, 0, width, 2, work, width
+                    )
                 else:
-                    r = _apply_right(rows, alphas, r, terms[i], term_alphas[i], 0, offsets[q], n_right[q], height, work, width)
+                    r = _apply_right(
+                        rows, alphas, r, terms[i], term_alphas[i], 0, offsets[q], n_right[q], height, work, width
+                    )
                     rows[r - 1, C_BUFFER] = 2
             row = rows[r]
             n = height if left else width

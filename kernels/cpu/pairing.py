@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit, prange
+
 from tnsim.kernels.cpu.symbols import gemm
 from tnsim.kernels.table import (
     A_BUFFER,

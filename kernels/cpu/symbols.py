@@ -9,6 +9,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import types
 from numba.extending import get_cython_function_address, overload
+
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
 
 _LETTERS = {types.float32: "s", types.float64: "d", types.complex64: "c", types.complex128: "z"}

@@ -40,7 +40,9 @@ def open_heisenberg_energy(L: int) -> float:
                     break
             damping /= 2
             if damping < 1e-12:
-                raise NumericalError(f"the Bethe equations of L = {L} did not converge: residual {np.abs(residual).max():.1e}.")
+                raise NumericalError(
+                    f"the Bethe equations of L = {L} did not converge: residual {np.abs(residual).max():.1e}."
+                )
         roots, residual = trial, new
     else:
         raise NumericalError(f"the Bethe equations of L = {L} did not converge: residual {np.abs(residual).max():.1e}.")

@@ -17,7 +17,6 @@ from tnsim.measure.variance import variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 
-
 SPLITS = ("auto", "gram", "svd")
 
 
@@ -102,9 +101,7 @@ class DMRG:
         """One report a sweep, until converged or max_sweeps."""
         return self.start(H, psi).sweeps()
 
-    def solve(
-        self, H: MPO, psi: MPS, observers: Sequence[Observer] = (), progress: Progress | None = None
-    ) -> Solution:
+    def solve(self, H: MPO, psi: MPS, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Solution:
         """The ground state near psi, in psi's charge sector.
 
         Returns a Solution whose energy was measured again with the MPO; its status says whether every
@@ -143,9 +140,7 @@ class DMRG:
         return replace(better, status=status, progress=progress)
 
 
-def run_stages(
-    stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()
-) -> Solution:
+def run_stages(stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()) -> Solution:
     """Run settings one after the other, each from the state of the last; the history is that of all.
 
     >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]

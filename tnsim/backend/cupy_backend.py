@@ -27,9 +27,7 @@ class CupyBackend(ArrayModule):
                 f"CuPy is installed but finds no usable CUDA driver ({error}): check nvidia-smi, or use 'numpy'."
             ) from error
         if count == 0:
-            raise BackendError(
-                "CuPy is installed but sees no GPU: check CUDA_VISIBLE_DEVICES, or use 'numpy'."
-            )
+            raise BackendError("CuPy is installed but sees no GPU: check CUDA_VISIBLE_DEVICES, or use 'numpy'.")
         self.kernels = CudaKernels(self, CudaDevice())
 
     def asarray(self, host: np.ndarray) -> Any:
@@ -44,9 +42,7 @@ class CupyBackend(ArrayModule):
         if not self.all_finite(s):
             host = np.linalg.svd(self.to_host(matrix), full_matrices=False)
             if not all(np.isfinite(part).all() for part in host):
-                raise NumericalError(
-                    f"the SVD of a {matrix.shape} block failed on the device and on the host."
-                )
+                raise NumericalError(f"the SVD of a {matrix.shape} block failed on the device and on the host.")
             u, s, vh = (self.asarray(part) for part in host)
         return u, s, vh
 

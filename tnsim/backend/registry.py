@@ -60,9 +60,7 @@ def backend_of(array: Any) -> Backend:
         return get_backend("numpy")
     if type(array).__module__.split(".")[0] == "cupy":
         return get_backend("cupy")
-    raise BackendError(
-        f"{type(array).__name__} is no array of a known backend: convert it with numpy.asarray first."
-    )
+    raise BackendError(f"{type(array).__name__} is no array of a known backend: convert it with numpy.asarray first.")
 
 
 def default_backend() -> Backend:

@@ -1,10 +1,10 @@
 """Tensors, states and operators in HDF5, schema 1: flat buffers with checksums, and nothing that is executed.
 
-    /            format = "tnsim", schema = 1, kind, versions, host, created, sha256
-    NAME/        an MPS or MPO: attributes kind, center or is_hermitian
-      sites/K      one kind of site: attributes name, states, charges, group; a dataset for each operator
-      site_of      which kind each site is
-      tensors/I    the flat buffer of site I, its legs and charge as integer attributes
+/            format = "tnsim", schema = 1, kind, versions, host, created, sha256
+NAME/        an MPS or MPO: attributes kind, center or is_hermitian
+  sites/K      one kind of site: attributes name, states, charges, group; a dataset for each operator
+  site_of      which kind each site is
+  tensors/I    the flat buffer of site I, its legs and charge as integer attributes
 """
 
 import hashlib
@@ -12,8 +12,8 @@ import json
 import os
 import platform
 import socket
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

@@ -89,9 +89,7 @@ def isometry_of(side: str, site: Tensor, center: Leg) -> Array:
     """Q of a site tensor that is an isometry towards `side`'s environment."""
     left, phys, right = site.legs
     outer, bond = (left, right) if side == LEFT else (right, left)
-    plan = isometry_plan(
-        side, outer.with_flow(1), phys, bond.with_flow(1), center, site.dtype.char
-    )
+    plan = isometry_plan(side, outer.with_flow(1), phys, bond.with_flow(1), center, site.dtype.char)
     data = site.backend.zeros(plan.size, site.dtype)
     run(plan, (site.data, data), site.backend)
     return data

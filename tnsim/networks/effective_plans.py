@@ -142,7 +142,9 @@ def two_site_plan(left: Leg, first: SiteOperator, second: SiteOperator, right: L
     center = center_leg(left, first.phys, second.phys, right)
     a = half_plan(LEFT, left, first, center, dtype)
     b = half_plan(RIGHT, right, second, center, dtype)
-    rows = hamiltonian.matvec_rows(a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes)
+    rows = hamiltonian.matvec_rows(
+        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes
+    )
     sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
     return TwoSitePlan(a, b, Rows(*rows), np.column_stack([offsets, sizes]).astype(np.int64))
@@ -210,7 +212,14 @@ def _site_layout(left: Leg, phys: Leg, right: Leg) -> Layout:
 
 @lru_cache(maxsize=4096)
 def split_plan(
-    left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, ranks: tuple[int, ...], rightwards: bool, dtype: str
+    left: Leg,
+    phys_left: Leg,
+    bond: Leg,
+    phys_right: Leg,
+    right: Leg,
+    ranks: tuple[int, ...],
+    rightwards: bool,
+    dtype: str,
 ) -> Rows:
     """Two-site tensor and kept basis into site tensors; `size` is that of the isometry Q."""
     center = center_leg(left, phys_left, phys_right, right)

@@ -17,7 +17,9 @@ def boundary_environment(side: str, bond: Leg, operator_leg: Leg, like: Tensor) 
     """The trivial environment at an end of the chain: one number, 1."""
     legs = environment_legs(side, bond, operator_leg)
     if any(leg.dim != 1 for leg in legs):
-        raise ShapeError(f"the {side} end of an open chain needs legs of dimension 1, found {[leg.dim for leg in legs]}.")
+        raise ShapeError(
+            f"the {side} end of an open chain needs legs of dimension 1, found {[leg.dim for leg in legs]}."
+        )
     return Tensor(legs, like.backend.asarray(np.ones(1, dtype=like.dtype)))
 
 

@@ -52,9 +52,7 @@ def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return np.column_stack([left, right, out, into]).astype(np.int64), dense[left, out, into, right]
 
 
-def _next_unit(
-    entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int
-) -> int:
+def _next_unit(entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int) -> int:
     """The channel that only continues `unit` with an identity operator, or -1."""
     if unit < 0 or shape[1] != shape[2]:
         return -1

@@ -62,6 +62,7 @@ def draw_convergence(axis: Any, history: Sequence[SweepReport], exact: float | N
 def draw_entropy(axis: Any, values: np.ndarray) -> None:
     axis.plot(np.arange(1, len(values) + 1), values, "-", color=ACCENT, linewidth=1.4)
     axis.set_xlabel("bond (sites to its left)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("entropy (natural log)", fontsize=8)
     axis.set_ylim(bottom=0)
     axis.set_title("entanglement profile", fontsize=10)

@@ -1,0 +1,122 @@
+"""HDF5 round trips, and files that are damaged, cut short, foreign or newer."""
+
+import h5py
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.suites.structures import STRUCTURES
+from tnsim.errors import FileCorruptError, FileError, FileForeignError, FileTooNewError
+from tnsim.io import load, save
+from tnsim.models import Heisenberg
+from tnsim.tensor import random_tensor
+
+
+@pytest.fixture
+def state_file(tmp_path):
+    return save(tmp_path / "state.h5", tn.MPS.random(tn.spin_sites(8), chi=6, seed=1))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.name)
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+def test_tensors_come_back(tmp_path, structure, dtype):
+    tensor = random_tensor(
+        [structure.legs[0], structure.legs[1], structure.legs[2].dual], structure.charge, dtype=dtype, seed=1
+    )
+    back = load(save(tmp_path / "t.h5", tensor))
+    assert back.legs == tensor.legs
+    assert back.charge == tensor.charge
+    assert back.dtype == tensor.dtype
+    np.testing.assert_array_equal(back.data, tensor.data)
+
+
+def test_states_and_operators_come_back(tmp_path):
+    for conserve in ("Sz", "parity", None):
+        sites = tn.spin_sites(6, 1, conserve)
+        psi = tn.MPS.random(sites, chi=7, seed=2, dtype=complex)
+        back = load(save(tmp_path / "psi.h5", psi))
+        assert back.sites == psi.sites
+        assert back.center == psi.center
+        assert abs(tn.overlap(back, psi) - 1) < 1e-13
+        H = Heisenberg(L=6, S=1, conserve=conserve).mpo()
+        operator = load(save(tmp_path / "H.h5", H))
+        assert operator.is_hermitian is True
+        np.testing.assert_array_equal(operator.to_dense(), H.to_dense())
+
+
+def test_data_on_a_device_is_written(tmp_path):
+    psi = tn.MPS.random(tn.spin_sites(4), chi=4, seed=2)
+    back = load(save(tmp_path / "psi.h5", psi.to("strict")))
+    assert abs(tn.overlap(back, psi) - 1) < 1e-13
+
+
+def test_every_flipped_bit_is_found_or_harmless(state_file):
+    """A flip in unused bytes of the file changes nothing; any other must be an error."""
+    good, original = state_file.read_bytes(), load(state_file)
+    rng = np.random.default_rng(0)
+    found = 0
+    for position in rng.integers(0, len(good), 150):
+        bad = bytearray(good)
+        bad[position] ^= 1 << int(rng.integers(8))
+        state_file.write_bytes(bad)
+        try:
+            back = load(state_file)
+        except FileError:
+            found += 1
+        else:
+            assert back.sites == original.sites
+            for a, b in zip(back.tensors, original.tensors, strict=True):
+                assert a.legs == b.legs
+                np.testing.assert_array_equal(a.data, b.data)
+    assert found > 20
+
+
+def test_files_cut_short(state_file):
+    good = state_file.read_bytes()
+    for length in (0, 4, 100, len(good) // 2, len(good) - 1):
+        state_file.write_bytes(good[:length])
+        with pytest.raises(FileError, match="state.h5"):
+            load(state_file)
+
+
+def test_foreign_files(tmp_path):
+    text = tmp_path / "notes.h5"
+    text.write_text("not HDF5 at all")
+    with pytest.raises(FileForeignError, match="no HDF5 file"):
+        load(text)
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["x"] = np.ones(3)
+    with pytest.raises(FileForeignError, match="not one of tnsim"):
+        load(other)
+    with pytest.raises(FileError, match="no file"):
+        load(tmp_path / "absent.h5")
+
+
+def test_newer_files_name_the_version(state_file):
+    with h5py.File(state_file, "r+") as file:
+        file.attrs["schema"] = 99
+    with pytest.raises(FileTooNewError, match="schema 99, this version reads up to 1"):
+        load(state_file)
+
+
+def test_swapped_contents_are_found(state_file):
+    with h5py.File(state_file, "r+") as file:
+        file["thing/tensors/3"][...] = 0.0
+    with pytest.raises(FileCorruptError, match="checksum"):
+        load(state_file)
+
+
+def test_outputs_that_cannot_be_written(tmp_path):
+    psi = tn.MPS.product(tn.spin_sites(2), ["up", "down"])
+    with pytest.raises(FileError, match="does not exist"):
+        save(tmp_path / "absent" / "a.h5", psi)
+    with pytest.raises(FileError, match="is a folder"):
+        save(tmp_path, psi)
+
+
+def test_no_pickle_and_no_objects(state_file):
+    with h5py.File(state_file) as file:
+        kinds = []
+        file.visititems(lambda name, item: kinds.append(item.dtype.kind) if isinstance(item, h5py.Dataset) else None)
+    assert set(kinds) <= set("fciu")

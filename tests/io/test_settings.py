@@ -1,0 +1,74 @@
+"""TOML to settings: everything reachable, every mistake named before anything runs."""
+
+import pytest
+
+import tnsim as tn
+from tnsim.errors import SettingsError
+from tnsim.io import Job, RunOptions, job_from_table, job_from_toml
+from tnsim.io.settings import describe, from_table, parse_toml, to_table, to_toml
+from tnsim.models import MODELS, Heisenberg
+
+JOB = {"model": {"name": "heisenberg", "L": 6}, "dmrg": {"truncation": {"chi_max": 8}}, "run": {"out": "a.h5"}}
+
+
+def test_every_setting_survives_the_round_trip():
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=9, svd_min=1e-7), chi_ramp=(2, 4), split="svd", max_sweeps=3)
+    for cls in MODELS.values():
+        job = Job(cls(L=6), dmrg, RunOptions(out="x.h5", checkpoint_every="2sweeps"))
+        back = job_from_table(parse_toml(job.to_toml(), "text"))
+        assert back == job
+
+
+def test_describe_lists_every_field():
+    names = {row[0] for row in describe(tn.DMRG)}
+    table = to_table(tn.DMRG(truncation=tn.Truncation(chi_max=3)))
+    assert names == {k for k in table if k != "truncation"} | {f"truncation.{k}" for k in table["truncation"]}
+    assert all(row[3] for row in describe(tn.DMRG))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dmrg": {"truncation": {"chi_max": 8}, "max_sweep": 3}}, r"dmrg\.max_sweep.*Did you mean \"max_sweeps\""),
+        ({"dmrg": {"truncation": {"chimax": 8}}}, r"dmrg\.truncation\.chimax.*\"chi_max\""),
+        ({"dmrg": {}}, r"missing setting dmrg\.truncation"),
+        ({"dmrg": {"truncation": {}}}, r"missing setting dmrg\.truncation\.chi_max"),
+        ({"dmrg": {"truncation": {"chi_max": 0}}}, "at least 1"),
+        ({"dmrg": {"truncation": {"chi_max": "8"}}}, r"chi_max must be of type int, found '8'"),
+        ({"dmrg": {"truncation": {"chi_max": True}}}, "must be of type int"),
+        ({"dmrg": {"truncation": 8}}, "must be a table"),
+        ({"dmrg": {"truncation": {"chi_max": 8}, "chi_ramp": 4}}, "chi_ramp must be a list"),
+        ({"model": {"name": "heisenburg", "L": 6}}, 'Did you mean "heisenberg"'),
+        ({"model": {"L": 6}}, "needs a name"),
+        ({"model": {"name": "heisenberg", "length": 6}}, "model.length"),
+        ({"modell": {}}, r"unknown table \[modell\]. Did you mean \"model\""),
+        ({"run": {"checkpoint_every": "often"}}, "checkpoint_every"),
+        ({"run": {"keep": 0}}, "keep"),
+    ],
+)
+def test_mistakes_are_named(change, message):
+    with pytest.raises(SettingsError, match=message):
+        job_from_table(JOB | change)
+
+
+def test_integers_stand_for_floats_and_none_is_a_word():
+    model = from_table(Heisenberg, {"L": 4, "J": 2, "conserve": "none"}, "model")
+    assert model.J == 2.0
+    assert isinstance(model.J, float)
+    assert model.conserve is None
+    assert 'conserve = "none"' in to_toml(to_table(model))
+
+
+def test_broken_toml_names_the_line(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_text("[model]\nname = \n")
+    with pytest.raises(SettingsError, match=r"job\.toml is no valid TOML.*line 2"):
+        job_from_toml(path)
+    with pytest.raises(SettingsError, match="no job file"):
+        job_from_toml(tmp_path / "absent.toml")
+
+
+def test_checkpoint_intervals():
+    assert RunOptions(checkpoint_every="60s").checkpoint_interval() == (60.0, 0)
+    assert RunOptions(checkpoint_every="2sweeps").checkpoint_interval() == (0.0, 2)
+    assert RunOptions(checkpoint_every="0").checkpoint_interval() == (0.0, 0)

@@ -1,0 +1,139 @@
+"""The command line as a user meets it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tnsim.cli import app
+from tnsim.errors import TnsimError
+from tnsim.io import load_run
+
+ROOT = Path(__file__).resolve().parents[1]
+runner = CliRunner()
+
+
+def call(*words: object):
+    return runner.invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of a short chain."""
+    path = tmp_path_factory.mktemp("cli") / "run.h5"
+    result = call("dmrg", "heisenberg", "--L", 10, "--chi-max", 20, "--out", path)
+    assert result.exit_code == 0, result.output
+    return path, result.output
+
+
+def test_a_run_ends_with_energy_error_variance_entanglement_and_file(finished):
+    path, output = finished
+    for word in ("energy error", "Bethe", "variance", "entanglement", "converged", "run.h5", "sweep", "discarded"):
+        assert word in output
+    record = load_run(path)
+    assert record.status == "converged"
+    assert abs(record.energy - record.job.model.facts.energy) < 1e-9
+
+
+def test_info_and_plot(finished, tmp_path):
+    path, _ = finished
+    result = call("info", path)
+    assert result.exit_code == 0
+    for word in ("converged", "Heisenberg(L=10", "energy", "schema 1", "numpy"):
+        assert word in result.output
+    picture = tmp_path / "run.png"
+    assert call("plot", path, "--out", picture).exit_code == 0
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_resume_extends_a_finished_run(finished, tmp_path):
+    path, _ = finished
+    longer = tmp_path / "longer.h5"
+    result = call("resume", path, "--chi-max", 32, "--out", longer)
+    assert result.exit_code == 0, result.output
+    before, after = load_run(path), load_run(longer)
+    assert len(after.progress.history) > len(before.progress.history)
+    assert after.progress.history[: len(before.progress.history)] == before.progress.history
+    assert after.energy <= before.energy + 1e-12
+    assert after.job.dmrg.truncation.chi_max == 32
+
+
+def test_a_job_file_runs_the_same(finished, tmp_path):
+    path, _ = finished
+    job = tmp_path / "job.toml"
+    job.write_text(load_run(path).job.to_toml().replace("run.h5", "again.h5"))
+    result = call("run", job)
+    assert result.exit_code == 0, result.output
+    assert load_run(path.with_name("again.h5")).energy == pytest.approx(load_run(path).energy, abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("dmrg", "heisenberg", "--L", 1, "--chi-max", 4), "L >= 2"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 0), "at least 1"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--backend", "cuda"), "unknown backend"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "nell"), "neel"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "up"), "only state"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", "/absent/folder/x.h5"), "does not exist"),
+        (("info", "absent.h5"), "no file"),
+        (("resume", "absent.h5"), "no run can be read"),
+        (("run", "absent.toml"), "no job file"),
+    ],
+)
+def test_bad_input_is_one_clear_error(words, message):
+    result = call(*words)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, TnsimError)
+    assert message in str(result.exception)
+
+
+def test_an_error_reaches_the_shell_as_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "tnsim.cli", "info", "absent.h5"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == "tnsim: there is no file absent.h5."
+
+
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
+    notes = tmp_path / "notes.h5"
+    notes.write_text("mine")
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", notes)
+    assert result.exit_code != 0
+    assert "choose another --out" in str(result.exception)
+    assert notes.read_text() == "mine"
+
+
+def test_sigterm_saves_and_exits_with_75(tmp_path):
+    out = tmp_path / "long.h5"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tnsim.cli", "dmrg", "heisenberg", "--L", "60", "--chi-max", "150", "--out", str(out),
+         "--energy-tol", "0", "--max-sweeps", "100", "--checkpoint-every", "0.2s"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(600):
+        time.sleep(0.1)
+        if out.exists():
+            break
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output
+    record = load_run(out)
+    assert record.status == "interrupted"
+    assert "SIGTERM" in record.advice
+    result = call("resume", out, "--max-sweeps", record.progress.sweep + 1)
+    assert result.exit_code == 0, result.output
+
+
+def test_doctor_and_schema():
+    result = call("doctor")
+    for word in ("numpy", "BLAS", "threads", "GPU", "kernel cache"):
+        assert word in result.output
+    listed = call("schema").output
+    for word in ("truncation.chi_max", "required", "krylov_max", "checkpoint_every", "random-field-heisenberg"):
+        assert word in listed
