@@ -132,7 +132,8 @@ def table() -> None:
         lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
         lines += ["| " + " | ".join(row) + " |" for row in _cells(record)]
         reference = JOBS[job]
-        title = f"### {job}: L={reference.L}, chi {', '.join(map(str, reference.chis))}, {reference.half_sweeps} half sweeps"
+        chis = ", ".join(map(str, reference.chis))
+        title = f"### {job}: L={reference.L}, chi {chis}, {reference.half_sweeps} half sweeps"
         kind = "exact energy" if reference.exact else "reference energy"
         parts.append(
             f"{title}\n\n{kind} {reference.energy} ({reference.source}); {record['date']}, {record['machine']}; "

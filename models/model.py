@@ -101,7 +101,7 @@ class Model(ABC):
         )
         return {"neel": (names[-1], names[0]), "up": (names[-1],), "down": (names[0],)}
 
-    def product(self, pattern: str | Sequence[str] = "neel", **options: Any) -> MPS:
+    def product(self, pattern: str | Sequence[str] = "neel", *, dtype: Any = None, backend: str | None = None) -> MPS:
         """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site."""
         if isinstance(pattern, str):
             patterns = self._patterns()
@@ -113,4 +113,4 @@ class Model(ABC):
             states = [unit[i % len(unit)] for i in range(self.L)]
         else:
             states = list(pattern)
-        return MPS.product(self.sites, states, **options)
+        return MPS.product(self.sites, states, dtype=dtype, backend=backend)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "errors": 0, "kernels": 1, "backend": 2, "symmetry": 3, "tensor": 4, "linalg": 5, "networks": 6,
     "models": 7, "measure": 7, "algorithms": 8, "tensorize": 9, "io": 9, "plotting": 10, "monitor": 10, "cli": 10,
-    "doctor": 10, "runner": 10,
+    "doctor": 10, "runner": 10, "version": 0,
 }  # fmt: skip
 # the package itself hands out the public names lazily, and finds kernels/ and models/ in a checkout
 OUTSIDE = {"tnsim/__init__.py", "tnsim/_source_tree.py", "tnsim/__main__.py"}
@@ -32,7 +32,7 @@ LATE_ANYWHERE = {"matplotlib": "half a second, and optional", "cupy": "optional,
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 450, 70, 8
 # compiled kernels take raw buffers and integers one by one, and keep what they inline in one file
 LONG_FUNCTIONS: dict[str, str] = {
-    "kernels/cpu/hamiltonian.py:half_terms": "one pass over the pieces of a half, compiled as one loop",
+    "kernels/cpu/half_terms.py:half_terms": "one pass over the pieces of a half, compiled as one loop",
 }
 MANY_PARAMETERS = "kernels/"
 

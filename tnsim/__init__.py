@@ -7,8 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from tnsim import _source_tree as _source_tree
-
-__version__ = "0.1.0"
+from tnsim.version import __version__ as __version__
 
 # name: module that holds it
 _PUBLIC = {
@@ -24,8 +23,14 @@ _PUBLIC = {
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(
         [
-            "correlation", "entanglement_spectrum", "entropy", "expect", "mutual_information", "reduced_density_matrix",
-            "sample", "variance",
+            "correlation",
+            "entanglement_spectrum",
+            "entropy",
+            "expect",
+            "mutual_information",
+            "reduced_density_matrix",
+            "sample",
+            "variance",
         ],
         "tnsim.measure",
     ),  # fmt: skip

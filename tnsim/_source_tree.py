@@ -21,9 +21,7 @@ class SourceTreeFinder:
     """A meta path finder for the two packages that lie beside `tnsim/`."""
 
     @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         folder = _FOLDERS.get(name)
         if folder is None or PathFinder.find_spec(name, path) is not None:
             return None

@@ -59,11 +59,11 @@ def qr_blocks(source, blocks, by_rows):
         basis = block[:k].copy() if by_rows else np.ascontiguousarray(block[:, :k].T.conj())
         infos[i] = lq(basis, np.empty(k, dtype=source.dtype))
         adjoint = np.ascontiguousarray(basis.T.conj())
-        l, r = left[a : a + rows * k].reshape(rows, k), right[c : c + k * cols].reshape(k, cols)
+        first, second = left[a : a + rows * k].reshape(rows, k), right[c : c + k * cols].reshape(k, cols)
         if by_rows:
-            l[:], r[:] = np.dot(block, adjoint), basis
+            first[:], second[:] = np.dot(block, adjoint), basis
         else:
-            l[:], r[:] = adjoint, np.dot(basis, block)
+            first[:], second[:] = adjoint, np.dot(basis, block)
     return left, right, starts, infos
 
 

@@ -62,7 +62,7 @@ def run_rows(rows, alphas, one, buffers, first, last):
                 row[A_TRANSPOSE], row[B_TRANSPOSE], m, n, row[K], alphas[i:], one,
                 a, row[A_STRIDE], b, row[B_STRIDE], c, row[C_STRIDE], ints, chars,
             )  # fmt: skip
-        elif kind == ADD or kind == ADD_CONJUGATE:
+        elif kind in (ADD, ADD_CONJUGATE):
             b = buffers[row[B_BUFFER]][row[B_OFFSET] :]
             _add(
                 m,

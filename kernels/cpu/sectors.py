@@ -105,8 +105,8 @@ def join_rows(a_indices, a_offsets, b_indices, b_offsets, bond_dims, left, right
     for x in range(count):
         q = bond[x]
         for i in range(first_a[x], first_a[x + 1]):
-            l, s = a_indices[order_a[i], 0], a_indices[order_a[i], 1]
-            if left[0][l, s] != q or q < 0:
+            y, s = a_indices[order_a[i], 0], a_indices[order_a[i], 1]
+            if left[0][y, s] != q or q < 0:
                 continue
             for j in range(first_b[x], first_b[x + 1]):
                 t, z = b_indices[order_b[j], 1], b_indices[order_b[j], 2]
@@ -114,11 +114,11 @@ def join_rows(a_indices, a_offsets, b_indices, b_offsets, bond_dims, left, right
                     continue
                 row = rows[r]
                 row[KIND], row[TASK] = PRODUCT, x
-                row[M], row[N], row[K] = l_dims[l] * s_dims[s], t_dims[t] * r_dims[z], bond_dims[x]
+                row[M], row[N], row[K] = l_dims[y] * s_dims[s], t_dims[t] * r_dims[z], bond_dims[x]
                 row[A_BUFFER], row[A_OFFSET], row[A_STRIDE] = 0, a_offsets[order_a[i]], bond_dims[x]
                 row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 1, b_offsets[order_b[j]], row[N]
                 row[C_BUFFER], row[C_STRIDE] = 2, right[2][q]
-                row[C_OFFSET] = offsets[q] + left[1][l, s] * right[2][q] + right[1][z, t]
+                row[C_OFFSET] = offsets[q] + left[1][y, s] * right[2][q] + right[1][z, t]
                 weights[x] += 2.0 * row[M] * row[N] * row[K]
                 r += 1
         starts[x + 1] = r
@@ -194,17 +194,17 @@ def split_rows(center, left, right, l_dims, s_dims, t_dims, r_dims, a_blocks, b_
         row[C_BUFFER], row[C_OFFSET], row[C_STRIDE], row[C_STEP] = 2, q_offset[x], kept, 1
         r += 1
         for i in range(first_a[x], first_a[x + 1]):
-            l, s = a_indices[order_a[i], 0], a_indices[order_a[i], 1]
+            y, s = a_indices[order_a[i], 0], a_indices[order_a[i], 1]
             row = rows[r]
-            row[TASK], row[M], row[N] = x, l_dims[l] * s_dims[s], kept
+            row[TASK], row[M], row[N] = x, l_dims[y] * s_dims[s], kept
             row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 3, a_offsets[order_a[i]], kept
             if rightwards:
                 row[KIND], row[C_STEP] = ADD, 1
-                row[B_BUFFER], row[B_OFFSET] = 2, q_offset[x] + left[1][l, s] * kept
+                row[B_BUFFER], row[B_OFFSET] = 2, q_offset[x] + left[1][y, s] * kept
                 row[B_STRIDE], row[B_STEP] = kept, 1
             else:
                 row[KIND], row[K] = PRODUCT, n_right
-                row[A_BUFFER], row[A_OFFSET] = 0, theta_offset[q] + left[1][l, s] * n_right
+                row[A_BUFFER], row[A_OFFSET] = 0, theta_offset[q] + left[1][y, s] * n_right
                 row[A_STRIDE] = n_right
                 row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = 1, p_offset[q], n_right, ADJOINT
                 weights[x] += 2.0 * row[M] * row[N] * row[K]

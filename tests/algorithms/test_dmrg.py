@@ -157,8 +157,8 @@ def test_a_large_gradient_refuses_convergence():
     model = Heisenberg(L=20)
     # one product and a loose energy criterion: the energy settles long before the state does
     result = solve(
-        model.sites, model.mpo(), model.product(), chi=64, max_sweeps=2, min_sweeps=1, energy_tol=10.0, entropy_tol=10.0,
-        noise_sweeps=0, gradient_tol=1e-9, krylov_max=2,
+        model.sites, model.mpo(), model.product(), chi=64, max_sweeps=2, min_sweeps=1, energy_tol=10.0,
+        entropy_tol=10.0, noise_sweeps=0, gradient_tol=1e-9, krylov_max=2,
     )  # fmt: skip
     assert not result.status.converged
     assert result.status.name == "gradient above tolerance"

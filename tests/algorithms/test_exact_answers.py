@@ -22,7 +22,7 @@ def test_ising_against_free_fermions(L, h, conserve):
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
     if h >= 1:
         exact = open_ising(L, 1.0, h)
-        entropies = [exact.entropy(l) for l in range(1, L)]
+        entropies = [exact.entropy(sites) for sites in range(1, L)]
         np.testing.assert_allclose(tn.entropy(result.state), entropies, atol=1e-7)
         np.testing.assert_allclose(tn.expect(result.state, "Z"), exact.magnetization(), atol=1e-6)
 
@@ -31,7 +31,7 @@ def test_xx_chain_against_free_fermions():
     model = XX(L=100)
     result = solve(model, 200)
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
-    entropies = [open_xx_entropy(100, l) for l in range(1, 100)]
+    entropies = [open_xx_entropy(100, sites) for sites in range(1, 100)]
     np.testing.assert_allclose(tn.entropy(result.state), entropies, atol=1e-7)
 
 
@@ -76,9 +76,9 @@ def test_spin_one_bulk_energy():
 def central_charge(entropies: np.ndarray, L: int) -> float:
     """c from S(l) = c/6 log sin(pi l / L) + const on an open chain, neighbouring bonds averaged."""
     smooth = (entropies[:-2] + 2 * entropies[1:-1] + entropies[2:]) / 4
-    l = np.arange(2, L - 1)
+    place = np.arange(2, L - 1)
     middle = slice(L // 4, 3 * L // 4 - 3)
-    slope, _ = np.polyfit(np.log(np.sin(np.pi * l / L))[middle], smooth[middle], 1)
+    slope, _ = np.polyfit(np.log(np.sin(np.pi * place / L))[middle], smooth[middle], 1)
     return 6 * slope
 
 

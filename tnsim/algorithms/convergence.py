@@ -40,6 +40,7 @@ def needs_second_start(settings: Any, solution: Solution) -> bool:
 
 
 def variance_is_large(settings: Any, progress: Progress, variance: float | None) -> bool:
+    """Whether a variance exceeds its tolerance and what the discarded weight explains."""
     if variance is None or not progress.history:
         return False
     last = progress.history[-1]

@@ -227,8 +227,8 @@ def check_input(H: MPO, psi: MPS) -> None:
         )
     if sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
-            f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing to "
-            "optimise: start from another product state, or conserve less."
+            f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "
+            "to optimise: start from another product state, or conserve less."
         )
     if H.is_hermitian is False:
         raise OperatorError(

@@ -4,7 +4,16 @@ from pathlib import Path
 
 from tnsim.errors import FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
-from tnsim.io.hdf5 import _get_group, _put_group, get_chain, get_tensor, open_file, put_chain, put_tensor, write_file
+from tnsim.io.hdf5 import (
+    get_chain,
+    get_symmetry,
+    get_tensor,
+    open_file,
+    put_chain,
+    put_symmetry,
+    put_tensor,
+    write_file,
+)
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensor import Tensor
@@ -20,7 +29,7 @@ def save(path: str | Path, thing: Tensor | MPS | MPO) -> Path:
 
     def fill(file) -> None:
         if isinstance(thing, Tensor):
-            _put_group(file, thing.group)
+            put_symmetry(file, thing.group)
             put_tensor(file, "thing", thing)
         else:
             put_chain(file, "thing", thing)
@@ -38,7 +47,7 @@ def load(path: str | Path) -> Tensor | MPS | MPO:
     with open_file(Path(path)) as file:
         kind = str(file.attrs["kind"])
         if kind == "tensor":
-            return get_tensor(file["thing"], _get_group(file))
+            return get_tensor(file["thing"], get_symmetry(file))
         if kind in ("mps", "mpo"):
             return get_chain(file["thing"])
         if kind == "run":

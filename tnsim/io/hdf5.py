@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tnsim.networks.mps import MPS
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Group, Leg
 from tnsim.tensor import Tensor
+from tnsim.version import __version__
 
 SCHEMA = 1
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -49,15 +51,8 @@ def write_file(path: Path, kind: str, fill: Any) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what numbers depend on."""
-    import numba
-    import scipy
-
-    import tnsim
-
-    return {
-        "tnsim": tnsim.__version__, "python": platform.python_version(), "numpy": np.__version__,
-        "scipy": scipy.__version__, "numba": numba.__version__, "h5py": h5py.__version__,
-    }  # fmt: skip
+    libraries = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "h5py")}
+    return {"tnsim": __version__, "python": platform.python_version()} | libraries
 
 
 @contextmanager
@@ -136,6 +131,7 @@ def put_text(group: h5py.Group, name: str, text: str) -> None:
 
 
 def get_text(group: h5py.Group, name: str) -> str:
+    """Text that `put_text` wrote."""
     return group[name][()].tobytes().decode()
 
 
@@ -154,6 +150,7 @@ def put_tensor(group: h5py.Group, name: str, tensor: Tensor) -> None:
 
 
 def get_tensor(dataset: h5py.Dataset, group: Group) -> Tensor:
+    """A tensor that `put_tensor` wrote, on the host."""
     if str(dataset.dtype) not in _DTYPES:
         raise ValueError(f"{dataset.name} has dtype {dataset.dtype}")
     numbers, width, place, legs = dataset.attrs["legs"].tolist(), len(group.moduli), 0, []
@@ -167,12 +164,14 @@ def get_tensor(dataset: h5py.Dataset, group: Group) -> Tensor:
     return Tensor(legs, dataset[()], tuple(dataset.attrs["charge"].tolist()))
 
 
-def _put_group(target: h5py.Group, group: Group) -> None:
+def put_symmetry(target: h5py.Group, group: Group) -> None:
+    """The symmetry group as attributes."""
     target.attrs["group_names"] = json.dumps(group.names)
     target.attrs["group_moduli"] = np.array(group.moduli, dtype=np.int64)
 
 
-def _get_group(source: h5py.Group) -> Group:
+def get_symmetry(source: h5py.Group) -> Group:
+    """The symmetry group that `put_symmetry` wrote."""
     return Group(tuple(json.loads(source.attrs["group_names"])), tuple(source.attrs["group_moduli"].tolist()))
 
 
@@ -183,7 +182,7 @@ def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
     """An MPS or MPO as a group."""
     target = parent.create_group(name)
     target.attrs["kind"] = "mps" if isinstance(chain, MPS) else "mpo"
-    _put_group(target, chain.tensors[0].group)
+    put_symmetry(target, chain.tensors[0].group)
     if isinstance(chain, MPS):
         target.attrs["center"] = -1 if chain.center is None else chain.center
     else:
@@ -200,7 +199,8 @@ def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
 
 
 def get_chain(source: h5py.Group) -> MPS | MPO:
-    group = _get_group(source)
+    """An MPS or MPO that `put_chain` wrote, on the host."""
+    group = get_symmetry(source)
     sites = None
     if "site_of" in source:
         kinds = [_get_site(source["sites"][str(k)], group) for k in range(len(source["sites"]))]

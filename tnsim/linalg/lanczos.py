@@ -54,7 +54,8 @@ def lanczos(
 ) -> Ritz:
     """Lowest eigenpair of a Hermitian `matvec` near `start`, with full orthogonalisation.
 
-    The coefficients stay on the device and are read once every `check_every` products. Raises NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
+    The coefficients stay on the device and are read once every `check_every` products. Raises
+    NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
     """
     # Plain Python scalars keep float32 data float32; the tiny shift avoids 0/0 once the space is exhausted.
     tiny = 1e-30

@@ -15,8 +15,9 @@ _COLUMNS = ("sweep", "energy", "change", "discarded", "chi", "gradient", "entrop
 def sweep_cells(report: SweepReport) -> tuple[str, ...]:
     """One sweep as text, in the order of the table."""
     return (
-        str(report.sweep + 1), f"{report.energy:.12f}", f"{report.energy_change:+.1e}", f"{report.max_trunc_err:.1e}",
-        str(report.chi), f"{report.gradient:.1e}", f"{report.entropy:.6f}", str(report.matvecs), f"{report.seconds:.2f}",
+        str(report.sweep + 1), f"{report.energy:.12f}", f"{report.energy_change:+.1e}",
+        f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}", f"{report.entropy:.6f}",
+        str(report.matvecs), f"{report.seconds:.2f}",
     )  # fmt: skip
 
 
@@ -104,7 +105,8 @@ class LiveProgress:
         self._last = now
         progress = run.progress()
         self._bar.update(
-            self._task, total=2 * report.bonds * self.max_sweeps, completed=2 * report.bonds * report.sweep + progress.step,
+            self._task, total=2 * report.bonds * self.max_sweeps,
+            completed=2 * report.bonds * report.sweep + progress.step,
             sweep=f"{report.sweep + 1}/{self.max_sweeps}", energy=f"{report.energy:.8f}",
             weight=f"{progress.max_trunc_err:.1e}", chi=str(report.chi), refresh=True,
         )  # fmt: skip

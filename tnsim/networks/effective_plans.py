@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tnsim.kernels.cpu import hamiltonian, sectors
+from tnsim.kernels.cpu import half_terms, hamiltonian, sectors
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
 
@@ -98,6 +98,7 @@ def center_leg(left: Leg, phys_left: Leg, phys_right: Leg, right: Leg) -> Leg:
 
 @lru_cache(maxsize=8192)
 def panels(side: str, bond: Leg, phys: Leg, center: Leg) -> Panels:
+    """Panels of a fused leg for the charges of `center`."""
     return Panels(*sectors.panels(fused_keys(side, bond, phys), bond.dims_array, phys.dims_array, center.keys))
 
 
@@ -121,7 +122,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     source, target = (operator.left, operator.right) if is_left else (operator.right, operator.left)
     legs = environment_legs(side, bond, source)
     order = [0, 1, 2, 3] if is_left else [1, 0, 2, 3]
-    terms, alphas, groups, rows, row_alphas, size = hamiltonian.half_terms(
+    terms, alphas, groups, rows, row_alphas, size = half_terms.half_terms(
         (*_tables(layout(legs, bond.group.identity)), source.starts, source.dims_array),
         np.ascontiguousarray(operator.entries[:, order]),
         operator.values.astype(dtype),

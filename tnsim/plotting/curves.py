@@ -39,6 +39,7 @@ def plot_entropy(state: MPS | np.ndarray, *, path: str | Path | None = None) -> 
 
 
 def draw_convergence(axis: Any, history: Sequence[SweepReport], exact: float | None) -> None:
+    """Convergence curves on given axes."""
     sweeps = np.array([report.sweep + 1 for report in history])
     if exact is not None:
         errors, label = np.array([abs(report.energy - exact) for report in history]), "energy error (exact known)"
@@ -60,6 +61,7 @@ def draw_convergence(axis: Any, history: Sequence[SweepReport], exact: float | N
 
 
 def draw_entropy(axis: Any, values: np.ndarray) -> None:
+    """The entanglement profile on given axes."""
     axis.plot(np.arange(1, len(values) + 1), values, "-", color=ACCENT, linewidth=1.4)
     axis.set_xlabel("bond (sites to its left)")
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -6,6 +6,6 @@ from tnsim.symmetry.layout import Layout, layout
 from tnsim.symmetry.leg import Leg, trivial_leg
 
 __all__ = [
-    "Charge", "FermionParity", "FusedLeg", "Group", "Layout", "Leg", "TRIVIAL", "U1", "Zn", "fuse_legs", "kronecker_order", "layout",
-    "trivial_leg",
+    "Charge", "FermionParity", "FusedLeg", "Group", "Layout", "Leg", "TRIVIAL", "U1", "Zn", "fuse_legs",
+    "kronecker_order", "layout", "trivial_leg",
 ]  # fmt: skip
