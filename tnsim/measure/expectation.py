@@ -31,7 +31,6 @@ def expect(
     (array([ 0.5, -0.5]), -0.25)
     """
     if isinstance(operator, MPO):
-        norm_squared(psi)
         value = expect_mpo(operator, psi)
         return value.real if operator.is_hermitian else value
     if not isinstance(operator, (str, np.ndarray)):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tnsim.errors import ShapeError
+from tnsim.measure.local import norm_squared
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import absorb_site
 from tnsim.networks.effective_plans import RIGHT
@@ -20,11 +21,11 @@ def expect_mpo(H: MPO, psi: MPS) -> complex:
     if H.L != psi.L:
         raise ShapeError(f"the operator has {H.L} sites, the state {psi.L}.")
     psi = canonicalize(psi, 0)
-    norm = psi.norm()
     dtype = np.result_type(H.dtype, psi.dtype)
     tensors = [tensor.astype(dtype) for tensor in psi.tensors]
-    value = _absorb_all(tensors, H.site_operators)
-    return value / norm**2
+    # normalised first: identity channels are taken as isometric, the centre included
+    tensors[0] = tensors[0] / norm_squared(psi) ** 0.5
+    return _absorb_all(tensors, H.site_operators)
 
 
 def _absorb_all(tensors: Sequence, operators: Sequence[SiteOperator]) -> complex:
@@ -36,19 +37,25 @@ def _absorb_all(tensors: Sequence, operators: Sequence[SiteOperator]) -> complex
 
 
 def shifted(H: MPO, energy: float) -> MPO:
-    """H - energy, in the bond dimension of H where it has channels for what has not started and what is finished."""
+    """H - energy, in the bond dimension of H where it has channels for what has not started and what is finished.
+
+    Every site gives up its own constant first and an equal share of the rest, so that sums over parts of the
+    chain stay small too.
+    """
     operators = H.site_operators
     places = _shift_places(operators)
     if not places:
         if H.sites is None:
             raise ShapeError("an MPO without sites and without identity channels cannot be shifted.")
         return H - MPO.identity(H.sites, dtype=H.dtype).to(H.backend) * energy
+    entries = [H.tensors[i].backend.to_host(H.tensors[i].to_dense()).copy() for i in places]
+    corners = [entry[operators[i].unit_left[0], :, :, operators[i].unit_right[1]] for i, entry in zip(places, entries)]
+    constants = [corner.trace() / len(corner) for corner in corners]
+    rest = (energy - sum(constants)) / len(places)
     tensors = list(H.tensors)
-    for i in places:
-        left, right = operators[i].unit_left[0], operators[i].unit_right[1]
-        dense = tensors[i].backend.to_host(tensors[i].to_dense()).copy()
-        dense[left, :, :, right] -= energy / len(places) * np.eye(dense.shape[1])
-        tensors[i] = from_dense(dense, tensors[i].legs).to(H.backend)
+    for i, entry, corner, constant in zip(places, entries, corners, constants, strict=True):
+        corner -= (constant + rest) * np.eye(len(corner))
+        tensors[i] = from_dense(entry, tensors[i].legs).to(H.backend)
     return MPO(tensors, H.sites, is_hermitian=H.is_hermitian)
 
 

@@ -1,0 +1,66 @@
+"""The energy variance against dense matrices, and its accuracy near an eigenstate."""
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.devices import backend_or_skip
+from tests.exact import dense
+from tests.suites.chains import PLACES, relative, tolerance
+from tnsim.measure.operator import expect_mpo, shifted
+
+on_every_device = pytest.mark.parametrize(("device", "dtype"), PLACES)
+
+
+def heisenberg(L: int) -> tn.OperatorSum:
+    H = tn.OperatorSum()
+    for i in range(L - 1):
+        H += tn.plus_hc(0.5, "S+", i, "S-", i + 1)
+        H += 1.0, "Sz", i, "Sz", i + 1
+    return H
+
+
+@on_every_device
+@pytest.mark.parametrize("conserve", ["Sz", None])
+def test_variances_of_random_states(device, dtype, conserve):
+    sites = tn.spin_sites(6, conserve=conserve)
+    H = heisenberg(6)
+    psi = (tn.MPS.random(sites, chi=6, seed=1, dtype=dtype) * 1.4).to(backend_or_skip(device))
+    v, matrix = relative(psi), dense.hamiltonian(H, sites)
+    energy = np.vdot(v, matrix @ v).real
+    expected = np.linalg.norm(matrix @ v) ** 2 - energy**2
+    found, spread = tn.variance(H.mpo(sites).to(psi.backend), psi, with_energy=True)
+    assert found == pytest.approx(energy, abs=50 * tolerance(dtype))
+    assert spread == pytest.approx(expected, abs=200 * tolerance(dtype))
+
+
+def test_large_offsets_do_not_drown_the_variance():
+    """<H^2> is 6e9 here, the variance of order 1: a difference of squares would keep five digits."""
+    sites, H = tn.spin_sites(8), heisenberg(8)
+    psi = tn.MPS.random(sites, chi=8, seed=2)
+    plain = tn.variance(H.mpo(sites), psi)
+    for i in range(8):
+        H += 1e4, "Id", i
+    assert tn.variance(H.mpo(sites), psi) == pytest.approx(plain, rel=1e-9)
+
+
+def test_eigenstates_have_none():
+    sites = tn.spin_sites(6)
+    matrix = dense.hamiltonian(heisenberg(6), sites).real
+    inside = (dense.charges(sites) == 0).all(axis=1)
+    values, vectors = np.linalg.eigh(matrix[np.ix_(inside, inside)])
+    full = np.zeros(64)
+    full[inside] = vectors[:, 0]
+    energy, spread = tn.variance(heisenberg(6).mpo(sites), tn.MPS.from_dense(full, sites), with_energy=True)
+    assert energy == pytest.approx(values[0], abs=1e-12) and spread < 1e-13
+
+
+@pytest.mark.parametrize("conserve", ["Sz", None])
+def test_shifted_operators(conserve):
+    sites = tn.spin_sites(4, conserve=conserve)
+    H = heisenberg(4).mpo(sites)
+    for W in (H, H + H, H @ H, tn.MPO.identity(sites), 2.0 * tn.MPO.identity(sites), H + tn.MPO.identity(sites)):
+        expected = W.to_dense() - 0.7 * np.eye(16)
+        np.testing.assert_allclose(shifted(W, 0.7).to_dense(), expected, atol=1e-13)
+    assert max(shifted(H, 0.7).bond_dimensions) == max(H.bond_dimensions)
+    assert expect_mpo(tn.MPO.identity(sites), tn.MPS.random(sites, chi=4) * 3.0) == pytest.approx(1)
