@@ -83,20 +83,20 @@ def unit_leg(leg: Leg) -> Leg:
     return Leg(leg.group, leg.charges, (1,) * len(leg), 1)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def fused_keys(side: str, bond: Leg, phys: Leg) -> np.ndarray:
     """Charge on the centre bond of every (bond, physical) pair, seen from the left or the right."""
     return sectors.fused_keys(bond.keys, phys.keys, 1 if side == LEFT else -1, bond.group.moduli_array)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def center_leg(left: Leg, phys_left: Leg, phys_right: Leg, right: Leg) -> Leg:
     """The charges that the bond between two sites can carry, each with dimension 1."""
     keys = sectors.common_keys(fused_keys(LEFT, left, phys_left), fused_keys(RIGHT, right, phys_right))
     return Leg.from_keys(left.group, keys, np.ones(len(keys), dtype=np.int64))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def panels(side: str, bond: Leg, phys: Leg, center: Leg) -> Panels:
     """Panels of a fused leg for the charges of `center`."""
     return Panels(*sectors.panels(fused_keys(side, bond, phys), bond.dims_array, phys.dims_array, center.keys))
@@ -114,7 +114,7 @@ def _tables(table: Layout) -> tuple[np.ndarray, np.ndarray]:
     return table.indices, table.offsets
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: str) -> HalfPlan:
     """Terms of an environment on `bond` and the operator next to it, for the charges of `center`."""
     is_left = side == LEFT
@@ -137,7 +137,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def two_site_plan(left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str) -> TwoSitePlan:
     """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both)."""
     center = center_leg(left, first.phys, second.phys, right)
@@ -151,7 +151,7 @@ def two_site_plan(left: Leg, first: SiteOperator, second: SiteOperator, right: L
     return TwoSitePlan(a, b, Rows(*rows), np.column_stack([offsets, sizes]).astype(np.int64))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
     """Gram matrices of all products of one half with the two-site tensor."""
     other = np.array(other_sizes, dtype=np.int64)
@@ -161,7 +161,7 @@ def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
     return Rows(*rows, work=work, size=size)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, Leg]]:
     """The environment beyond the half's site, on the new `bond` (flow +1), and its legs."""
     operator, is_left = half.operator, half.side == LEFT
@@ -187,7 +187,7 @@ class JoinPlan:
     onto_right: Rows
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> JoinPlan:
     """Rows of theta = A B (all bonds with flow +1)."""
     center = center_leg(left, phys_left, phys_right, right)
@@ -211,7 +211,7 @@ def _site_layout(left: Leg, phys: Leg, right: Leg) -> Layout:
     return layout((left.with_flow(1), phys.with_flow(1), right.with_flow(-1)), left.group.identity)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def split_plan(
     left: Leg,
     phys_left: Leg,
@@ -234,7 +234,7 @@ def split_plan(
     return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(size))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def isometry_plan(side: str, outer: Leg, phys: Leg, bond: Leg, center: Leg, dtype: str) -> Rows:
     """The isometry Q of a site tensor: rows the fused (outer, physical) index, columns the bond."""
     is_left = side == LEFT

@@ -68,12 +68,16 @@ class Environments:
         return self._right[site]  # type: ignore[return-value]
 
     def put_left(self, site: int, environment: Tensor) -> None:
-        """Store left(site) as made from left(site - 1) and the tensor at site - 1."""
+        """Store left(site) as made from left(site - 1) and the tensor at site - 1; drop its stale mirror."""
         self._left[site], self._left_from[site] = environment, self.tensors[site - 1]
+        if self._right_from[site - 1] is not self.tensors[site]:
+            self._right[site - 1] = self._right_from[site - 1] = None
 
     def put_right(self, site: int, environment: Tensor) -> None:
-        """Store right(site) as made from right(site + 1) and the tensor at site + 1."""
+        """Store right(site) as made from right(site + 1) and the tensor at site + 1; drop its stale mirror."""
         self._right[site], self._right_from[site] = environment, self.tensors[site + 1]
+        if self._left_from[site + 1] is not self.tensors[site]:
+            self._left[site + 1] = self._left_from[site + 1] = None
 
 
 def _fresh(made_from: list[Tensor | None], tensors: list[Tensor]) -> int:

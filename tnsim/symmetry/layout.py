@@ -49,7 +49,7 @@ def _check_group(legs: tuple[Leg, ...]) -> None:
             raise LegError(f"leg {n} conserves {leg.group!r}, leg 0 {legs[0].group!r}: one tensor has one group.")
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def layout(legs: tuple[Leg, ...], charge: Charge) -> Layout:
     """The block table of a tensor with these legs and total charge; cost: one visit per sector tuple."""
     _check_group(legs)

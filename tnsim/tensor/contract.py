@@ -72,7 +72,7 @@ def parse(expression: str) -> tuple[tuple[Words, ...], Words]:
     return inputs, output
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def steps(
     inputs: tuple[Words, ...], output: Words, shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[tuple[int, int, Words], ...]:

@@ -65,7 +65,7 @@ def copy_plan(legs: tuple[Leg, ...], charge: Charge, order: tuple[int, ...]) -> 
     return CopyPlan(new_legs, new.size, rows)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def pair_plan(
     a: tuple[tuple[Leg, ...], Charge],
     b: tuple[tuple[Leg, ...], Charge],
