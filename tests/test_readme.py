@@ -1,0 +1,34 @@
+"""The README: its settings table is that of the code, and its Python runs."""
+
+import re
+from pathlib import Path
+
+import tnsim as tn
+from tnsim.io import RunOptions
+from tnsim.io.settings import describe
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+
+
+def settings_table() -> str:
+    rows = [("dmrg", row) for row in describe(tn.DMRG)] + [("run", row) for row in describe(RunOptions)]
+    lines = ["| table | setting | type | default | meaning |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {table} | `{name}` | {kind} | {default} | {meaning} |" for table, (name, kind, default, meaning) in rows
+    ]
+    return "\n".join(lines)
+
+
+def test_the_settings_table_is_that_of_the_code():
+    text = README.read_text()
+    between = text.split(BEGIN)[1].split(END)[0].strip()
+    assert between == settings_table(), "paste this between the markers of the README:\n" + settings_table()
+
+
+def test_the_python_of_the_readme_runs():
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S):
+        exec(block, names)
+    assert abs(names["result"].energy - names["model"].facts.energy) < 1e-9
+    assert names["result"].status.converged
