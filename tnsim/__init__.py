@@ -39,6 +39,10 @@ _PUBLIC = {
     **dict.fromkeys(["apply_gate"], "tnsim.networks.gates"),
     **dict.fromkeys(["get_backend", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
+    **dict.fromkeys(["load", "save"], "tnsim.io.files"),
+    **dict.fromkeys(
+        ["plot_convergence", "plot_correlation", "plot_entropy", "plot_run", "plot_spectrum"], "tnsim.plotting"
+    ),
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

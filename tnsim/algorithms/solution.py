@@ -1,6 +1,7 @@
 """What an iterative algorithm reports and returns: frozen reports, a status with advice, a solution."""
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
 
 
@@ -101,6 +102,10 @@ class Solution:
     history: tuple[SweepReport, ...] = field(default=())
     variance: float | None = None
     progress: Progress = field(default_factory=Progress)
+
+    def plot(self, path: Any = None) -> Any:
+        """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
+        return import_module("tnsim.plotting").plot_run(self.history, self.state, path=path)
 
     def __repr__(self) -> str:
         last = self.history[-1] if self.history else None

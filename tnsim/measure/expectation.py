@@ -12,7 +12,7 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
 from tnsim.symmetry import Charge
-from tnsim.tensor import Tensor, contract, trace
+from tnsim.tensor import Tensor, contract, eye, trace
 
 
 def expect(
@@ -52,21 +52,19 @@ def _product(psi: MPS, factors: Sequence[tuple[Operator, int]]) -> "float | comp
     if first == last:
         return local_values(psi, matrices)[0].item()
     psi = center_within(psi.astype(matching_dtype(psi.dtype, *matrices.values())), first, last)
-    environments = {psi.sites[0].group.identity: None}
+    norm, neutral = norm_squared(psi), psi.sites[0].group.identity
+    start = eye(psi.tensors[first].legs[0], dtype=psi.dtype, backend=psi.backend)
+    environments = {neutral: start}
     for i in range(first, last + 1):
-        parts = components(psi.sites[i], matrices[i]) if i in matrices else None
-        environments = _absorb(environments, psi, i, parts)
+        parts = components(psi.sites[i], matrices.get(i, np.eye(psi.sites[i].dim)))
+        environments = _absorb(environments, psi.tensors[i], parts)
     # right of `last` the state is isometric: close with the identity
-    closed = environments.get(psi.sites[0].group.identity)
-    value = 0.0 if closed is None else trace(closed, 0, 1).item()
-    value = value / norm_squared(psi)
+    value = trace(environments[neutral], 0, 1).item() / norm if neutral in environments else 0.0
     return value.real if all(map(is_hermitian, matrices.values())) else value
 
 
-def _absorb(
-    environments: Mapping[Charge, Tensor | None], psi: MPS, site: int, parts: Mapping[Charge, Tensor] | None
-) -> dict[Charge, Tensor]:
-    """All environments (bra, ket) one site further; `parts` None means no operator there.
+def _absorb(environments: Mapping[Charge, Tensor], a: Tensor, parts: Mapping[Charge, Tensor]) -> dict[Charge, Tensor]:
+    """All environments (bra, ket) one site further, by the charge that was added so far.
 
     x--conj(A)--u
     |    t
@@ -74,16 +72,12 @@ def _absorb(
     |    s
     y--- A -----v
     """
-    a, group = psi.tensors[site], psi.sites[0].group
     result: dict[Charge, Tensor] = {}
     for carried, environment in environments.items():
-        left = a if environment is None else contract("x y, y s v -> x s v", environment, a)
-        for added, part in ({group.identity: None} if parts is None else parts).items():
-            if part is not None:
-                left_part = contract("t s, x s v -> x t v", part.astype(psi.dtype).to(psi.backend), left)
-            else:
-                left_part = left
-            new = contract("x t u, x t v -> u v", a.conj(), left_part)
-            (charge,) = group.fuse(carried, added)
+        left = contract("x y, y s v -> x s v", environment, a)
+        for added, part in parts.items():
+            operator = part.astype(a.dtype).to(a.backend)
+            new = contract("x t u, t s, x s v -> u v", a.conj(), operator, left)
+            (charge,) = a.group.fuse(carried, added)
             result[charge] = result[charge] + new if charge in result else new
     return result

@@ -74,9 +74,8 @@ class _Fitter:
         operator = operator or MPO.identity(target.sites).to(target.backend)
         self.operator = [tensor.astype(dtype) for tensor in operator.tensors]
         length = len(self.tensors)
-        self.left: list[Tensor | None] = [None] * length
-        self.right: list[Tensor | None] = [None] * length
-        self.left[0], self.right[-1] = self._end(0, 0), self._end(length - 1, -1)
+        # halves of <guess|operator|target>, legs (bra, op, ket): left of a site and right of it
+        self.left, self.right = {0: self._end(0, 0)}, {length - 1: self._end(length - 1, -1)}
         for i in range(length - 1, 0, -1):
             self._grow_right(i)
 
@@ -97,28 +96,23 @@ class _Fitter:
         return float(np.sqrt(max(0.0, np.real(env.backend.read(env.data[0])))))
 
     def _local(self, i: int) -> Tensor:
-        """The best tensor at site i: its environment contracted with the goal."""
-        return contract(
-            "x a l, a t s b, l s r, y b r -> x t y", self.left[i], self.operator[i], self.target[i], self.right[i]
-        )
+        """The best tensor at site i: its environment contracted with the goal.
+
+            t
+        x   |   y
+        L--[W]--R
+        l--[A]--r
+        """
+        w, a = self.operator[i], self.target[i]
+        return contract("x a l, a t s b, l s r, y b r -> x t y", self.left[i], w, a, self.right[i])
 
     def _grow_left(self, i: int) -> None:
-        self.left[i + 1] = contract(
-            "x a l, x t y, a t s b, l s r -> y b r",
-            self.left[i],
-            self.tensors[i].conj(),
-            self.operator[i],
-            self.target[i],
-        )
+        bra, w, a = self.tensors[i].conj(), self.operator[i], self.target[i]
+        self.left[i + 1] = contract("x a l, x t y, a t s b, l s r -> y b r", self.left[i], bra, w, a)
 
     def _grow_right(self, i: int) -> None:
-        self.right[i - 1] = contract(
-            "y b r, x t y, a t s b, l s r -> x a l",
-            self.right[i],
-            self.tensors[i].conj(),
-            self.operator[i],
-            self.target[i],
-        )
+        bra, w, a = self.tensors[i].conj(), self.operator[i], self.target[i]
+        self.right[i - 1] = contract("y b r, x t y, a t s b, l s r -> x a l", self.right[i], bra, w, a)
 
     def sweep(self) -> float:
         """Right and back; returns the norm of the centre, which grows to the overlap with the goal."""
