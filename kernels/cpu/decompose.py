@@ -4,7 +4,7 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from tnsim.kernels.cpu.symbols import eigh, lq, svd
 
@@ -23,7 +23,7 @@ def _sizes(blocks):
     return starts
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def svd_blocks(source, blocks, real):
     """Thin SVD of every block. `real` is an empty array of the real dtype. Returns u, s, vh, starts, infos."""
     starts = _sizes(blocks)
@@ -31,7 +31,7 @@ def svd_blocks(source, blocks, real):
     u, s = np.empty(total[0], dtype=source.dtype), np.empty(total[1], dtype=real.dtype)
     vh = np.empty(total[2], dtype=source.dtype)
     infos = np.zeros(len(blocks), dtype=np.int64)
-    for i in prange(len(blocks)):
+    for i in range(len(blocks)):
         offset, rows, cols = blocks[i, 0], blocks[i, 1], blocks[i, 2]
         k = min(rows, cols)
         a, b, c = starts[i]
@@ -44,14 +44,14 @@ def svd_blocks(source, blocks, real):
     return u, s, vh, starts, infos
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def qr_blocks(source, blocks, by_rows):
     """Thin QR (or LQ, where `by_rows`) of every block: factors rows x k and k x cols, starts, infos."""
     starts = _sizes(blocks)
     total = starts[len(blocks)]
     left, right = np.empty(total[0], dtype=source.dtype), np.empty(total[2], dtype=source.dtype)
     infos = np.zeros(len(blocks), dtype=np.int64)
-    for i in prange(len(blocks)):
+    for i in range(len(blocks)):
         offset, rows, cols = blocks[i, 0], blocks[i, 1], blocks[i, 2]
         k = min(rows, cols)
         a, c = starts[i, 0], starts[i, 2]
@@ -67,14 +67,14 @@ def qr_blocks(source, blocks, by_rows):
     return left, right, starts, infos
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def eigh_blocks(source, blocks, real):
     """Eigenvalues (ascending) and eigenvectors (columns) of every Hermitian block. Returns v, w, starts, infos."""
     starts = _sizes(blocks)
     total = starts[len(blocks)]
     v, w = np.empty(total[0], dtype=source.dtype), np.empty(total[1], dtype=real.dtype)
     infos = np.zeros(len(blocks), dtype=np.int64)
-    for i in prange(len(blocks)):
+    for i in range(len(blocks)):
         offset, n = blocks[i, 0], blocks[i, 1]
         rows = source[offset : offset + n * n].copy().reshape(n, n)
         infos[i] = eigh(rows, w[starts[i, 1] : starts[i, 1] + n])

@@ -9,6 +9,7 @@ most of it.
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.layout import first_places, stable_order
 from tnsim.kernels.table import (
     ADD,
     B_BUFFER,
@@ -45,8 +46,8 @@ def _pieces(env, entries, states, fused, bond_dims, left, unit_channel):
     channel_sector = np.empty(op_starts[-1], dtype=np.int64)
     for j in range(len(op_dims)):
         channel_sector[op_starts[j] : op_starts[j + 1]] = j
-    order = np.argsort(indices[:, 1], kind="mergesort")
-    first = np.searchsorted(indices[order, 1], np.arange(len(op_dims) + 1))
+    op_sectors = np.ascontiguousarray(indices[:, 1])
+    order, first = stable_order(op_sectors), first_places(op_sectors, len(op_dims))
     terms = np.empty((0, TERM_COLUMNS), dtype=np.int64)
     which = np.empty(0, dtype=np.int64)
     for writing in (False, True):
@@ -97,7 +98,7 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
     """
     sizes = fused[2]
     pieces, which = _pieces(env, entries, states, fused, bond_dims, left, unit_channel)
-    order = np.argsort(pieces[:, CHANNEL] * len(sizes) + pieces[:, TO], kind="mergesort")
+    order = stable_order(pieces[:, CHANNEL] * len(sizes) + pieces[:, TO])
     terms = np.zeros((len(pieces), TERM_COLUMNS), dtype=np.int64)
     alphas = np.zeros(len(pieces), dtype=values.dtype)
     groups = np.zeros((channels, len(sizes), 2), dtype=np.int64)

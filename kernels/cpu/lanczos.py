@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit, prange
 
 from tnsim.kernels.cpu.products import assign_tasks, run_rows
+from tnsim.kernels.cpu.symbols import eigh
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -74,11 +75,12 @@ def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tol
             if i + 1 < count:
                 small[i, i + 1] = small[i + 1, i] = beta[i]
         if count > 1:
-            values, ritz = np.linalg.eigh(small)
-            energy = values[0]
+            values = np.empty(count)
+            eigh(small, values)
+            energy, ritz = values[0], small
         else:
             energy = alpha[0]
-        residual = beta[j] * abs(ritz[count - 1, 0])
+        residual = beta[j] * abs(ritz[0, count - 1])
         exhausted = beta[j] <= 1e-13 * max(1.0, abs(alpha[0])) or count >= size
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
@@ -87,7 +89,7 @@ def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tol
             w[n] *= scale
     vector = np.zeros(size, dtype=start.dtype)
     for i in range(count):
-        c = start.dtype.type(ritz[i, 0])
+        c = start.dtype.type(ritz[0, i])
         u = basis[i]
         for n in range(size):
             vector[n] += c * u[n]

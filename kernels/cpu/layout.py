@@ -5,6 +5,52 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
+def stable_order(keys):
+    """Argsort of integers, equal ones in their old order (merge sort from below; NumPy's compiles for seconds)."""
+    count = len(keys)
+    order, other = np.arange(count), np.empty(count, dtype=np.int64)
+    width = 1
+    while width < count:
+        for start in range(0, count, 2 * width):
+            middle, end = min(start + width, count), min(start + 2 * width, count)
+            i, j = start, middle
+            for place in range(start, end):
+                if i < middle and (j >= end or keys[order[i]] <= keys[order[j]]):
+                    other[place] = order[i]
+                    i += 1
+                else:
+                    other[place] = order[j]
+                    j += 1
+        order, other = other, order
+        width *= 2
+    return order
+
+
+@njit(cache=True, nogil=True)
+def first_places(sorted_keys, count):
+    """Where 0, 1, ..., count - 1 begin in sorted keys, and the end."""
+    first = np.zeros(count + 1, dtype=np.int64)
+    for key in sorted_keys:
+        first[key + 1] += 1
+    for n in range(count):
+        first[n + 1] += first[n]
+    return first
+
+
+@njit(cache=True, nogil=True)
+def find(sorted_keys, key):
+    """Place of a key in sorted distinct keys, or -1."""
+    low, high = 0, len(sorted_keys)
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(sorted_keys) and sorted_keys[low] == key else -1
+
+
+@njit(cache=True, nogil=True)
 def fuse_key(a, b, sign, moduli):
     """Key of charge a + sign * b. A key holds one signed digit per component, base 2**(62 // components)."""
     finite = False
@@ -54,8 +100,8 @@ def enumerate_blocks(keys, dims, starts, flows, moduli, total):
         wanted = fuse_key(total, partial, -1, moduli)
         if flows[rank - 1] < 0:
             wanted = fuse_key(np.int64(0), wanted, -1, moduli)
-        found = np.searchsorted(last_keys, wanted)
-        if found < len(last_keys) and last_keys[found] == wanted:
+        found = find(last_keys, wanted)
+        if found >= 0:
             if count == capacity:
                 capacity *= 2
                 more_indices = np.empty((capacity, rank), dtype=np.int64)

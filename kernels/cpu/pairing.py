@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.layout import find, first_places, stable_order
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,
@@ -45,6 +46,25 @@ def _volumes(shapes, axes):
 
 
 @njit(cache=True, nogil=True)
+def _ranges(sorted_keys, keys):
+    """First and one past the last place of every key in sorted keys."""
+    first, last = np.empty(len(keys), dtype=np.int64), np.empty(len(keys), dtype=np.int64)
+    for n in range(len(keys)):
+        low, high = 0, len(sorted_keys)
+        while low < high:
+            middle = (low + high) // 2
+            if sorted_keys[middle] < keys[n]:
+                low = middle + 1
+            else:
+                high = middle
+        first[n] = low
+        while low < len(sorted_keys) and sorted_keys[low] == keys[n]:
+            low += 1
+        last[n] = low
+    return first, last
+
+
+@njit(cache=True, nogil=True)
 def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, radix_b, transposes):
     """Rows C[free_a free_b] += A[free_a bound] B[bound free_b] for all pairs of blocks that share `bound`.
 
@@ -60,10 +80,8 @@ def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, rad
         span *= r
     all_c = np.arange(c[0].shape[1])
     targets = _codes(c[0], all_c, np.concatenate((radix_a, radix_b)))
-    order = np.argsort(keys_b, kind="mergesort")
-    sorted_b = keys_b[order]
-    first = np.searchsorted(sorted_b, keys_a, side="left")
-    last = np.searchsorted(sorted_b, keys_a, side="right")
+    order = stable_order(keys_b)
+    first, last = _ranges(keys_b[order], keys_a)
     count = np.int64(0)
     for i in range(len(keys_a)):
         count += last[i] - first[i]
@@ -73,7 +91,7 @@ def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, rad
         for place in range(first[i], last[i]):
             j = order[place]
             m, k, n = m_of[i], k_of[i], n_of[j]
-            task = np.searchsorted(targets, left[i] * span + right[j])
+            task = find(targets, left[i] * span + right[j])
             row = rows[r]
             row[KIND], row[TASK], row[M], row[N], row[K] = PRODUCT, task, m, n, k
             row[A_BUFFER], row[A_OFFSET], row[A_TRANSPOSE] = 0, a[1][i], transposes[0]
@@ -82,10 +100,10 @@ def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, rad
             row[B_STRIDE] = k if transposes[1] else n
             row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 2, c[1][task], n
             r += 1
-    order = np.argsort(rows[:, TASK], kind="mergesort")
-    rows = rows[order]
     tasks = len(targets)
-    starts = np.searchsorted(rows[:, TASK], np.arange(tasks + 1))
+    numbers = np.ascontiguousarray(rows[:, TASK])
+    rows = rows[stable_order(numbers)]
+    starts = first_places(numbers, tasks)
     weights = np.zeros(tasks)
     for row in rows:
         weights[row[TASK]] += 2.0 * row[M] * row[N] * row[K]

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
+from tnsim.kernels.cpu.layout import stable_order
 from tnsim.kernels.cpu.symbols import gemm
 from tnsim.kernels.table import (
     A_BUFFER,
@@ -89,7 +90,7 @@ def assign_tasks(weights, threads):
     """Longest task first to the least loaded thread: which thread runs which task."""
     owner = np.empty(len(weights), dtype=np.int64)
     load = np.zeros(threads, dtype=np.float64)
-    for task in np.argsort(-weights):
+    for task in stable_order(-weights):
         thread = np.argmin(load)
         owner[task] = thread
         load[thread] += weights[task] + 1.0

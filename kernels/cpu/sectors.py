@@ -8,7 +8,7 @@ rows of a left site block; right panels (s, x), the columns of a right site bloc
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.layout import fuse_key
+from tnsim.kernels.cpu.layout import find, first_places, fuse_key, stable_order
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,
@@ -49,13 +49,15 @@ def fused_keys(bond_keys, phys_keys, sign, moduli):
 @njit(cache=True, nogil=True)
 def common_keys(left, right):
     """Sorted charges that occur in both tables of fused keys."""
-    a, b = np.unique(left.ravel()), np.unique(right.ravel())
+    a, b = left.ravel(), right.ravel()
+    order_a, order_b = stable_order(a), stable_order(b)
     result = np.empty(min(len(a), len(b)), dtype=np.int64)
-    count = 0
-    for key in a:
-        place = np.searchsorted(b, key)
-        if place < len(b) and b[place] == key:
-            result[count] = key
+    count, j = 0, 0
+    for i in order_a:
+        while j < len(order_b) and b[order_b[j]] < a[i]:
+            j += 1
+        if j < len(order_b) and b[order_b[j]] == a[i] and (count == 0 or result[count - 1] != a[i]):
+            result[count] = a[i]
             count += 1
     return result[:count].copy()
 
@@ -68,8 +70,8 @@ def panels(keys, bond_dims, phys_dims, center_keys):
     sizes = np.zeros(len(center_keys), dtype=np.int64)
     for x in range(keys.shape[0]):
         for s in range(keys.shape[1]):
-            q = np.searchsorted(center_keys, keys[x, s])
-            if q < len(center_keys) and center_keys[q] == keys[x, s]:
+            q = find(center_keys, keys[x, s])
+            if q >= 0:
                 sector[x, s], start[x, s] = q, sizes[q]
                 sizes[q] += bond_dims[x] * phys_dims[s]
     return sector, start, sizes
@@ -78,9 +80,8 @@ def panels(keys, bond_dims, phys_dims, center_keys):
 @njit(cache=True, nogil=True)
 def _bond_blocks(indices, offsets, bond_axis, count):
     """Site blocks by sector of the bond they share: (bond sector, block number), sorted by sector."""
-    order = np.argsort(indices[:, bond_axis], kind="mergesort")
-    first = np.searchsorted(indices[order, bond_axis], np.arange(count + 1))
-    return order, first
+    sectors = np.ascontiguousarray(indices[:, bond_axis])
+    return stable_order(sectors), first_places(sectors, count)
 
 
 @njit(cache=True, nogil=True)

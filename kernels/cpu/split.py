@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
+from tnsim.kernels.cpu.layout import stable_order
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
@@ -144,7 +145,7 @@ def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol)
     total = 0.0
     for x in weights:
         total += x
-    order = np.argsort(-weights, kind="mergesort")
+    order = stable_order(-weights)
     scale = 1.0 / total if total > 0 else 0.0
     count = 0
     while count < len(order) and weights[order[count]] * scale > svd_min * svd_min:
