@@ -43,9 +43,9 @@ class XXZ(Model):
         if self.S != 0.5 or self.field or self.J <= 0 or self.L % 2:
             return Facts()
         if self.delta == 0:
-            energy = Fact("energy", self.J * open_xx_energy(self.L), "exact", "free fermions")
+            ground = Fact("energy", self.J * open_xx_energy(self.L), "exact", "free fermions")
             entropy = open_xx_entropy(self.L, self.L // 2)
-            return Facts((energy, Fact("middle entropy", entropy, "exact", "free fermions")))
+            return Facts((ground, Fact("middle entropy", entropy, "exact", "free fermions")))
         if self.delta == 1:
             energy = self.J * open_heisenberg_energy(self.L)
             return Facts((Fact("energy", energy, "exact", "open-boundary Bethe equations"),))

@@ -43,7 +43,8 @@ def _parameter(entry: Field, hint: Any, panel: str, name: str) -> inspect.Parame
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     option = typer.Option(f"--{name.replace('_', '-')}", help=help_of(entry), rich_help_panel=panel)
-    annotation = Annotated[_flag_type(hint) | None if default is None else _flag_type(hint), option]
+    kind = _flag_type(hint)
+    annotation: Any = Annotated[kind | None if default is None else kind, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

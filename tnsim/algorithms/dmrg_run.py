@@ -39,7 +39,7 @@ class DMRGRun:
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
         self._progress = progress or Progress()
-        self._center = 0
+        self._center: int | None = 0
         self._entropy = float("nan")
         self._load(psi)
 

@@ -61,14 +61,15 @@ def load_run(path: str | Path) -> RunRecord:
 
 def _progress(table: dict[str, Any]) -> Progress:
     known = {entry.name for entry in fields(Progress)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known}
     values["history"] = tuple(SweepReport(**report) for report in table["history"])
     return Progress(**values)
 
 
 def load_newest(path: str | Path, *, versions: int = 10) -> tuple[RunRecord, Path, list[str]]:
     """The newest version that verifies, its path, and why newer ones were skipped."""
-    path, skipped = Path(path), []
+    path = Path(path)
+    skipped: list[str] = []
     for number in range(versions):
         candidate = older(path, number)
         if number and not candidate.exists():

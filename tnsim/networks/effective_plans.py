@@ -157,8 +157,7 @@ def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
     other = np.array(other_sizes, dtype=np.int64)
     is_left = half.side == LEFT
     n_left, n_right = (half.panels.sizes, other) if is_left else (other, half.panels.sizes)
-    *rows, work, size = hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left)
-    return Rows(*rows, work=work, size=size)
+    return Rows(*hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left))
 
 
 @lru_cache(maxsize=512)
@@ -169,13 +168,13 @@ def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, L
     legs = environment_legs(half.side, bond, op_leg.dual)
     # the next site's operator leg is the dual of this site's
     table = layout(legs, bond.group.identity)
-    *rows, work = hamiltonian.environment_rows(
+    rows, alphas, starts, weights, work = hamiltonian.environment_rows(
         half.terms, half.alphas, half.groups, half.panels.sizes,
         (*_tables(table), op_leg.starts, op_leg.dims_array),
         bond.dims_array, np.searchsorted(half.center.keys, bond.keys),
         operator.unit_left[1] if is_left else operator.unit_right[0],
     )  # fmt: skip
-    return Rows(*rows, work=work, size=table.size), legs
+    return Rows(rows, alphas, starts, weights, work, table.size), legs
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ class Environments:
         """The environment of the sites left of `site`, legs (bra, op, ket)."""
         start = _fresh(self._left_from[1 : site + 1], self.tensors[:site])
         for i in range(start, site):
-            self.put_left(i + 1, absorb_site(LEFT, self._left[i], self.tensors[i], self.operators[i]))
+            self.put_left(i + 1, absorb_site(LEFT, self._left[i], self.tensors[i], self.operators[i]))  # type: ignore[arg-type]
         return self._left[site]  # type: ignore[return-value]
 
     def right(self, site: int) -> Tensor:
@@ -64,7 +64,7 @@ class Environments:
         last = len(self.tensors) - 1
         start = last - _fresh(self._right_from[site:last][::-1], self.tensors[site + 1 :][::-1])
         for i in range(start, site, -1):
-            self.put_right(i - 1, absorb_site(RIGHT, self._right[i], self.tensors[i], self.operators[i]))
+            self.put_right(i - 1, absorb_site(RIGHT, self._right[i], self.tensors[i], self.operators[i]))  # type: ignore[arg-type]
         return self._right[site]  # type: ignore[return-value]
 
     def put_left(self, site: int, environment: Tensor) -> None:
