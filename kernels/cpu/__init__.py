@@ -58,12 +58,8 @@ class CpuKernels:
         real = _no_reals(theta)
         noise = theta[:0] if noise is None else noise
         scale = theta.dtype.type(amplitude)
-        if threads > 1 and len(blocks) > 1:
-            sizes = blocks[:, 1] * 1.0 if rightwards else blocks[:, 2] * 1.0
-            owner = products.assign_tasks(sizes**3, threads)
-            result = split.bases_parallel(theta, blocks, rightwards, use_svd, noise, scale, real, owner, threads)
-        else:
-            result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real)
+        threads = threads if len(blocks) > 1 else 1
+        result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real, threads)
         p, weights, ranks, infos = result
         _check(infos, "decomposition")
         return p, weights.astype(np.float64), ranks

@@ -1,19 +1,10 @@
 """Lanczos for the lowest eigenvector of a product plan, all in one compiled call."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from tnsim.kernels.cpu.products import assign_tasks, run_rows
+from tnsim.kernels.cpu.products import assign_tasks, run_parallel, run_rows
 from tnsim.kernels.cpu.symbols import eigh
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _matvec_parallel(rows, alphas, one, buffers, starts, owner, threads):
-    for thread in prange(threads):
-        for task in range(len(starts) - 1):
-            if owner[task] == thread:
-                run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-
 
 # sums may be reordered, so that they run in vector registers
 _REORDER = {"reassoc", "contract", "nsz"}
@@ -56,7 +47,7 @@ def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tol
         v, w = basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3])
         if threads > 1:
-            _matvec_parallel(rows, alphas, one, buffers, starts, owner, threads)
+            run_parallel(rows, alphas, one, buffers, starts, owner, threads)
         else:
             run_rows(rows, alphas, one, buffers, 0, len(rows))
         count = j + 1

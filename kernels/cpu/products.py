@@ -97,12 +97,19 @@ def assign_tasks(weights, threads):
     return owner
 
 
+@njit(cache=True, nogil=True)
+def _run_owned(rows, alphas, one, buffers, starts, owner, thread):
+    """The tasks of one thread."""
+    for task in range(len(starts) - 1):
+        if owner[task] == thread:
+            run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
+
+
 @njit(cache=True, nogil=True, parallel=True)
-def _run_parallel(rows, alphas, one, buffers, starts, owner, threads):
+def run_parallel(rows, alphas, one, buffers, starts, owner, threads):
+    """All tasks, each on the thread that owns it. The loop body is one call: a larger one compiles for seconds."""
     for thread in prange(threads):
-        for task in range(len(starts) - 1):
-            if owner[task] == thread:
-                run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
+        _run_owned(rows, alphas, one, buffers, starts, owner, thread)
 
 
 def run_products(rows, alphas, starts, weights, buffers, threads=1):
@@ -114,4 +121,4 @@ def run_products(rows, alphas, starts, weights, buffers, threads=1):
     if threads <= 1 or len(weights) < 2:
         run_rows(rows, alphas, one, buffers, 0, len(rows))
     else:
-        _run_parallel(rows, alphas, one, buffers, starts, assign_tasks(weights, threads), threads)
+        run_parallel(rows, alphas, one, buffers, starts, assign_tasks(weights, threads), threads)

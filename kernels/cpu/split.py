@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit, prange
 
 from tnsim.kernels.cpu.layout import stable_order
+from tnsim.kernels.cpu.products import assign_tasks
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
@@ -101,39 +102,44 @@ def _offsets(blocks, rightwards, noisy):
 
 
 @njit(cache=True, nogil=True)
-def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real):
-    """Orthonormal rows of every (offset, rows, cols) block by descending weight (singular value squared).
-
-    rightwards: adjoint of the left basis; leftwards: the right basis. `noise` is empty or holds one Gram
-    matrix a block, added with `amplitude`. Returns basis, weights, ranks, infos.
-    """
-    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
-    p = np.empty(offsets[-1, 0], dtype=theta.dtype)
-    w = np.empty(offsets[-1, 1], dtype=real.dtype)
-    infos = np.zeros(len(blocks), dtype=np.int64)
+def _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, thread):
+    """The blocks of one thread; options: (rightwards, use_svd), results: (basis, weights, infos)."""
+    ranks, offsets = places
+    basis, weights, infos = results
     for i in range(len(blocks)):
-        infos[i] = _one_block(
-            theta, blocks[i], rightwards, use_svd, noise, offsets[i, 2], amplitude,
-            p, offsets[i, 0], w, offsets[i, 1], ranks[i],
-        )  # fmt: skip
-    return p, w, ranks, infos
+        if owner[i] == thread:
+            infos[i] = _one_block(
+                theta, blocks[i], options[0], options[1], noise, offsets[i, 2], amplitude,
+                basis, offsets[i, 0], weights, offsets[i, 1], ranks[i],
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def bases_parallel(theta, blocks, rightwards, use_svd, noise, amplitude, real, owner, threads):
-    """The same on several threads; `owner` says which thread takes which block."""
-    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
-    p = np.empty(offsets[-1, 0], dtype=theta.dtype)
-    w = np.empty(offsets[-1, 1], dtype=real.dtype)
-    infos = np.zeros(len(blocks), dtype=np.int64)
+def _bases_parallel(theta, blocks, options, noise, amplitude, places, results, owner, threads):
     for thread in prange(threads):
-        for i in range(len(blocks)):
-            if owner[i] == thread:
-                infos[i] = _one_block(
-                    theta, blocks[i], rightwards, use_svd, noise, offsets[i, 2], amplitude,
-                    p, offsets[i, 0], w, offsets[i, 1], ranks[i],
-                )  # fmt: skip
-    return p, w, ranks, infos
+        _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, thread)
+
+
+@njit(cache=True, nogil=True)
+def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
+    """Orthonormal rows of every (offset, rows, cols) block by descending weight (singular value squared).
+
+    rightwards: adjoint of the left basis; leftwards: the right basis. `noise` is empty or holds one Gram
+    matrix a block, added with `amplitude`. `real` is an empty array of the real dtype. Returns basis,
+    weights, ranks, infos.
+    """
+    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
+    basis = np.empty(offsets[-1, 0], dtype=theta.dtype)
+    weights = np.empty(offsets[-1, 1], dtype=real.dtype)
+    infos = np.zeros(len(blocks), dtype=np.int64)
+    cost = blocks[:, 1].astype(np.float64) ** 3 if rightwards else blocks[:, 2].astype(np.float64) ** 3
+    owner = assign_tasks(cost, threads)
+    results, options, places = (basis, weights, infos), (rightwards, use_svd), (ranks, offsets)
+    if threads > 1:
+        _bases_parallel(theta, blocks, options, noise, amplitude, places, results, owner, threads)
+    else:
+        _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, 0)
+    return basis, weights, ranks, infos
 
 
 @njit(cache=True, nogil=True)

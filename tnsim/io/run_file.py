@@ -61,7 +61,9 @@ def load_run(path: str | Path) -> RunRecord:
 
 def _progress(table: dict[str, Any]) -> Progress:
     known = {entry.name for entry in fields(Progress)}
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known
+    }
     values["history"] = tuple(SweepReport(**report) for report in table["history"])
     return Progress(**values)
 
