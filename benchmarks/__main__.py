@@ -1,148 +1,101 @@
-"""`python -m benchmarks run heisenberg` times the engines; `python -m benchmarks table` rewrites the README's table."""
+"""`python -m benchmarks run heisenberg` times the engines; `python -m benchmarks table` rewrites the README."""
 
 import json
-import platform
-import statistics
+import os
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.jobs import JOBS
-from benchmarks.process import ROOT, measure
+from benchmarks.measurement import Measurement
+from benchmarks.peers import PACKAGES
+from benchmarks.process import ROOT, Row, measure
+from benchmarks.report import markdown, record, rich_table, summarise
 
 app = typer.Typer(add_completion=False, help=__doc__)
+console = Console()
 FOLDER = ROOT / "benchmarks"
+_TABLE_WIDTH = 140
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 @app.command()
 def run(
     job: Annotated[str, typer.Argument(help=f"one of {', '.join(JOBS)}")],
-    engines: Annotated[str, typer.Option(help="comma-separated")] = "tnsim,tenpy,block2",
-    threads: Annotated[int, typer.Option(help="threads of the peers")] = 1,
-    extra_threads: Annotated[int, typer.Option(help="a second tnsim row with this many threads (0: none)")] = 2,
-    repeats: Annotated[int, typer.Option(help="runs of every engine; medians are quoted")] = 3,
+    engines: Annotated[
+        str, typer.Option(help="comma-separated, each as name or name:variant; without it the job's own list")
+    ] = "",
+    threads: Annotated[int, typer.Option(min=1, help="threads of every engine")] = 1,
+    extra_threads: Annotated[int, typer.Option(min=0, help="a second tnsim row with so many threads; 0: none")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="runs of every engine, in turn; medians are quoted")] = 3,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="result file; without it benchmarks/results/<date>-<job>.json")
+    ] = None,
 ) -> None:
-    """Run every engine in turn, `repeats` times, and write benchmarks/results/<date>-<job>.json."""
-    rows = [(engine, threads) for engine in engines.split(",")]
-    if extra_threads:
-        rows.append(("tnsim", extra_threads))
-    results: dict[tuple[str, int], list[dict]] = {row: [] for row in rows}
-    for _ in range(repeats):
-        for engine, count in rows:
-            results[engine, count].append(measure(engine, job, count))
-    summary = [_summary(engine, count, runs, job) for (engine, count), runs in results.items()]
-    record = {
-        "job": job, "date": date.today().isoformat(), "machine": _machine(), "repeats": repeats,
-        "command": f"python -m benchmarks run {job} --engines {engines} --threads {threads} "
-        f"--extra-threads {extra_threads} --repeats {repeats}",
-        "rows": summary,
-    }  # fmt: skip
-    path = FOLDER / "results" / f"{record['date']}-{job}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    Console().print(_rich_table(record))
-    Console().print(f"written to {path.relative_to(ROOT)}")
+    """Time every engine on a job, in turn, each run in a process of its own."""
+    if job not in JOBS:
+        raise typer.BadParameter(f"there is no job {job!r}; the jobs are {', '.join(JOBS)}", param_hint="job")
+    rows = _rows(engines.split(",") if engines else JOBS[job].engines, threads, extra_threads)
+    path = output or FOLDER / "results" / f"{date.today().isoformat()}-{job}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = f" --engines {engines}" if engines else ""
+    counts = f"--threads {threads} --extra-threads {extra_threads} --repeats {repeats}"
+    command = f"python -m benchmarks run {job}{chosen} {counts}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    content = record(JOBS[job], _measure_all(rows, job, repeats), command, load)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    Console(width=max(console.width, _TABLE_WIDTH)).print(rich_table(content))
+    console.print(f"written to {path}")
 
 
-def _summary(engine: str, threads: int, runs: list[dict], job: str) -> dict:
-    row = {"engine": engine, "threads": threads}
-    good = [r for r in runs if "seconds" in r]
-    if not good:
-        return row | {k: v for k, v in runs[0].items() if k in ("missing", "failed", "skipped")}
-    times = sorted(r["seconds"] for r in good)
-    return row | {
-        "seconds": statistics.median(times), "seconds_min": times[0], "seconds_max": times[-1],
-        "energy_error": good[0]["energy"] - JOBS[job].energy, "matvecs": good[0]["matvecs"], "chi": good[0]["chi"],
-        "half_sweeps": JOBS[job].half_sweeps, "peak_mb": statistics.median(r["peak_mb"] for r in good),
-        "first_use_seconds": good[0]["compile_seconds"], "version": good[0]["version"], "notes": good[0]["notes"],
-    }  # fmt: skip
+def _rows(engines: list[str] | tuple[str, ...], threads: int, extra_threads: int) -> list[Row]:
+    rows = [Row(engine=engine.strip(), threads=threads) for engine in engines]
+    for row in rows:
+        if row.peer not in PACKAGES:
+            raise typer.BadParameter(
+                f"there is no engine {row.peer!r}; the engines are {', '.join(PACKAGES)}", param_hint="--engines"
+            )
+    if extra_threads > threads and any(row.engine == "tnsim" for row in rows):
+        rows.append(Row(engine="tnsim", threads=extra_threads))
+    return rows
 
 
-def _machine() -> str:
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores, Python {platform.python_version()}"
-
-
-_HEAD = (
-    "engine",
-    "threads",
-    "seconds",
-    "min-max",
-    "ratio",
-    "energy error",
-    "chi",
-    "products",
-    "peak MB",
-    "first use s",
-)
-
-
-def _cells(record: dict) -> list[tuple[str, ...]]:
-    base = next((r["seconds"] for r in record["rows"] if r["engine"] == "tnsim" and "seconds" in r), None)
-    cells = []
-    for r in record["rows"]:
-        if "seconds" not in r:
-            reason = next(f"{k}: {r[k]}" for k in ("missing", "failed", "skipped") if k in r)
-            cells.append((r["engine"], str(r["threads"]), reason, *[""] * (len(_HEAD) - 3)))
-            continue
-        cells.append(
-            (
-                f"{r['engine']} {r['version']}",
-                str(r["threads"]),
-                f"{r['seconds']:.2f}",
-                f"{r['seconds_min']:.2f}-{r['seconds_max']:.2f}",
-                f"{r['seconds'] / base:.2f}" if base else "",
-                f"{r['energy_error']:.1e}",
-                str(r["chi"]),
-                str(r["matvecs"] or "?"),
-                f"{r['peak_mb']:.0f}",
-                f"{r['first_use_seconds']:.1f}",
-            )  # fmt: skip
-        )
-    return cells
-
-
-def _rich_table(record: dict) -> Table:
-    table = Table(title=f"{record['job']}: {record['machine']}")
-    for name in _HEAD:
-        table.add_column(name, justify="left" if name == "engine" else "right", overflow="fold")
-    for row in _cells(record):
-        table.add_row(*row)
-    return table
+def _measure_all(rows: list[Row], job: str, repeats: int) -> list[dict]:
+    """Every engine once with nothing compiled, for its first use; then all in turn, `repeats` times."""
+    runs: dict[Row, list[Measurement | str]] = {row: [] for row in rows}
+    with tempfile.TemporaryDirectory() as cache, console.status("") as status:
+        for repeat in range(repeats + 1):
+            for row in rows:
+                if repeat and isinstance(runs[row][0], str):
+                    continue
+                status.update(f"{job}: run {repeat} of {repeats}, {row.engine}, threads {row.threads}")
+                runs[row].append(measure(row, job, cache))
+    return [summarise(row, *runs[row], job=JOBS[job]) for row in rows]
 
 
 @app.command()
 def table() -> None:
     """Rewrite the results between the markers of benchmarks/README.md from the newest file of every job."""
-    parts = []
-    for job in JOBS:
-        files = sorted((FOLDER / "results").glob(f"*-{job}.json"))
-        files = [f for f in files if json.loads(f.read_text())["job"] == job]
-        if not files:
-            continue
-        record = json.loads(files[-1].read_text())
-        lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
-        lines += ["| " + " | ".join(row) + " |" for row in _cells(record)]
-        reference = JOBS[job]
-        chis = ", ".join(map(str, reference.chis))
-        title = f"### {job}: L={reference.L}, chi {chis}, {reference.half_sweeps} half sweeps"
-        kind = "exact energy" if reference.exact else "reference energy"
-        parts.append(
-            f"{title}\n\n{kind} {reference.energy} ({reference.source}); {record['date']}, {record['machine']}; "
-            f"medians of {record['repeats']}\n\n`{record['command']}`\n\n" + "\n".join(lines)
-        )
+    newest: dict[str, dict] = {}
+    for path in sorted((FOLDER / "results").glob("*.json")):
+        content = json.loads(path.read_text())
+        newest[content["job"]] = content
+    sections = [markdown(newest[name], job) for name, job in JOBS.items() if name in newest]
     readme = FOLDER / "README.md"
     text = readme.read_text()
     head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-    readme.write_text(f"{head}{_BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{_END}{tail}")
+    readme.write_text(f"{head}{_BEGIN}\n\n" + "\n\n".join(sections) + f"\n\n{_END}{tail}")
+
+
+@app.command()
+def jobs() -> None:
+    """List the jobs and the engines each runs unless asked otherwise."""
+    for job in JOBS.values():
+        console.print(f"{job.name:12s} {job.question}; {', '.join(job.engines)}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,45 @@
-"""tnsim: the settings a user would write, with fixed sweep counts."""
-
-import time
+"""tnsim: the settings a user would write, with fixed sweep counts and no noise."""
 
 import tnsim as tn
-from benchmarks.jobs import Job
+from benchmarks.job import Job
+from benchmarks.measurement import Measurement, Stage, Stopwatch
 from tnsim.models import Heisenberg, TransverseIsing
 
+VARIANTS = {"": "no noise; a bond update ends once the residual fell by 10 or below the root of the discarded weight"}
 
-def _model(job: Job, L: int):
+
+def _model(job: Job):
     if job.model == "tfim":
-        return TransverseIsing(L=L, conserve=job.conserve), "up"
-    return Heisenberg(L=L, S=1 if job.model == "spin1" else 0.5, conserve=job.conserve), "neel"
+        return TransverseIsing(L=job.L, conserve=job.conserve)
+    return Heisenberg(L=job.L, S=1 if job.model == "spin1" else 0.5, conserve=job.conserve)
 
 
-def _sweep(job: Job, L: int, chis: tuple[int, ...]) -> tuple[float, float, int, int]:
-    model, start = _model(job, L)
-    H, psi = model.mpo(), model.product(start)
-    began, matvecs, energy, chi_reached = time.perf_counter(), 0, 0.0, 0
-    for chi in chis:
-        # energy_tol = gradient_tol = 0: every stage does all its sweeps
-        dmrg = tn.DMRG(
-            truncation=tn.Truncation(chi_max=chi),
-            max_sweeps=job.sweeps,
-            min_sweeps=job.sweeps + 1,
-            noise=0.0,
-            noise_sweeps=0,
-        )
-        run = dmrg.start(H, psi)
-        for report in run.sweeps():
-            matvecs, energy, chi_reached = matvecs + report.matvecs, report.energy, report.chi
-        psi = run.state
-    return time.perf_counter() - began, energy, matvecs, chi_reached
+def _settings(job: Job, chi: int) -> tn.DMRG:
+    # min_sweeps above max_sweeps: no stage stops early
+    return tn.DMRG(
+        truncation=tn.Truncation(chi_max=chi),
+        max_sweeps=job.sweeps,
+        min_sweeps=job.sweeps + 1,
+        noise_sweeps=0,
+    )
 
 
-def run(job: Job, threads: int) -> dict:
+def run(job: Job, threads: int, variant: str) -> Measurement:
     tn.set_threads(threads)
-    began = time.perf_counter()
-    _sweep(job, 12, (8, 16))
-    if threads > 1:
-        _sweep(job, 24, (64,))
-    compile_seconds = time.perf_counter() - began
-    seconds, energy, matvecs, chi = _sweep(job, job.L, job.chis)
-    notes = "no noise, krylov_gain 0.1"
-    return {
-        "seconds": seconds, "energy": energy, "matvecs": matvecs, "chi": chi, "compile_seconds": compile_seconds,
-        "version": tn.__version__, "notes": notes,
-    }  # fmt: skip
+    model = _model(job)
+    H, psi = model.mpo(), model.product(job.start)
+    watch, stages, sweeps = Stopwatch(), [], 0
+    for chi in job.chis:
+        stage = _settings(job, chi).start(H, psi)
+        reports = list(stage.sweeps())
+        psi, sweeps = stage.state, sweeps + len(reports)
+        matvecs = sum(report.matvecs for report in reports)
+        stages.append(Stage(chi=chi, seconds=watch.lap(), energy=reports[-1].energy, matvecs=matvecs))
+    return Measurement(
+        stages=tuple(stages),
+        cpu_seconds=watch.cpu_seconds,
+        half_sweeps=2 * sweeps,
+        chi=max(psi.bond_dimensions),
+        version=tn.__version__,
+        notes=VARIANTS[variant],
+    )

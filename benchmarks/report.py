@@ -1,0 +1,142 @@
+"""From measurements to a record, and from a record to tables."""
+
+import platform
+import statistics
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.job import Job
+from benchmarks.measurement import Measurement
+from benchmarks.process import Row
+
+HEAD = (
+    "engine", "threads", "seconds", "min to max", "CPU s", "ratio", "energy error", "chi", "half sweeps", "products",
+    "peak MB", "first use s",
+)  # fmt: skip
+
+
+def summarise(row: Row, first: Measurement | str, *runs: Measurement | str, job: Job) -> dict:
+    """Medians over the repeats, for one line of the table; `first` started with nothing compiled.
+
+    Where nothing ran, the line has the reason.
+    """
+    line = {"engine": row.engine, "threads": row.threads}
+    good = sorted((r for r in runs if isinstance(r, Measurement)), key=lambda r: r.seconds)
+    if isinstance(first, str) or not good:
+        return line | {"absent": next(r for r in (first, *runs) if isinstance(r, str))}
+    middle = good[len(good) // 2]
+    return line | {
+        "version": middle.version,
+        "seconds": statistics.median(r.seconds for r in good),
+        "seconds_all": [r.seconds for r in good],
+        "cpu_seconds": statistics.median(r.cpu_seconds for r in good),
+        "stages": [vars(stage) for stage in middle.stages],
+        "energy": middle.energy,
+        "energy_error": max((r.energy - job.energy for r in good), key=abs),
+        "matvecs": middle.matvecs,
+        "chi": middle.chi,
+        "half_sweeps": middle.half_sweeps,
+        "peak_mb": statistics.median(r.peak_mb for r in good),
+        "first_use_seconds": first.start_seconds + first.compile_seconds,
+        "compile_seconds_in_timer": max(r.compile_seconds for r in good),
+        "start_seconds": statistics.median(r.start_seconds for r in good),
+        "notes": middle.notes,
+    }
+
+
+def record(job: Job, lines: list[dict], command: str, load: float) -> dict:
+    """All there is to know about one run of the benchmark; `load` is the machine's load average before it."""
+    return {
+        "job": job.name,
+        "date": date.today().isoformat(),
+        "command": command,
+        "machine": _machine(),
+        "load_before": round(load, 2),
+        "packages": _versions("numpy", "scipy", "numba"),
+        "exact": job.exact,
+        "reference_energy": job.energy,
+        "schedule": {"L": job.L, "chis": job.chis, "full_sweeps_each": job.sweeps, "start": job.start},
+        "rows": lines,
+    }
+
+
+def _versions(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _machine() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    cores = f"{len(names)} cores, " if names else ""
+    return f"{names[0] if names else platform.processor()}, {cores}Python {platform.python_version()}"
+
+
+def cells(content: dict) -> list[tuple[str, ...]]:
+    """The table's lines as text; the ratio is to the first tnsim line."""
+    base = next((r["seconds"] for r in content["rows"] if r["engine"] == "tnsim" and "seconds" in r), None)
+    return [_line(r, base) for r in content["rows"]]
+
+
+def _line(r: dict, base: float | None) -> tuple[str, ...]:
+    if "absent" in r:
+        return (r["engine"], str(r["threads"]), r["absent"], *[""] * (len(HEAD) - 3))
+    name, _, variant = r["engine"].partition(":")
+    times = r["seconds_all"]
+    return (
+        " ".join(filter(None, (name, r["version"], variant))),
+        str(r["threads"]),
+        f"{r['seconds']:.2f}",
+        f"{min(times):.2f} to {max(times):.2f}",
+        f"{r['cpu_seconds']:.2f}",
+        f"{r['seconds'] / base:.2f}" if base else "",
+        f"{r['energy_error']:.1e}",
+        str(r["chi"]),
+        str(r["half_sweeps"]),
+        "not told" if r["matvecs"] is None else str(r["matvecs"]),
+        f"{r['peak_mb']:.0f}",
+        f"{r['first_use_seconds']:.1f}",
+    )
+
+
+def rich_table(content: dict) -> Table:
+    table = Table(title=f"{content['job']}: {content['machine']}")
+    for name in HEAD:
+        table.add_column(name, justify="left" if name == "engine" else "right", overflow="fold")
+    for line in cells(content):
+        table.add_row(*line)
+    return table
+
+
+def markdown(content: dict, job: Job) -> str:
+    """A section of the README: what was run, the table, and the settings of every engine."""
+    chis = ", ".join(map(str, job.chis))
+    kind = "Exact" if job.exact else "Reference"
+    repeats = max((len(r["seconds_all"]) for r in content["rows"] if "seconds_all" in r), default=0)
+    busy = f"; load average {content['load_before']} before the run" if content["load_before"] > 0.5 else ""
+    lines = [
+        f"### {job.name}: {job.question}",
+        "",
+        f"L = {job.L}, chi {chis}, {job.sweeps} full sweeps each. {kind} energy {job.energy!r} ({job.source}).",
+        f"{content['date']}, {content['machine']}; medians of {repeats}{busy}: `{content['command']}`",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + "---|" + "---:|" * (len(HEAD) - 1),
+        *("| " + " | ".join(line) + " |" for line in cells(content)),
+        "",
+        *(f"- {r['engine']}: {r['notes']}" for r in _one_per_engine(content["rows"])),
+    ]
+    return "\n".join(lines)
+
+
+def _one_per_engine(rows: list[dict]) -> list[dict]:
+    return list({r["engine"]: r for r in reversed(rows) if "notes" in r}.values())[::-1]
