@@ -1,5 +1,6 @@
 """CPU kernels, compiled by Numba, with BLAS and LAPACK called by address."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class CpuKernels:
         noise = theta[:0] if noise is None else noise
         scale = theta.dtype.type(amplitude)
         threads = threads if len(blocks) > 1 else 1
-        result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real, threads)
+        with products.PARALLEL if threads > 1 else nullcontext():
+            result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real, threads)
         p, weights, ranks, infos = result
         _check(infos, "decomposition")
         return p, weights.astype(np.float64), ranks
@@ -70,7 +72,10 @@ class CpuKernels:
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
         work = np.empty(max(1, plan.work), dtype=start.dtype)
-        return lanczos.lowest(plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads)
+        with products.PARALLEL if threads > 1 else nullcontext():
+            return lanczos.lowest(
+                plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads
+            )
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Runs a plan of block products (see `kernels/table.py`) in one compiled call."""
 
+import threading
+
 import numpy as np
 from numba import njit, prange
 
@@ -28,6 +30,9 @@ from tnsim.kernels.table import (
     M,
     N,
 )
+
+# one parallel region at a time: the work queue aborts the process where two Python threads enter it
+PARALLEL = threading.Lock()
 
 
 @njit(cache=True, nogil=True)
@@ -121,4 +126,5 @@ def run_products(rows, alphas, starts, weights, buffers, threads=1):
     if threads <= 1 or len(weights) < 2:
         run_rows(rows, alphas, one, buffers, 0, len(rows))
     else:
-        run_parallel(rows, alphas, one, buffers, starts, assign_tasks(weights, threads), threads)
+        with PARALLEL:
+            run_parallel(rows, alphas, one, buffers, starts, assign_tasks(weights, threads), threads)
