@@ -16,7 +16,7 @@ class HaldaneShastry(Model):
     """J sum_{i<j} S_i . S_j / d_ij^2 with the chord distance d = (L/pi) sin(pi |i - j| / L) on a ring.
 
     >>> round(HaldaneShastry(L=4).facts.energy, 10)
-    -2.1590491489
+    -2.1589759627
     """
 
     J: float = setting(1.0, "exchange at chord distance 1")
