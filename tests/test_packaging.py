@@ -162,6 +162,27 @@ def test_a_checkout_shadows_an_installed_copy_as_a_whole(installed, tmp_path):
         assert Path(place).is_relative_to(root)
 
 
+def test_a_checkout_shadows_an_editable_install_of_another(tmp_path):
+    """An editable install answers for kernels and models by name; the checkout that is used must come first."""
+    root, other = copy_sources(tmp_path / "checkout"), copy_sources(tmp_path / "other")
+    code = f"""
+import sys
+from importlib.util import spec_from_file_location
+class Editable:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in ("tnsim.kernels", "tnsim.models"):
+            place = {str(other)!r} + "/" + name.split(".")[1]
+            return spec_from_file_location(name, place + "/__init__.py", submodule_search_locations=[place])
+sys.meta_path.insert(0, Editable)
+import tnsim, tnsim.kernels.table, tnsim.models
+print(tnsim.kernels.table.__file__, tnsim.models.__file__)
+"""
+    path = os.pathsep.join(map(str, (root, dependencies())))
+    for place in run(*bare_python(), "-c", code, cwd=root, PYTHONPATH=path).split():
+        assert Path(place).is_relative_to(root)
+
+
 # -- read-only, no home --------------------------------------------------------------------------------
 
 

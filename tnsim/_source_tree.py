@@ -35,7 +35,8 @@ def install() -> None:
     """Register the finder once, in a checkout only."""
     in_checkout = (_ROOT / "pyproject.toml").is_file() and not (_PACKAGE / "kernels").is_dir()
     if in_checkout and SourceTreeFinder not in sys.meta_path:
-        sys.meta_path.append(SourceTreeFinder)  # type: ignore[arg-type]
+        # first: the finder of an editable install would answer with the kernels of another checkout
+        sys.meta_path.insert(0, SourceTreeFinder)  # type: ignore[arg-type]
 
 
 install()
