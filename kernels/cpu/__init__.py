@@ -67,6 +67,15 @@ class CpuKernels:
         return p, weights.astype(np.float64), ranks
 
     @staticmethod
+    def follow(
+        theta: np.ndarray, blocks: np.ndarray, guess: np.ndarray, ranks: np.ndarray, rightwards: bool
+    ) -> np.ndarray:
+        """Orthonormal rows of the centre blocks from a basis of their other side; see `split.follow`."""
+        basis, infos = split.follow(theta, blocks, guess, ranks, rightwards)
+        _check(infos, "QR")
+        return basis
+
+    @staticmethod
     def lowest(
         plan: Any, start: np.ndarray, halves: tuple, limits: tuple[int, int, float, float], threads: int
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:

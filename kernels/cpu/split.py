@@ -6,7 +6,7 @@ from numba import njit, prange
 from tnsim.kernels.cpu.layout import stable_order
 from tnsim.kernels.cpu.products import assign_tasks
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
-from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
+from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
 
 # the Gram matrix of the other side is taken where this side is so much longer
 LONGER = 1.3
@@ -140,6 +140,38 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
     else:
         _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, 0)
     return basis, weights, ranks, infos
+
+
+@njit(cache=True, nogil=True)
+def _follow_block(theta, block, guess, rightwards, basis):
+    """Orthonormal rows that span the product of theta with a basis of its other side."""
+    (offset, m, n), rank = block, len(basis)
+    flat = basis.reshape(basis.size)
+    if rightwards:
+        _product(TRANSPOSE, ADJOINT, rank, m, n, guess, rank, theta[offset:], n, flat)
+    else:
+        _product(ADJOINT, NO_TRANSPOSE, rank, n, m, guess, rank, theta[offset:], n, flat)
+    return lq(basis, np.empty(rank, dtype=theta.dtype))
+
+
+@njit(cache=True, nogil=True)
+def follow(theta, blocks, guess, ranks, rightwards):
+    """Orthonormal rows of every block from a basis of its other side: one step of subspace iteration.
+
+    guess: one matrix (length of the other side x rank) a block, as `_build` of the last split left it. Where theta
+    changed little since, the rows span the leading singular vectors. Returns basis, infos.
+    """
+    count = len(blocks)
+    own, other = blocks[:, 1 if rightwards else 2], blocks[:, 2 if rightwards else 1]
+    basis = np.empty((ranks * own).sum(), dtype=theta.dtype)
+    infos = np.zeros(count, dtype=np.int64)
+    p, g = 0, 0
+    for i in range(count):
+        rows = basis[p : p + ranks[i] * own[i]].reshape(ranks[i], own[i])
+        if ranks[i] > 0:
+            infos[i] = _follow_block(theta, blocks[i], guess[g:], rightwards, rows)
+        p, g = p + ranks[i] * own[i], g + ranks[i] * other[i]
+    return basis, infos
 
 
 @njit(cache=True, nogil=True)

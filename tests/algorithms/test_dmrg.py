@@ -215,9 +215,15 @@ def test_history_counts_every_bond_once_a_sweep():
     assert seen == [(i, 1) for i in range(9)] + [(i, -1) for i in range(8, -1, -1)]
     assert report.matvecs >= 18
     assert report.seconds > 0
-    assert run.progress() == Progress(
-        sweep=1, energy=report.energy, bond_trunc_errs=run.progress().bond_trunc_errs, history=(report,)
-    )
+    errors = {name: getattr(run.progress(), name) for name in ("bond_trunc_errs", "full_trunc_errs")}
+    assert [len(per_bond) for per_bond in errors.values()] == [9, 9]
+    assert run.progress() == Progress(sweep=1, energy=report.energy, history=(report,), **errors)
+
+
+def test_an_operator_sum_in_place_of_an_mpo_is_named():
+    model = Heisenberg(L=4)
+    with pytest.raises(OperatorError, match=r"found OperatorSum and MPS.*mpo\(sites\)"):
+        tn.DMRG(truncation=tn.Truncation(chi_max=8)).solve(model.operator_sum(), model.product())
 
 
 @pytest.mark.parametrize(
@@ -265,3 +271,40 @@ def test_ising_chain_of_any_length_down_to_two():
         model = TransverseIsing(L=L)
         result = solve(model.sites, model.mpo(), model.product("up"), noise=1e-2)
         assert result.energy == pytest.approx(model.facts.energy, abs=1e-10)
+
+
+def test_following_splits_give_the_run_of_full_ones():
+    model = Heisenberg(L=40)
+    settings = {"max_sweeps": 5, "min_sweeps": 6, "noise_sweeps": 1, "second_start": False}
+    followed, full = (
+        solve(model.sites, model.mpo(), model.product("neel"), chi=24, split=split, **settings)
+        for split in ("auto", "gram")
+    )
+    # both are variational at the same chi: neither may end below the other by more than the truncation moves it
+    assert followed.energy == pytest.approx(full.energy, abs=0.1 * full.history[-1].sum_trunc_err)
+    assert followed.history[-1].sum_trunc_err < 1.1 * full.history[-1].sum_trunc_err
+    entropies = tn.entropy(followed.state), tn.entropy(full.state)
+    assert np.allclose(*entropies, atol=1e-4)
+
+
+def test_following_splits_are_taken_only_at_chi_max_and_without_noise():
+    model = Heisenberg(L=24)
+    run = tn.DMRG(truncation=tn.Truncation(chi_max=16), max_sweeps=5, min_sweeps=6, noise_sweeps=2).start(
+        model.mpo(), model.product("neel")
+    )
+    followed = []
+    cut = run._split
+
+    def counted(heff, theta, bond, rightwards):
+        result = cut(heff, theta, bond, rightwards)
+        if result.weights is None:
+            followed.append((run.progress().sweep, bond, result.bond.dim))
+        return result
+
+    run._split = counted
+    for _ in run.sweeps():
+        pass
+    assert len(followed) > 50
+    assert {dim for _, _, dim in followed} == {16}
+    assert min(sweep for sweep, _, _ in followed) >= 2
+    assert run.bonds // 2 not in {bond for _, bond, _ in followed}

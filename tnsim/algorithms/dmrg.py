@@ -55,7 +55,10 @@ class DMRG:
     )
     split: str = field(
         default="auto",
-        metadata={"help": "how bonds are split: gram (fast), svd, or auto by svd_min", "choices": SPLITS},
+        metadata={
+            "help": "gram, svd, or auto: QR along the last basis where that loses nothing, else gram or svd by svd_min",
+            "choices": SPLITS,
+        },
     )
     float32_sweeps: int = field(default=0, metadata={"help": "first sweeps in single precision"})
     variance_tol: float = field(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
-from tnsim.backend import block_threads
+from tnsim.backend import Array, block_threads
 from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.canonical import canonicalize
@@ -18,11 +18,13 @@ from tnsim.networks.environments import Environments
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import sector_size
-from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, follow_two_site, split_two_site
 
 if TYPE_CHECKING:
     from tnsim.algorithms.dmrg import DMRG
 
+# a split that follows the last basis may discard this many times what the last full one did, and this many eps
+_FOLLOWED, _ROUNDING = 2.0, 64
 # residual norms below this change the energy by less than rounding
 _RESIDUAL_FLOOR = 1e-7
 
@@ -121,10 +123,8 @@ class DMRGRun:
 
     def update_bond(self, bond: int, rightwards: bool) -> BondReport:
         """Optimise the two sites around a bond, split them, and carry the environment on."""
-        settings, tensors, environments = self.settings, self.tensors, self.environments
-        sweep = self._progress.sweep
-        truncation, noise = settings.truncation_of(sweep), settings.noise_of(sweep)
-        operators = environments.operators
+        tensors, environments = self.tensors, self.environments
+        sweep, operators = self._progress.sweep, environments.operators
         heff = TwoSiteHamiltonian(
             environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
         )
@@ -136,10 +136,7 @@ class DMRGRun:
         if not rightwards:
             seen = heff.project(ritz.residual, tensors[bond], tensors[bond + 1], rightwards)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
-        cut = split_two_site(
-            heff, ritz.vector, truncation, rightwards=rightwards, noise=noise,
-            method=choose_method(settings.split, truncation, self._dtype),
-        )  # fmt: skip
+        cut = self._split(heff, ritz.vector, bond, rightwards)
         tensors[bond], tensors[bond + 1] = cut.first, cut.second
         self._center = bond + 1 if rightwards else bond
         if rightwards and bond + 1 < self.bonds:
@@ -147,6 +144,24 @@ class DMRGRun:
         elif not rightwards and bond > 0:
             environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
+
+    def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
+        """Follow the basis of the last split where that loses little, else decompose in full.
+
+        The middle bond is always decomposed: its Schmidt weights give the entropy.
+        """
+        settings, progress = self.settings, self._progress
+        truncation, noise = settings.truncation_of(progress.sweep), settings.noise_of(progress.sweep)
+        last = progress.full_trunc_errs[bond] if progress.full_trunc_errs else np.nan
+        old = self.tensors[bond].legs[2].dim
+        if settings.split == "auto" and noise == 0 and old == truncation.chi_max and bond != self.bonds // 2:
+            canonical = self.tensors[bond + 1] if rightwards else self.tensors[bond]
+            largest = _FOLLOWED * last + _ROUNDING * np.finfo(self._dtype).eps
+            cut = np.isfinite(last) and follow_two_site(heff, theta, canonical, rightwards=rightwards, largest=largest)
+            if cut:
+                return cut
+        method = choose_method(settings.split, truncation, self._dtype)
+        return split_two_site(heff, theta, truncation, rightwards=rightwards, noise=noise, method=method)
 
     def _krylov(self, bond: int) -> Krylov:
         """The residual need not fall below the truncation error's root: the split would undo it."""
@@ -167,6 +182,10 @@ class DMRGRun:
         progress = self._progress
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
         errors[bond] = cut.trunc_err
+        full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
+        if cut.weights is not None:
+            at_limit = cut.bond.dim == self.settings.truncation_of(progress.sweep).chi_max
+            full[bond] = cut.trunc_err if at_limit else np.nan
         if bond == self.bonds // 2:
             weights = cut.weights[cut.weights > 0]
             self._entropy = float(-(weights * np.log(weights)).sum())
@@ -179,6 +198,7 @@ class DMRGRun:
             gradient=max(progress.gradient, gradient),
             matvecs=progress.matvecs + matvecs,
             bond_trunc_errs=tuple(errors),
+            full_trunc_errs=tuple(full),
         )
         return BondReport(
             sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
@@ -209,6 +229,7 @@ class DMRGRun:
             sweep=progress.sweep + 1,
             energy=progress.energy,
             bond_trunc_errs=progress.bond_trunc_errs,
+            full_trunc_errs=progress.full_trunc_errs,
             restarts=progress.restarts,
             history=(*progress.history, report),
         )
@@ -217,6 +238,11 @@ class DMRGRun:
 
 def check_input(H: MPO, psi: MPS) -> None:
     """What DMRG needs of its input, said before the first product."""
+    if not isinstance(H, MPO) or not isinstance(psi, MPS):
+        raise OperatorError(
+            f"DMRG takes an MPO and an MPS, found {type(H).__name__} and {type(psi).__name__}: "
+            "an OperatorSum becomes an MPO by H.mpo(sites)."
+        )
     if H.L != psi.L:
         raise ShapeError(f"the MPO has {H.L} sites, the state {psi.L}: build both for one chain.")
     if psi.L < 2:

@@ -9,8 +9,8 @@ from tnsim.backend import Array, blas_for
 from tnsim.errors import NumericalError
 from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
-from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
-from tnsim.networks.effective_plans import split_plan
+from tnsim.networks.effective import TwoSiteHamiltonian, isometry_of, run, threads_for, trace_of_blocks
+from tnsim.networks.effective_plans import LEFT, RIGHT, split_plan
 from tnsim.symmetry import Leg, layout
 from tnsim.tensor import Tensor
 
@@ -23,14 +23,14 @@ class TwoSiteSplit:
     """Two site tensors, the centre on the right one (rightwards) or the left one, and what was cut.
 
     bond: the new leg, flow +1; isometry: Q of the other site, for its environment; weights: kept Schmidt
-    weights (squares, summing to 1); trunc_err: discarded weight; method: "gram" or "svd".
+    weights (squares, summing to 1), None after "qr"; trunc_err: discarded weight; method: "gram", "svd" or "qr".
     """
 
     first: Tensor
     second: Tensor
     bond: Leg
     isometry: Array
-    weights: np.ndarray
+    weights: np.ndarray | None
     trunc_err: float
     method: str
 
@@ -84,6 +84,46 @@ def split_two_site(
     carrier.data *= float(1 / norm)
     used = "svd" if method == "svd" and gram is None else "gram"
     return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, used)
+
+
+def follow_two_site(
+    heff: TwoSiteHamiltonian, theta: Array, canonical: Tensor, *, rightwards: bool, largest: float
+) -> TwoSiteSplit | None:
+    """Cut theta (norm 1) along the basis of its `canonical` site; None where that discards more than `largest`.
+
+    canonical: the site tensor on the other side of the bond from the new isometry, as the last split left it: the
+    right one where the sweep goes right. One QR of theta times its adjoint, a fifth of a full split's cost; the
+    bond keeps its dimension in every sector. Source: Unfried, Hauschild, Pollmann, Phys. Rev. B 107, 155133 (2023),
+    and subspace iteration.
+    """
+    backend, plan = heff.backend, heff.plan
+    center, bond = plan.left.center, canonical.legs[0 if rightwards else 2].with_flow(1)
+    ranks = ranks_in(center, bond)
+    if ranks is None or (ranks > plan.blocks[:, 1:].min(axis=1)).any():
+        return None
+    guess = isometry_of(RIGHT if rightwards else LEFT, canonical, center)
+    basis = backend.kernels.follow(theta, plan.blocks, guess, ranks, rightwards)
+    first, second, isometry = _build(
+        heff, theta, basis, _bond(center, ranks.tobytes()), tuple(ranks.tolist()), rightwards
+    )
+    carrier = second if rightwards else first
+    norm = carrier.norm()
+    trunc_err = max(0.0, 1 - norm**2)
+    if not trunc_err <= largest:
+        return None
+    carrier.data *= float(1 / norm)
+    return TwoSiteSplit(first, second, _bond(center, ranks.tobytes()), isometry, None, trunc_err, "qr")
+
+
+@lru_cache(maxsize=2048)
+def ranks_in(center: Leg, bond: Leg) -> np.ndarray | None:
+    """Dimension of the bond in every sector of `center`; None where it has a charge that `center` has not."""
+    places = np.searchsorted(center.keys, bond.keys)
+    if (places == len(center.keys)).any() or (center.keys[places] != bond.keys).any():
+        return None
+    ranks = np.zeros(len(center), dtype=np.int64)
+    ranks[places] = bond.dims_array
+    return ranks
 
 
 @lru_cache(maxsize=8192)
