@@ -42,7 +42,6 @@ class DMRGRun:
         self.stop_reason = ""
         self._progress = progress or Progress()
         self._center: int | None = 0
-        self._entropy = float("nan")
         self._load(psi)
 
     def _load(self, psi: MPS) -> None:
@@ -55,7 +54,9 @@ class DMRGRun:
             dtype = np.dtype("complex128" if dtype.kind == "c" else "float64")
         bond, rightwards = self._position(self._progress.step)
         psi = canonicalize(psi.astype(dtype), bond if rightwards else bond + 1)
-        psi = psi * (1 / psi.norm())
+        norm = psi.norm()
+        if abs(norm - 1) > _ROUNDING * np.finfo(dtype).eps * psi.L:
+            psi = psi * (1 / norm)  # not at every resume: a last bit changed is another run
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
         self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
@@ -183,12 +184,13 @@ class DMRGRun:
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
         errors[bond] = cut.trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
+        entropy = progress.entropy
         if cut.weights is not None:
             at_limit = cut.bond.dim == self.settings.truncation_of(progress.sweep).chi_max
             full[bond] = cut.trunc_err if at_limit else np.nan
-        if bond == self.bonds // 2:
-            weights = cut.weights[cut.weights > 0]
-            self._entropy = float(-(weights * np.log(weights)).sum())
+            if bond == self.bonds // 2:
+                weights = cut.weights[cut.weights > 0]
+                entropy = float(-(weights * np.log(weights)).sum())
         self._progress = replace(
             progress,
             step=progress.step + 1,
@@ -196,6 +198,7 @@ class DMRGRun:
             max_trunc_err=max(progress.max_trunc_err, cut.trunc_err),
             sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else cut.trunc_err),
             gradient=max(progress.gradient, gradient),
+            entropy=entropy,
             matvecs=progress.matvecs + matvecs,
             bond_trunc_errs=tuple(errors),
             full_trunc_errs=tuple(full),
@@ -215,8 +218,8 @@ class DMRGRun:
             max_trunc_err=progress.max_trunc_err,
             sum_trunc_err=progress.sum_trunc_err,
             gradient=progress.gradient,
-            entropy=self._entropy,
-            entropy_change=abs(self._entropy - last.entropy) if last else float("inf"),
+            entropy=progress.entropy,
+            entropy_change=abs(progress.entropy - last.entropy) if last else float("inf"),
             chi=max(tensor.legs[2].dim for tensor in self.tensors),
             chi_max=settings.truncation_of(progress.sweep).chi_max,
             noise=settings.noise_of(progress.sweep),

@@ -72,6 +72,7 @@ class Progress:
     max_trunc_err: float = 0.0
     sum_trunc_err: float = 0.0
     gradient: float = 0.0
+    entropy: float = float("nan")
     matvecs: int = 0
     seconds: float = 0.0
     bond_trunc_errs: tuple[float, ...] = ()
