@@ -1,0 +1,130 @@
+"""The eigenvalues of largest magnitude of any callable, by the Krylov-Schur method."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import schur
+
+from tnsim.backend import Array, Backend
+from tnsim.linalg.gmres import orthogonalize
+
+# spaces of at most this dimension are written out and diagonalised in full
+_SMALL = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Eigenpairs:
+    """values: complex, largest magnitude first; vectors: flat, norm 1, complex where a value is not real.
+
+    residuals: norms of A v - value v; converged: all below the tolerance.
+    """
+
+    values: np.ndarray
+    vectors: list[Array]
+    residuals: np.ndarray
+    converged: bool
+
+
+def dominant(
+    matvec: Callable[[Array], Array],
+    start: Array,
+    backend: Backend,
+    *,
+    count: int = 1,
+    tolerance: float = 1e-12,
+    krylov_max: int = 30,
+    restarts: int = 60,
+) -> Eigenpairs:
+    """`count` eigenpairs of largest magnitude of a linear callable, in the sector of `start`.
+
+    Small spaces are diagonalised in full, so that multiplicities are found there; else one vector of a
+    degenerate set. Residuals are relative to the largest value. Not converging is a result. Raises NumericalError on
+    NaN. Source: G. W. Stewart, SIAM J. Matrix Anal. Appl. 23, 601 (2001).
+
+    >>> from tnsim.backend import get_backend
+    >>> dominant(lambda x: np.array([3.0, -2.0, 1.0]) * x, np.ones(3), get_backend("numpy"), count=2).values.real
+    array([ 3., -2.])
+    """
+    size = start.shape[0]
+    if size <= _SMALL:
+        return _full(matvec, start, backend, min(count, size))
+    keep = min(count + max(3, count // 2), size)
+    krylov_max = min(max(krylov_max, 2 * keep + 4), size)
+    basis = [start * float(1 / backend.read(backend.norm(start)))]
+    small = np.zeros((krylov_max + 1, krylov_max), dtype=complex)
+    for attempt in range(restarts):
+        exhausted = _extend(matvec, basis, small, krylov_max, backend)
+        order = len(basis) - 1 if not exhausted else len(basis)
+        values, vectors, residuals = _ritz(small, order, exhausted)
+        done = (residuals[:count] <= tolerance * max(1e-300, abs(values[0]))).all()
+        if done or exhausted or attempt == restarts - 1:
+            break
+        basis, small = _restart(small, basis, order, keep, start.dtype.kind == "c")
+    found = [_combine(vectors[:, k], basis[:order], values[k], backend) for k in range(min(count, order))]
+    return Eigenpairs(values[:count], found, residuals[:count], bool(done or exhausted))
+
+
+def _extend(matvec, basis: list[Array], small: np.ndarray, krylov_max: int, backend: Backend) -> bool:
+    """Grow the Krylov basis to its full size; True where the space is exhausted."""
+    while len(basis) <= krylov_max:
+        j = len(basis) - 1
+        w, column = orthogonalize(matvec(basis[-1]), basis, backend)
+        small[: j + 2, j] = column
+        if abs(column[-1]) <= 1e-14 * np.abs(small).max():
+            return True
+        basis.append(w * float(1 / column[-1].real))
+    return False
+
+
+def _ritz(small: np.ndarray, order: int, exhausted: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values, vectors = np.linalg.eig(small[:order, :order])
+    ranking = np.argsort(-np.abs(values), kind="stable")
+    values, vectors = values[ranking], vectors[:, ranking]
+    residuals = np.zeros(order) if exhausted else np.abs(small[order, :order] @ vectors)
+    return values, vectors, residuals
+
+
+def _restart(small: np.ndarray, basis: list[Array], order: int, keep: int, is_complex: bool):
+    """Keep the part of the space that belongs to the largest values: Schur form, wanted values first."""
+    head = small[:order, :order] if is_complex else small[:order, :order].real
+    limit = np.sort(np.abs(np.linalg.eigvals(head)))[::-1][keep - 1] * (1 - 1e-10)
+    form, rotation, kept = (
+        schur(head, "complex", sort=lambda x: abs(x) >= limit)
+        if is_complex
+        else schur(head, "real", sort=lambda x, y=0.0: abs(complex(x, y)) >= limit)
+    )
+    kept = min(max(kept, 1), order - 1)
+    new = np.zeros_like(small)
+    new[:kept, :kept] = form[:kept, :kept]
+    new[kept, :kept] = small[order, :order] @ rotation[:, :kept]
+    vectors = [_weighted(rotation[:, k], basis) for k in range(kept)]
+    return [*vectors, basis[order]], new
+
+
+def _weighted(weights: np.ndarray, basis: list[Array]) -> Array:
+    total = basis[0] * weights[0].item()
+    for weight, vector in zip(weights[1:].tolist(), basis[1:], strict=False):
+        total = total + vector * weight
+    return total
+
+
+def _combine(weights: np.ndarray, basis: list[Array], value: complex, backend: Backend) -> Array:
+    """A Ritz vector of norm 1, real where data and value are."""
+    if basis[0].dtype.kind != "c" and abs(complex(value).imag) <= 1e-13 * abs(value):
+        weights = (weights * np.exp(-1j * np.angle(weights[np.abs(weights).argmax()]))).real
+    elif basis[0].dtype.kind != "c":
+        basis = [backend.astype(vector, np.result_type(vector.dtype, np.complex64)) for vector in basis]
+    vector = _weighted(weights, basis)
+    return vector * float(1 / backend.read(backend.norm(vector)))
+
+
+def _full(matvec: Callable[[Array], Array], start: Array, backend: Backend, count: int) -> Eigenpairs:
+    """All products with unit vectors, and one small eigenvalue problem on the host."""
+    size = start.shape[0]
+    units = [backend.asarray(row) for row in np.eye(size, dtype=start.dtype)]
+    columns = backend.to_host(backend.concatenate([matvec(unit) for unit in units]))
+    values, vectors = np.linalg.eig(columns.reshape(size, size).T.astype(np.complex128))
+    ranking = np.argsort(-np.abs(values), kind="stable")[:count]
+    found = [_combine(vectors[:, k], units, values[k], backend) for k in ranking]
+    return Eigenpairs(values[ranking], found, np.zeros(len(ranking)), True)
