@@ -35,6 +35,53 @@ def sector_bonds(sites: Sequence[Site], total: Charge, chi: int) -> list[Leg]:
     return legs
 
 
+def cell_bonds(sites: Sequence[Site], chi: int, first: Leg | None = None) -> list[Leg]:
+    """Bond legs (flow +1) of a unit cell that repeats, the last equal to the first, of at most chi states each.
+
+    Without `first` its charges are those in the middle of a long chain. Every sector fits into what the
+    sites beside it offer. Raises ChargeError where no cell is neutral, or nothing connects its ends.
+    """
+    group = sites[0].group
+    if first is None:
+        if not sector_size(sites, group.identity):
+            raise ChargeError(
+                f"no state of this unit cell of {len(sites)} site{'s' * (len(sites) != 1)} is neutral ({group!r}), so "
+                "it cannot repeat: take more sites, or neutral_cell(sites, charge) for another filling."
+            )
+        cells = 2 + 2 * chi.bit_length()
+        first = sector_bonds(tuple(sites) * cells, group.identity, chi)[cells // 2 * len(sites)]
+    if first.group != group:
+        raise ChargeError(f"the bond conserves {first.group!r}, the sites {group!r}: they must conserve the same.")
+    start = dict(zip(first.charges, first.dims, strict=True))
+    lefts, rights = [start], [start]
+    for site in sites:
+        lefts.append(_reach(lefts[-1], site, group, 1))
+    for site in reversed(sites):
+        rights.append(_reach(rights[-1], site, group, -1))
+    bonds = [{q: min(a[q], b[q]) for q in a if q in b} for a, b in zip(lefts, reversed(rights), strict=True)]
+    inner = [_share(dims, max(dims, key=lambda q: (dims[q], q)), chi) if dims else {} for dims in bonds[1:-1]]
+    bonds = _supported([start, *inner, start], sites, group)
+    if not all(bonds):
+        raise ChargeError(f"the sites of this unit cell do not lead from the bond {first!r} back to it.")
+    return [Leg(group, sorted(dims), [dims[q] for q in sorted(dims)]) for dims in bonds]
+
+
+def _supported(bonds: list[Dims], sites: Sequence[Site], group: Group) -> list[Dims]:
+    """The bonds of a cell cut down until every sector fits into what the sites on both sides offer."""
+    while True:
+        before = [dict(dims) for dims in bonds]
+        for i, site in enumerate(sites):
+            reached = _reach(bonds[i], site, group, 1)
+            bonds[i + 1] = {q: min(d, reached[q]) for q, d in bonds[i + 1].items() if q in reached}
+        bonds[0] = bonds[-1]
+        for i in range(len(sites) - 1, -1, -1):
+            reached = _reach(bonds[i + 1], sites[i], group, -1)
+            bonds[i] = {q: min(d, reached[q]) for q, d in bonds[i].items() if q in reached}
+        bonds[-1] = bonds[0]
+        if bonds == before:
+            return bonds
+
+
 def sector_size(sites: Sequence[Site], charge: Charge) -> int:
     """Number of product states of a total charge."""
     counts: Dims = {sites[0].group.identity: 1}
