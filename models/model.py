@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.errors import SettingsError, StateError, suggest
+from tnsim.models.infinite import infinite_mpo
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
@@ -92,6 +95,10 @@ class Model(ABC):
         """The Hamiltonian as an MPO of least bond dimension."""
         return self.operator_sum().mpo(self.sites)
 
+    def infinite_mpo(self, cell: int | None = None) -> InfiniteMPO:
+        """The Hamiltonian on the infinite chain, with a cell of `cell` sites (L unless given)."""
+        return infinite_mpo(self, cell)
+
     # -- product states --------------------------------------------------------------------------------
 
     def _patterns(self) -> dict[str, Sequence[str]]:
@@ -103,14 +110,36 @@ class Model(ABC):
 
     def product(self, pattern: str | Sequence[str] = "neel", *, dtype: Any = None, backend: str | None = None) -> MPS:
         """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site."""
+        states = list(pattern)
         if isinstance(pattern, str):
-            patterns = self._patterns()
-            if pattern not in patterns:
-                raise StateError(
-                    f"{type(self).__name__} knows no product state {pattern!r}. {suggest(pattern, patterns)}"
-                )
-            unit = patterns[pattern]
+            unit = self._pattern(pattern)
             states = [unit[i % len(unit)] for i in range(self.L)]
-        else:
-            states = list(pattern)
         return MPS.product(self.sites, states, dtype=dtype, backend=backend)
+
+    def infinite_product(
+        self,
+        pattern: str | Sequence[str] = "neel",
+        cell: int | None = None,
+        *,
+        dtype: Any = None,
+        backend: str | None = None,
+    ) -> InfiniteMPS:
+        """A product state that repeats with a cell of `cell` sites (L unless given).
+
+        Raises StateError where the pattern does not fit the cell.
+        """
+        size, unit = self.L if cell is None else cell, list(pattern)
+        if isinstance(pattern, str):
+            unit = list(self._pattern(pattern))
+        if size < 1 or size > self.L or size % len(unit):
+            raise StateError(
+                f"the pattern {pattern!r} of {len(unit)} site{'s' * (len(unit) != 1)} does not repeat in a cell of "
+                f"{size} (of L = {self.L}): take a cell that is a multiple of it."
+            )
+        return InfiniteMPS.product(self.sites[:size], unit * (size // len(unit)), dtype=dtype, backend=backend)
+
+    def _pattern(self, name: str) -> Sequence[str]:
+        patterns = self._patterns()
+        if name not in patterns:
+            raise StateError(f"{type(self).__name__} knows no product state {name!r}. {suggest(name, patterns)}")
+        return patterns[name]

@@ -20,6 +20,7 @@ _PUBLIC = {
     **dict.fromkeys(["MPS", "overlap"], "tnsim.networks.mps"),
     "MPO": "tnsim.networks.mpo",
     **dict.fromkeys(["InfiniteMPS", "neutral_cell"], "tnsim.networks.infinite_mps"),
+    "InfiniteMPO": "tnsim.networks.infinite_mpo",
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(

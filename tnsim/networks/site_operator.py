@@ -46,6 +46,19 @@ def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
     )
 
 
+def cyclic_site_operators(
+    tensors: Sequence[Tensor], starts: Sequence[int], finishes: Sequence[int]
+) -> tuple[SiteOperator, ...]:
+    """The entries of a cell that repeats; starts and finishes are its identity channels left of every site."""
+    return tuple(
+        _intern(
+            tensor, *_entries(tensor),
+            (starts[i], starts[(i + 1) % len(starts)]), (finishes[i], finishes[(i + 1) % len(finishes)]),
+        )
+        for i, tensor in enumerate(tensors)
+    )  # fmt: skip
+
+
 def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
     dense = tensor.backend.to_host(tensor.to_dense())
     left, out, into, right = np.nonzero(dense)
