@@ -2,5 +2,6 @@
 
 from tnsim.algorithms.dmrg import DMRG, run_stages
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
+from tnsim.algorithms.vumps import VUMPS
 
-__all__ = ["BondReport", "DMRG", "Progress", "Solution", "Status", "SweepReport", "run_stages"]
+__all__ = ["BondReport", "DMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"]

@@ -16,15 +16,15 @@ def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
         axes = ([0] if i > 0 else []) + ([a.ndim - 1] if i < last else [])
         for axis in axes:
-            into_a, into_b = _embeddings(a.legs[axis], b.legs[axis])
-            a, b = _apply(a, into_a, axis), _apply(b, into_b, axis)
+            into_a, into_b = embeddings(a.legs[axis], b.legs[axis])
+            a, b = embed(a, into_a, axis), embed(b, into_b, axis)
         dtype = np.result_type(a.dtype, b.dtype)
         result.append(a.astype(dtype) + b.astype(dtype))
     return result
 
 
 @lru_cache(maxsize=4096)
-def _embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
+def embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
     """0/1 matrices (a.dual, sum) and (b.dual, sum)."""
     dims: dict[tuple[int, ...], int] = {}
     for leg in (a, b):
@@ -43,7 +43,8 @@ def _embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
     return matrices[0], matrices[1]
 
 
-def _apply(tensor: Tensor, embedding: Tensor, axis: int) -> Tensor:
+def embed(tensor: Tensor, embedding: Tensor, axis: int) -> Tensor:
+    """A tensor with one axis in the larger space of a sum: `embedding` is one of `embeddings`."""
     others = [n for n in range(tensor.ndim) if n != axis]
     order = tuple(tensor.ndim - 1 if n == axis else others.index(n) for n in range(tensor.ndim))
     return contract_pair(tensor, embedding.astype(tensor.dtype).to(tensor.backend), ((axis, 0),), order)

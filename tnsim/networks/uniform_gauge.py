@@ -6,13 +6,17 @@ decompositions, so that no phases have to be fixed.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tnsim.errors import StateError
+from tnsim.linalg.decompose import eigh
 from tnsim.linalg.polar import polar, polar_right
 from tnsim.networks.transfer import LEFT, RIGHT, transfer_eigenpairs
-from tnsim.tensor import Tensor, contract, eye
+from tnsim.tensor import Tensor, contract, diagonal, eye
 
 _SWEEPS = 60
 _PLAIN = 3  # sweeps before the first eigenvector
+_NEAR = 1e-4  # from here on the mixed transfer matrix has the gauge as its dominant eigenvector
 
 
 def left_gauge(cell: Sequence[Tensor], start: Tensor | None = None, tolerance: float = 1e-13):
@@ -45,7 +49,8 @@ def _gauge(side: str, cell: list[Tensor], bond: Tensor | None, tolerance: float)
             return isometric, bond, size
         best = min(best, error)
         if sweep >= _PLAIN:
-            bond = _eigenvector(side, cell, isometric, bond, max(floor / 10, 0.01 * error))
+            precise = max(floor / 10, 0.01 * error)
+            bond = _root(side, cell, bond, precise) if error > _NEAR else _mixed(side, cell, isometric, bond, precise)
     raise StateError(
         f"the {side} canonical form of this unit cell did not converge (last change {error:.1e}): the state is a "
         "superposition of several infinite states; start from another one, or give it a symmetry that tells them apart."
@@ -72,7 +77,21 @@ def _right_sweep(cell: Sequence[Tensor], bond: Tensor) -> tuple[list[Tensor], Te
     return result[::-1], bond, size
 
 
-def _eigenvector(side: str, cell: list[Tensor], isometric: list[Tensor], bond: Tensor, tolerance: float) -> Tensor:
+def _root(side: str, cell: list[Tensor], bond: Tensor, tolerance: float) -> Tensor:
+    """The positive root of the cell's own fixed point, L^dagger L or C C^dagger: good from anywhere, to sqrt(eps)."""
+    words = "m b, m k -> b k" if side == LEFT else "b m, k m -> b k"
+    _, found = transfer_eigenpairs(cell, cell, side=side, start=contract(words, bond.conj(), bond), tolerance=tolerance)
+    if found[0].dtype != bond.dtype:
+        return bond  # a pair of equal magnitude leads: more sweeps tell
+    fixed = found[0] if side == LEFT else contract("b k -> k b", found[0])
+    vectors, spectrum = eigh(fixed + contract("a b -> b a", fixed.conj()))
+    roots = np.sqrt(np.abs(spectrum.values)).astype(bond.dtype)
+    middle = diagonal(bond.backend.asarray(roots), spectrum.leg)
+    new = contract("a m, m n, b n -> a b", vectors, middle, vectors.conj())
+    return new / new.norm()
+
+
+def _mixed(side: str, cell: list[Tensor], isometric: list[Tensor], bond: Tensor, tolerance: float) -> Tensor:
     """The positive factor of the dominant eigenvector of the mixed transfer matrix.
 
     From the left X = sum conj(AL) X A has legs (isometric, cell); from the right (isometric, cell) too.

@@ -1,0 +1,163 @@
+"""Infinite ground states against exact energies: free fermions, Bethe ansatz, valence bonds, published numbers."""
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.devices import backend_or_skip
+from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError
+from tnsim.models import AKLT, XX, Heisenberg, MajumdarGhosh, TransverseIsing
+from tnsim.models.exact.free_fermions import infinite_ising_energy
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.operator_sum import OperatorSum, plus_hc
+from tnsim.networks.sites import spin_sites
+
+
+def solve(H, psi, chi, **options):
+    return tn.VUMPS(truncation=tn.Truncation(chi_max=chi), **options).solve(H, psi)
+
+
+def ground(model, chi, start="neel", cell=None, **options):
+    result = solve(model.infinite_mpo(cell), model.infinite_product(start, cell), chi, **options)
+    assert result.status.converged, result
+    assert result.history[-1].gradient <= options.get("gradient_tol", 1e-8)
+    return result
+
+
+@pytest.mark.parametrize(("h", "cell", "chi"), [(0.5, 1, 12), (1.5, 1, 16), (1.5, 2, 16), (2.0, 3, 8)])
+def test_ising_off_criticality(h, cell, chi):
+    result = ground(TransverseIsing(L=6, h=h), chi, "up", cell)
+    assert result.energy == pytest.approx(infinite_ising_energy(1.0, h), abs=1e-11)
+
+
+def test_critical_ising():
+    """-4/pi; the error falls as chi^-4 (finite entanglement, central charge 1/2)."""
+    result = ground(TransverseIsing(L=2), 16, "up", 1, gradient_tol=1e-6)
+    assert 0 < result.energy + 4 / np.pi < 1e-6
+
+
+@pytest.mark.parametrize(("chi", "limit"), [(8, 5e-4), (16, 1e-4), (32, 1.2e-5)])
+def test_heisenberg_error_falls_with_the_bond_dimension(chi, limit):
+    error = ground(Heisenberg(L=2), chi).energy - (0.25 - np.log(2))
+    assert limit / 5 < error < limit
+
+
+def test_xx_chain():
+    result = ground(XX(L=2), 32)
+    assert 0 < result.energy + 1 / np.pi < 2e-5
+
+
+def test_spin_one_chain():
+    """-1.401484038971: S. R. White, D. A. Huse, Phys. Rev. B 48, 3844 (1993)."""
+    result = ground(Heisenberg(L=2, S=1), 40)
+    assert 0 < result.energy + 1.401484038971 < 2e-7
+
+
+def test_exact_states_stop_growing():
+    """Valence-bond states need two states a bond: there is no direction left to grow along."""
+    result = ground(AKLT(L=2), 20)
+    assert result.energy == pytest.approx(-2 / 3, abs=1e-12)
+    assert result.state.bond_dimensions == (2, 2)
+    result = ground(MajumdarGhosh(L=2), 20)
+    assert result.energy == pytest.approx(-3 / 8, abs=1e-12)
+    assert sorted(result.state.bond_dimensions) == [1, 2]
+
+
+def test_a_random_start_in_half_integer_sectors():
+    """One site a cell: bonds of the spin-1 chain carry half-integer spin, which a product state cannot."""
+    bond = tn.Leg(tn.U1("2Sz"), [(-3,), (-1,), (1,), (3,)], [1, 3, 3, 1])
+    psi = tn.InfiniteMPS.random(spin_sites(1, 1), chi=8, bond=bond, seed=3)
+    result = solve(Heisenberg(L=2, S=1).infinite_mpo(cell=1), psi, 24)
+    assert result.status.converged
+    assert 0 < result.energy + 1.401484038971 < 3e-6
+    assert all(q % 2 for (q,) in result.state.AL[0].legs[0].charges)
+
+
+def test_a_twist_changes_no_energy():
+    """exp(i phi) S+ S- + h.c. is the XX chain in another gauge: a complex operator with the same spectrum."""
+    H = OperatorSum()
+    for i in range(2):
+        H += plus_hc(0.5 * np.exp(0.4j), "S+", i, "S-", i + 1)
+    twisted = solve(InfiniteMPO.from_sum(H, spin_sites(2)), XX(L=2).infinite_product(), 8)
+    plain = ground(XX(L=2), 8)
+    assert twisted.status.converged and twisted.state.dtype == np.complex128
+    assert twisted.energy == pytest.approx(plain.energy, abs=1e-9)
+
+
+def test_exponentials_equal_the_terms_written_out():
+    decaying = OperatorSum().add_exponential(-1.0, "X", "X", 0.4)
+    written = OperatorSum()
+    for r in range(1, 26):
+        written += -(0.4**r), "X", 0, "X", r
+    energies = []
+    for H in (decaying, written):
+        H += -1.5, "Z", 0
+        infinite = InfiniteMPO.from_sum(H, spin_sites(1, 0.5, None))
+        start = tn.InfiniteMPS.product(infinite.sites, ["up"])
+        result = solve(infinite, start, 8)
+        assert result.status.converged
+        energies.append(result.energy)
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["strict"])
+def test_the_device_path_gives_the_same_energy(name):
+    backend = backend_or_skip(name)
+    model = XX(L=2)
+    host = ground(model, 4)
+    device = solve(model.infinite_mpo().to(backend), model.infinite_product().to(backend), 4)
+    assert device.status.converged and device.state.backend is backend
+    assert device.energy == pytest.approx(host.energy, abs=1e-12)
+
+
+class Stopper:
+    """Asks for a stop after some sweeps."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.seen = after, []
+
+    def bond(self, report, run) -> None:
+        raise AssertionError("VUMPS reports sweeps")
+
+    def sweep(self, report, run) -> None:
+        self.seen.append(report)
+        if len(self.seen) == self.after:
+            run.request_stop("stopped by the test")
+
+
+def test_a_stopped_run_goes_on():
+    model = TransverseIsing(L=2, h=1.5)
+    settings = tn.VUMPS(truncation=tn.Truncation(chi_max=8))
+    H, start = model.infinite_mpo(1), model.infinite_product("up", 1)
+    observer = Stopper(4)
+    first = settings.solve(H, start, [observer])
+    assert not first.status.converged and "resume" in first.status.advice and len(observer.seen) == 4
+    second = settings.solve(H, first.state, progress=first.progress)
+    assert second.status.converged and second.history[:4] == first.history
+    assert second.energy == pytest.approx(infinite_ising_energy(1.0, 1.5), abs=1e-9)
+
+
+def test_too_few_sweeps_are_a_result_with_advice():
+    model = XX(L=2)
+    settings = tn.VUMPS(truncation=tn.Truncation(chi_max=8), max_sweeps=3)
+    result = settings.solve(model.infinite_mpo(), model.infinite_product())
+    assert result.status.name == "max_sweeps reached" and "raise max_sweeps" in repr(result)
+    assert len(list(settings.sweeps(model.infinite_mpo(), model.infinite_product()))) == 3
+
+
+def test_input_that_does_not_fit_is_refused():
+    settings = tn.VUMPS(truncation=tn.Truncation(chi_max=8))
+    model = XX(L=2)
+    H, psi = model.infinite_mpo(), model.infinite_product()
+    lopsided = InfiniteMPO.from_sum(OperatorSum().add(1.0, "S+", 0, "S-", 1), spin_sites(2))
+    with pytest.raises(OperatorError, match="VUMPS needs a Hermitian operator"):
+        settings.solve(lopsided, psi)
+    with pytest.raises(ShapeError, match="a cell of 2 sites, the state one of 4"):
+        settings.solve(H, XX(L=4).infinite_product())
+    with pytest.raises(LegError, match="same sites"):
+        settings.solve(H, tn.InfiniteMPS.product(tn.neutral_cell(spin_sites(2), (2,)), ["up", "up"]))
+    with pytest.raises(OperatorError, match="InfiniteMPO.from_sum"):
+        settings.solve(model.mpo(), psi)
+    for wrong in ({"growth": 1.0}, {"max_sweeps": 0}, {"gradient_tol": -1.0}, {"krylov_max": 1}):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            tn.VUMPS(truncation=tn.Truncation(chi_max=8), **wrong)

@@ -1,0 +1,148 @@
+"""One VUMPS run: a state, its environments, and a loop that can be stopped, observed and resumed."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.solution import Observer, Progress, SweepReport
+from tnsim.linalg.lanczos import Krylov
+from tnsim.linalg.polar import polar
+from tnsim.measure.entanglement import entropy_of_weights
+from tnsim.networks.bond_expansion import expand
+from tnsim.networks.infinite_effective import UniformHamiltonian, lowest
+from tnsim.networks.infinite_environments import (
+    InfiniteEnvironments,
+    check_ground_state_input,
+    infinite_environments,
+)
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.tensor import Tensor, contract
+
+# environments and eigenvectors are found this much more precisely than the gradient stands
+_FINER = 0.01
+_PRECISE = 1e-14
+
+
+class VUMPSRun:
+    """A run that can be driven sweep by sweep. `state` and `progress()` together are all that resuming needs."""
+
+    def __init__(self, settings: Any, H: InfiniteMPO, psi: InfiniteMPS, progress: Progress | None = None) -> None:
+        check_ground_state_input(psi, H, "VUMPS")
+        self.settings = settings
+        self.stop_reason = ""
+        self.converged = False
+        dtype = np.result_type(psi.dtype, H.dtype) if psi.dtype.char not in "fF" else psi.dtype
+        self.state = psi.astype(dtype)
+        self.hamiltonian = H.astype(dtype)
+        self._progress = progress or Progress()
+        self._environments: InfiniteEnvironments | None = None
+        self._complete = [False] * psi.L  # bonds that no direction lowers the energy of any more
+        self._grew = False  # new directions carry no weight before the next update
+        self._gradient = self._progress.history[-1].gradient if self._progress.history else 1.0
+
+    def progress(self) -> Progress:
+        """Where the run stands."""
+        return self._progress
+
+    def request_stop(self, reason: str) -> None:
+        """Stop after the sweep under way."""
+        self.stop_reason = reason
+
+    def sweeps(self, observers: Sequence[Observer] = ()) -> Iterator[SweepReport]:
+        """Sweep until converged, max_sweeps or a stop request; a report after every sweep."""
+        while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason and not self.converged:
+            report = self.sweep()
+            for observer in observers:
+                observer.sweep(report, self)
+            yield report
+
+    def sweep(self) -> SweepReport:
+        """Measure energy and gradient; then grow the bonds, or update every site; or find that all is done."""
+        clock = time.perf_counter()
+        heff = self._measured()
+        energy, state, matvecs = self._environments.energy / self.state.L, self.state, 0  # type: ignore[union-attr]
+        growing = self._wanted() if self._gradient <= self.settings.grow_below and not self._grew else []
+        if any(growing) and self._expand(heff, growing):
+            return self._count(energy, state, 0, time.perf_counter() - clock)
+        if self._gradient <= self.settings.gradient_tol and not self._grew:
+            self.converged = not self._prune()
+        else:
+            matvecs = self._update(heff)
+        return self._count(energy, state, matvecs, time.perf_counter() - clock)
+
+    # -- steps -----------------------------------------------------------------------------------------
+
+    def _measured(self) -> UniformHamiltonian:
+        tolerance = max(_PRECISE, _FINER * min(self._gradient, 0.1))
+        self._environments = infinite_environments(
+            self.state, self.hamiltonian, self._environments, tolerance=tolerance
+        )
+        heff = UniformHamiltonian(self.hamiltonian, self._environments, self.state)
+        self._gradient = max(heff.gradient(i).norm() for i in range(self.state.L))
+        return heff
+
+    def _wanted(self) -> list[int]:
+        """States to add to every bond, 0 where it is large enough or nothing lowers the energy."""
+        limit, growth = self.settings.truncation.chi_max, self.settings.growth
+        return [
+            0 if full or chi >= limit else min(limit, max(int(chi * growth), chi + 4)) - chi
+            for chi, full in zip(self.state.bond_dimensions, self._complete, strict=True)
+        ]
+
+    def _expand(self, heff: UniformHamiltonian, extra: Sequence[int]) -> bool:
+        """Add states where they are wanted; False where there was none to add."""
+        old = self.state.bond_dimensions
+        self.state, _ = expand(heff, extra, self.settings.truncation.svd_min)
+        new = self.state.bond_dimensions
+        self._grew = new != old
+        self._complete = [a == b for a, b in zip(old, new, strict=True)]
+        return self._grew
+
+    def _prune(self) -> bool:
+        """Cut directions that ended without weight, as in states of finite bond dimension; False where none did."""
+        pruned = self.state.truncate(self.settings.truncation)
+        if pruned.bond_dimensions == self.state.bond_dimensions:
+            return False
+        self.state, self._complete = pruned, [True] * pruned.L
+        return True
+
+    def _update(self, heff: UniformHamiltonian) -> int:
+        """New AL from the lowest eigenvectors of every site and bond, then canonical form; products spent."""
+        krylov = Krylov(k_max=self.settings.krylov_max, tolerance=max(_PRECISE, _FINER * self._gradient))
+        matvecs, left, last = 0, [], None
+        for i in range(self.state.L):
+            center, ritz = lowest(heff.site(i), self.state.AC(i), krylov)
+            last, bond_ritz = lowest(heff.bond(i), self.state.C[i], krylov)
+            matvecs += ritz.matvecs + bond_ritz.matvecs
+            left.append(_left_tensor(center, last))
+        self.state = InfiniteMPS.from_left(left, self.state.sites, last)
+        self._grew = False
+        return matvecs
+
+    def _count(self, energy: float, state: InfiniteMPS, matvecs: int, seconds: float) -> SweepReport:
+        progress, settings = self._progress, self.settings
+        last = progress.history[-1] if progress.history else None
+        entropy = max(entropy_of_weights(spectrum.values**2) for spectrum in state.schmidt_values())
+        report = SweepReport(
+            sweep=progress.sweep, energy=energy, energy_change=energy - last.energy if last else float("inf"),
+            max_trunc_err=0.0, sum_trunc_err=0.0, gradient=self._gradient, entropy=entropy,
+            entropy_change=abs(entropy - last.entropy) if last else float("inf"),
+            chi=max(state.bond_dimensions), chi_max=settings.truncation.chi_max, noise=0.0, matvecs=matvecs,
+            seconds=seconds, split="polar", dtype=str(state.dtype),
+        )  # fmt: skip
+        self._progress = replace(
+            progress, sweep=progress.sweep + 1, energy=energy, gradient=self._gradient, entropy=entropy,
+            history=(*progress.history, report),
+        )  # fmt: skip
+        return report
+
+
+def _left_tensor(center: Tensor, bond: Tensor) -> Tensor:
+    """The isometry AL nearest to AC C^-1: the product of their polar isometries, well defined for any C."""
+    site, _ = polar(center, (0, 1))
+    turn, _ = polar(bond, (0,))
+    return contract("l s m, r m -> l s r", site, turn.conj())
