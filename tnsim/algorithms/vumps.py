@@ -14,7 +14,7 @@ from tnsim.algorithms.vumps_run import VUMPSRun
 from tnsim.errors import SettingsError
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.infinite_mpo import InfiniteMPO
-from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.infinite_mps import InfiniteMPS, several_states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,12 @@ class VUMPS:
     def _judge(self, run: VUMPSRun) -> Status:
         if run.stop_reason:
             return Status("interrupted", False, f"{run.stop_reason}; resume it to go on.")
+        if run.converged and several_states(run.state):
+            return Status(
+                "several states", False,
+                "the transfer matrix has a second eigenvalue 1: the state superposes symmetry-broken ones; start from "
+                "one that breaks the symmetry, or conserve it.",
+            )  # fmt: skip
         if run.converged:
             return Status("converged", True, "nothing to do; raise chi_max to lower the energy.")
         last = run.progress().history[-1]

@@ -6,9 +6,16 @@ from tnsim.measure.entanglement import entanglement_spectrum, entropy, mutual_in
 from tnsim.measure.expectation import expect
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.sample import sample
+from tnsim.measure.transfer_spectrum import (
+    correlation_length,
+    extrapolate_correlation_length,
+    fidelity,
+    transfer_spectrum,
+)
 from tnsim.measure.variance import variance
 
 __all__ = [
-    "correlation", "entanglement_spectrum", "entropy", "expect", "expect_mpo", "mutual_information",
-    "reduced_density_matrix", "sample", "variance",
+    "correlation", "correlation_length", "entanglement_spectrum", "entropy", "expect", "expect_mpo",
+    "extrapolate_correlation_length", "fidelity",
+    "mutual_information", "reduced_density_matrix", "sample", "transfer_spectrum", "variance",
 ]  # fmt: skip

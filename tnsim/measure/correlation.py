@@ -7,8 +7,10 @@ import numpy as np
 
 from tnsim.measure.local import Operator, checked_site, components, is_hermitian, local_values, norm_squared
 from tnsim.networks.canonical import canonicalize, center_tensors
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
+from tnsim.networks.window import window
 from tnsim.symmetry import Charge, Leg
 from tnsim.tensor import Tensor, contract, from_dense
 
@@ -17,19 +19,30 @@ _TOGETHER = 32
 
 
 def correlation(
-    psi: MPS, first: Operator, second: Operator, sites: Sequence[int] | None = None, *, connected: bool = False
+    psi: MPS | InfiniteMPS,
+    first: Operator,
+    second: Operator,
+    sites: Sequence[int] | None = None,
+    *,
+    connected: bool = False,
 ) -> np.ndarray:
     """C[i, j] = <first_i second_j>, normalised, for all pairs of sites (or of the `sites` given).
 
     connected subtracts <first_i><second_j>. Operators that change the charge are allowed ("S+", "S-"). Real
     where all operators are Hermitian. Exact. One sweep a triangle (a second only where it is not the adjoint
-    of the first) carries up to 32 left ends at once: cost O(L^2 d chi^3), memory O(32 d chi^2).
+    of the first) carries up to 32 left ends at once: cost O(L^2 d chi^3), memory O(32 d chi^2). In an infinite
+    state `sites` are any integers, those of its cell unless given.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> psi = MPS.product(spin_sites(3), ["up", "down", "up"])
     >>> correlation(psi, "Sz", "Sz")[0].tolist()
     [0.25, -0.25, 0.25]
     """
+    if isinstance(psi, InfiniteMPS):
+        places = list(range(psi.L)) if sites is None else list(sites)
+        start = min(places, default=0) - 1
+        stretch = window(psi, start + 1, max(places, default=0))
+        return correlation(stretch, first, second, [i - start for i in places], connected=connected)
     chosen = list(range(psi.L)) if sites is None else [checked_site(psi, i) for i in sites]
     if not chosen:
         return np.zeros((0, 0))

@@ -7,21 +7,29 @@ from tnsim.linalg import Spectrum
 from tnsim.measure.density import reduced_density_matrix
 from tnsim.measure.local import checked_site, norm_squared
 from tnsim.networks.canonical import schmidt_values
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
 
 
-def entropy(psi: MPS, n: float = 1, *, base: float | None = None) -> np.ndarray:
+def entropy(psi: MPS | InfiniteMPS, n: float = 1, *, base: float | None = None) -> np.ndarray:
     """Entanglement entropy of the L - 1 inner bonds: von Neumann (n = 1) or Renyi of order n.
 
-    n = inf gives -log of the largest Schmidt weight. Exact for the normalised state; cost O(L d chi^3).
+    n = inf gives -log of the largest Schmidt weight. Of an infinite state, the bonds right of every site of the
+    cell. Exact for the normalised state; cost O(L d chi^3).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> entropy(MPS.product(spin_sites(3), ["up", "down", "up"])).tolist()
     [0.0, 0.0]
     """
     scale = _log_of(base)
+    return np.array([entropy_of_weights(spectrum.values**2, n) / scale for spectrum in _spectra(psi)])
+
+
+def _spectra(psi: MPS | InfiniteMPS) -> list[Spectrum]:
+    if isinstance(psi, InfiniteMPS):
+        return psi.schmidt_values()
     norm_squared(psi)
-    return np.array([entropy_of_weights(spectrum.values**2, n) / scale for spectrum in schmidt_values(psi)])
+    return schmidt_values(psi)
 
 
 def entropy_of_weights(weights: np.ndarray, n: float = 1) -> float:
@@ -40,7 +48,7 @@ def entropy_of_weights(weights: np.ndarray, n: float = 1) -> float:
     return max(0.0, float(np.log((p**n).sum()) / (1 - n)))
 
 
-def entanglement_spectrum(psi: MPS, bond: int | None = None) -> "Spectrum | list[Spectrum]":
+def entanglement_spectrum(psi: MPS | InfiniteMPS, bond: int | None = None) -> "Spectrum | list[Spectrum]":
     """Schmidt values with their charges, of one inner bond (0 to L - 2) or of all; `.by_charge()` sorts them.
 
     Entanglement energies are -2 log of the values. Charges are those left of the bond.
@@ -49,12 +57,11 @@ def entanglement_spectrum(psi: MPS, bond: int | None = None) -> "Spectrum | list
     >>> entanglement_spectrum(MPS.product(spin_sites(2), ["up", "down"]), 0).by_charge()
     {(1,): array([1.])}
     """
-    norm_squared(psi)
-    spectra = schmidt_values(psi)
+    spectra = _spectra(psi)
     if bond is None:
         return spectra
     if not 0 <= bond < len(spectra):
-        raise ShapeError(f"the state has inner bonds 0 to {len(spectra) - 1}, found {bond}.")
+        raise ShapeError(f"the state has bonds 0 to {len(spectra) - 1}, found {bond}.")
     return spectra[bond]
 
 

@@ -1,6 +1,7 @@
 """Expectation values of local operators and their products."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,15 +9,21 @@ from tnsim.errors import OperatorError
 from tnsim.measure.local import Operator, checked_site, components, is_hermitian, local_values, norm_squared
 from tnsim.measure.operator import expect_mpo
 from tnsim.networks.canonical import center_within
+from tnsim.networks.infinite_environments import check_fits, infinite_environments
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
+from tnsim.networks.window import window
 from tnsim.symmetry import Charge
 from tnsim.tensor import Tensor, contract, eye, trace
 
 
 def expect(
-    psi: MPS, operator: "Operator | MPO | Sequence[tuple[Operator, int]]", site: int | None = None
+    psi: MPS | InfiniteMPS,
+    operator: "Operator | MPO | InfiniteMPO | Sequence[tuple[Operator, int]]",
+    site: int | None = None,
 ) -> "np.ndarray | float | complex":
     """Normalised expectation value: real for Hermitian operators.
 
@@ -25,11 +32,18 @@ def expect(
     O(L d chi^3); a product only costs the sites between its ends. Raises OperatorError for an unknown name
     or site, StateError for the zero state.
 
+    In an infinite state, sites are any integers, a name gives one number per site of the cell, and an InfiniteMPO
+    its value per cell.
+
     >>> from tnsim.networks.sites import spin_sites
     >>> psi = MPS.product(spin_sites(2), ["up", "down"])
     >>> expect(psi, "Sz"), expect(psi, [("Sz", 0), ("Sz", 1)])
     (array([ 0.5, -0.5]), -0.25)
     """
+    if isinstance(psi, InfiniteMPS):
+        return _infinite(psi, operator, site)
+    if isinstance(operator, InfiniteMPO):
+        raise OperatorError("a finite state is measured with an MPO: see InfiniteMPO.open_chain(cells).")
     if isinstance(operator, MPO):
         value = expect_mpo(operator, psi)
         return value.real if operator.is_hermitian else value
@@ -38,6 +52,24 @@ def expect(
     places = range(psi.L) if site is None else (checked_site(psi, site),)
     values = local_values(psi, {i: psi.sites[i].op(operator) for i in places})
     return values if site is None else values[0].item()
+
+
+def _infinite(psi: InfiniteMPS, operator: Any, site: int | None) -> "np.ndarray | float | complex":
+    """Everything but an InfiniteMPO is measured in a window."""
+    if isinstance(operator, InfiniteMPO):
+        check_fits(psi, operator)
+        dtype = np.result_type(psi.dtype, operator.dtype)
+        return infinite_environments(psi.astype(dtype), operator).energy
+    if isinstance(operator, MPO):
+        raise OperatorError("an infinite state is measured with an InfiniteMPO, a name, a matrix or a product.")
+    if not isinstance(operator, (str, np.ndarray)):
+        places = [i for _, i in operator] or [0]
+        start = min(places) - 1
+        return _product(window(psi, start + 1, max(places)), [(op, i - start) for op, i in operator])
+    if site is not None:
+        return expect(window(psi, site, site), operator, 1)
+    values = [expect(window(psi, i, i), operator, 1) for i in range(psi.L)]
+    return np.array(values)
 
 
 def _product(psi: MPS, factors: Sequence[tuple[Operator, int]]) -> "float | complex":

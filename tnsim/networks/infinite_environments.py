@@ -5,6 +5,7 @@ energy of a cell at every step, and is the solution of a linear system once that
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ _LONGEST = 20000
 
 @dataclass(frozen=True, eq=False)
 class InfiniteEnvironments:
-    """lefts[i]: all that lies left of site i, rights[i]: right of site i, legs (bra, op, ket); energy of a cell.
+    """lefts[i]: all that lies left of site i, rights[i]: right of site i, legs (bra, op, ket); energy of a cell
+    (complex where the operator is not Hermitian).
 
     The sites of the left ones are AL, of the right ones AR. In the channel that is complete, an environment's
     expectation value is 0 at the boundary of the cell.
@@ -33,7 +35,7 @@ class InfiniteEnvironments:
 
     lefts: tuple[Tensor, ...]
     rights: tuple[Tensor, ...]
-    energy: float
+    energy: Any
 
 
 def infinite_environments(
@@ -58,7 +60,8 @@ def infinite_environments(
         lefts.append(absorb_site(LEFT, lefts[-1], psi.AL[i], operators[i]))
     for i in range(psi.L - 1, 0, -1):
         rights.insert(0, absorb_site(RIGHT, rights[0], psi.AR[i], operators[i]))
-    return InfiniteEnvironments(tuple(lefts), tuple(rights), energy)
+    real = H.is_hermitian or not np.iscomplexobj(energy)
+    return InfiniteEnvironments(tuple(lefts), tuple(rights), float(np.real(energy)) if real else energy)
 
 
 class _Side:
@@ -78,7 +81,7 @@ class _Side:
         self.waiting = channel_vector(self.legs[1], waiting, self.one)
         self.complete = channel_vector(self.legs[1], complete, self.one)
 
-    def solve(self, guess: Tensor | None, tolerance: float) -> tuple[Tensor, float]:
+    def solve(self, guess: Tensor | None, tolerance: float) -> tuple[Tensor, complex]:
         """The environment at the boundary of the cell, and the energy of a cell."""
         guess = guess if guess is not None and guess.legs == self.legs and guess.dtype == self.one.dtype else None
         open_terms = self._open_terms(guess, tolerance)
@@ -89,7 +92,7 @@ class _Side:
         floor = 30 * float(np.finfo(self.one.dtype).eps) * max(1.0, abs(energy))
         done = gmres(self._without_fixed, added.data, start.data, self.one.backend, tolerance=max(tolerance, floor))
         whole = open_terms + self._put(Tensor(self.one.legs, done.vector))
-        return whole, float(np.real(energy))
+        return whole, energy
 
     def _absorb(self, environment: Tensor) -> Tensor:
         for tensor, operator in self.steps:

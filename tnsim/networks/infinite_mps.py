@@ -248,14 +248,17 @@ def _check_full_rank(tensors: Sequence[Tensor]) -> None:
                     )
 
 
-def _check_injective(psi: InfiniteMPS) -> None:
-    """One infinite state has one fixed point of its transfer matrix: the next eigenvalue lies inside the circle."""
+def several_states(psi: InfiniteMPS) -> bool:
+    """Whether a cell describes a superposition: a second eigenvalue of its transfer matrix lies on the circle."""
     fixed = contract("a b, c b -> c a", psi.C[-1], psi.C[-1].conj())
-    second = abs(second_eigenvalue(psi.AL, fixed))
-    if second > 1 - _INJECTIVE:
+    return abs(second_eigenvalue(psi.AL, fixed)) > 1 - _INJECTIVE
+
+
+def _check_injective(psi: InfiniteMPS) -> None:
+    if several_states(psi):
         raise StateError(
-            f"this unit cell describes a superposition of several infinite states (its transfer matrix has a second "
-            f"eigenvalue of magnitude {second:.12f}): choose one of them, or a symmetry or cell that tells them apart."
+            "this unit cell describes a superposition of several infinite states (its transfer matrix has a second "
+            "eigenvalue of magnitude 1): choose one of them, or a symmetry or cell that tells them apart."
         )
 
 

@@ -8,12 +8,17 @@ import numpy as np
 
 from tnsim.algorithms.solution import SweepReport
 from tnsim.measure import entropy
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 
 
 def plot_run(
-    history: Sequence[SweepReport], state: MPS, *, exact: float | None = None, path: str | Path | None = None
+    history: Sequence[SweepReport],
+    state: MPS | InfiniteMPS,
+    *,
+    exact: float | None = None,
+    path: str | Path | None = None,
 ) -> Any:
     """Convergence beside the entanglement profile: what `tnsim plot` draws. Returns the figure."""
     figure, axes = new_figure(1, 2)
@@ -31,10 +36,10 @@ def plot_convergence(
     return finish(figure, path)
 
 
-def plot_entropy(state: MPS | np.ndarray, *, path: str | Path | None = None) -> Any:
+def plot_entropy(state: MPS | InfiniteMPS | np.ndarray, *, path: str | Path | None = None) -> Any:
     """Von Neumann entropy of every bond, of a state or as numbers."""
     figure, axes = new_figure()
-    draw_entropy(axes[0, 0], entropy(state) if isinstance(state, MPS) else np.asarray(state))
+    draw_entropy(axes[0, 0], entropy(state) if isinstance(state, MPS | InfiniteMPS) else np.asarray(state))
     return finish(figure, path)
 
 
@@ -62,7 +67,7 @@ def draw_convergence(axis: Any, history: Sequence[SweepReport], exact: float | N
 
 def draw_entropy(axis: Any, values: np.ndarray) -> None:
     """The entanglement profile on given axes."""
-    axis.plot(np.arange(1, len(values) + 1), values, "-", color=ACCENT, linewidth=1.4)
+    axis.plot(np.arange(1, len(values) + 1), values, "o-" if len(values) < 8 else "-", color=ACCENT, linewidth=1.4)
     axis.set_xlabel("bond (sites to its left)")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("entropy (natural log)", fontsize=8)
