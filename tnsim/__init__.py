@@ -12,7 +12,7 @@ from tnsim.version import __version__ as __version__
 # name: module that holds it
 _PUBLIC = {
     **dict.fromkeys(
-        ["DMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"], "tnsim.algorithms"
+        ["DMRG", "IDMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"], "tnsim.algorithms"
     ),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),

@@ -1,7 +1,8 @@
 """Algorithms: a settings object and a loop each."""
 
 from tnsim.algorithms.dmrg import DMRG, run_stages
+from tnsim.algorithms.idmrg import IDMRG
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
 from tnsim.algorithms.vumps import VUMPS
 
-__all__ = ["BondReport", "DMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"]
+__all__ = ["BondReport", "DMRG", "IDMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"]
