@@ -164,3 +164,16 @@ def test_input_that_does_not_fit_is_refused():
     for wrong in ({"growth": 1.0}, {"max_sweeps": 0}, {"gradient_tol": -1.0}, {"krylov_max": 1}):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
             tn.VUMPS(truncation=tn.Truncation(chi_max=8), **wrong)
+
+
+def test_sectors_are_balanced_from_any_start():
+    """iDMRG chooses sectors by Schmidt weight: VUMPS from a product state ends in the same ones."""
+    model = Heisenberg(L=2, S=1)
+    H, truncation = model.infinite_mpo(), tn.Truncation(chi_max=40)
+    grown = ground(model, 40)
+    polished = tn.VUMPS(truncation=truncation).solve(
+        H, tn.IDMRG(truncation=truncation).solve(H, model.infinite_product()).state
+    )
+    assert grown.energy == pytest.approx(polished.energy, abs=1e-10)
+    unbalanced = solve(H, model.infinite_product(), 40, exchanges=0)
+    assert unbalanced.energy > grown.energy + 1e-9

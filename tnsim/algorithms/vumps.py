@@ -33,12 +33,15 @@ class VUMPS:
     gradient_tol: float = field(default=1e-8, metadata={"help": "converged: norm of the energy gradient below this"})
     growth: float = field(default=2.0, metadata={"help": "bonds grow by at most this factor at once"})
     grow_below: float = field(default=1e-2, metadata={"help": "bonds grow once the gradient is below this"})
+    exchanges: int = field(
+        default=3, metadata={"help": "times that full bonds grow by a quarter and are cut again, to balance sectors"}
+    )
     krylov_max: int = field(default=100, metadata={"help": "most products with H in one update"})
 
     def __post_init__(self) -> None:
         limits = {
             "max_sweeps": (1, np.inf), "gradient_tol": (0, np.inf), "growth": (1.001, np.inf),
-            "grow_below": (0, np.inf), "krylov_max": (2, np.inf),
+            "grow_below": (0, np.inf), "exchanges": (0, np.inf), "krylov_max": (2, np.inf),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

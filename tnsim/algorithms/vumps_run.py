@@ -20,11 +20,15 @@ from tnsim.networks.infinite_environments import (
 )
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract
 
 # environments and eigenvectors are found this much more precisely than the gradient stands
 _FINER = 0.01
 _PRECISE = 1e-14
+# sectors exchange states once the gradient is below this, and for so many sweeps
+_EXCHANGE_BELOW = 1e-3
+_EXCHANGE_SWEEPS = 5
 
 
 class VUMPSRun:
@@ -42,6 +46,9 @@ class VUMPSRun:
         self._environments: InfiniteEnvironments | None = None
         self._complete = [False] * psi.L  # bonds that no direction lowers the energy of any more
         self._grew = False  # new directions carry no weight before the next update
+        self._exchanges = settings.exchanges
+        self._overfull = 0  # sweeps until bonds that grew beyond chi_max are cut
+        self._full_bonds: list[Leg] = []
         self._gradient = self._progress.history[-1].gradient if self._progress.history else 1.0
 
     def progress(self) -> Progress:
@@ -65,10 +72,9 @@ class VUMPSRun:
         clock = time.perf_counter()
         heff = self._measured()
         energy, state, matvecs = self._environments.energy / self.state.L, self.state, 0  # type: ignore[union-attr]
-        growing = self._wanted() if self._gradient <= self.settings.grow_below and not self._grew else []
-        if any(growing) and self._expand(heff, growing):
+        if self._grown(heff) or self._exchanged(heff):
             return self._count(energy, state, 0, time.perf_counter() - clock)
-        if self._gradient <= self.settings.gradient_tol and not self._grew:
+        if self._gradient <= self.settings.gradient_tol and not self._grew and not self._overfull:
             self.converged = not self._prune()
         else:
             matvecs = self._update(heff)
@@ -84,6 +90,33 @@ class VUMPSRun:
         heff = UniformHamiltonian(self.hamiltonian, self._environments, self.state)
         self._gradient = max(heff.gradient(i).norm() for i in range(self.state.L))
         return heff
+
+    def _grown(self, heff: UniformHamiltonian) -> bool:
+        """Let the bonds grow where it is time for it; False where nothing changed."""
+        if self._grew or self._gradient > self.settings.grow_below or self._overfull:
+            return False
+        growing = self._wanted()
+        return any(growing) and self._expand(heff, growing)
+
+    def _exchanged(self, heff: UniformHamiltonian) -> bool:
+        """Full bonds grow by a quarter, and some sweeps later keep their largest values: sectors exchange states."""
+        bonds = [tensor.legs[2] for tensor in self.state.AL]
+        if self._overfull:
+            self._overfull -= 1
+            if self._overfull:
+                return False
+            self.state = self.state.truncate(self.settings.truncation)
+            if [tensor.legs[2] for tensor in self.state.AL] == self._full_bonds:
+                self._exchanges = 0
+            return True
+        if not self._exchanges or self._grew or self._gradient > _EXCHANGE_BELOW or all(len(b) == 1 for b in bonds):
+            return False
+        self._exchanges -= 1
+        chi_max = self.settings.truncation.chi_max
+        if all(bond.dim < chi_max for bond in bonds):
+            return False
+        self._full_bonds, self._overfull = bonds, _EXCHANGE_SWEEPS + 1
+        return self._expand(heff, [max(2, chi_max // 4) if bond.dim == chi_max else 0 for bond in bonds])
 
     def _wanted(self) -> list[int]:
         """States to add to every bond, 0 where it is large enough or nothing lowers the energy."""
