@@ -12,7 +12,20 @@ from tnsim.version import __version__ as __version__
 # name: module that holds it
 _PUBLIC = {
     **dict.fromkeys(
-        ["DMRG", "IDMRG", "Progress", "Solution", "Status", "SweepReport", "VUMPS", "run_stages"], "tnsim.algorithms"
+        [
+            "DMRG",
+            "Dispersion",
+            "Excitations",
+            "IDMRG",
+            "Progress",
+            "Quasiparticles",
+            "Solution",
+            "Status",
+            "SweepReport",
+            "VUMPS",
+            "run_stages",
+        ],
+        "tnsim.algorithms",
     ),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
@@ -50,7 +63,8 @@ _PUBLIC = {
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
-        ["plot_convergence", "plot_correlation", "plot_entropy", "plot_run", "plot_spectrum"], "tnsim.plotting"
+        ["plot_convergence", "plot_correlation", "plot_dispersion", "plot_entropy", "plot_run", "plot_spectrum"],
+        "tnsim.plotting",
     ),
 }
 

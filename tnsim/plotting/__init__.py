@@ -1,6 +1,6 @@
 """Figures of runs and states; matplotlib is loaded when the first one is drawn."""
 
-from tnsim.plotting.curves import plot_convergence, plot_entropy, plot_run
+from tnsim.plotting.curves import plot_convergence, plot_dispersion, plot_entropy, plot_run
 from tnsim.plotting.maps import plot_correlation, plot_spectrum
 
-__all__ = ["plot_convergence", "plot_correlation", "plot_entropy", "plot_run", "plot_spectrum"]
+__all__ = ["plot_convergence", "plot_correlation", "plot_dispersion", "plot_entropy", "plot_run", "plot_spectrum"]

@@ -43,6 +43,20 @@ def plot_entropy(state: MPS | InfiniteMPS | np.ndarray, *, path: str | Path | No
     return finish(figure, path)
 
 
+def plot_dispersion(momenta: np.ndarray, energies: np.ndarray, *, path: str | Path | None = None) -> Any:
+    """Excitation energies against momentum, one curve a level; `energies` has one row a momentum."""
+    figure, axes = new_figure()
+    axis = axes[0, 0]
+    order = np.argsort(momenta)
+    for level, values in enumerate(np.asarray(energies)[order].T):
+        axis.plot(np.asarray(momenta)[order], values, "o-", color=ACCENT if level == 0 else SECOND, markersize=3)
+    axis.set_xlabel("momentum (per site)")
+    axis.set_ylabel("excitation energy", fontsize=8)
+    axis.set_ylim(bottom=0)
+    axis.set_title("dispersion", fontsize=10)
+    return finish(figure, path)
+
+
 def draw_convergence(axis: Any, history: Sequence[SweepReport], exact: float | None) -> None:
     """Convergence curves on given axes."""
     sweeps = np.array([report.sweep + 1 for report in history])
