@@ -6,7 +6,6 @@ import platform
 import shutil
 from collections.abc import Iterator
 
-import numba
 import threadpoolctl
 
 from tnsim.backend import get_backend, thread_count
@@ -26,7 +25,6 @@ def findings() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     problem = f"more threads than the {cores} cores granted" if thread_count() > cores else ""
     yield "threads", f"{thread_count()} of {cores} cores", problem
-    yield "numba threads", f"at most {numba.config.NUMBA_NUM_THREADS}", ""
     yield "kernel cache", CACHE_DIRECTORY, ""
     free = shutil.disk_usage(".").free
     yield "disk here", f"{free >> 30} GiB free", "under 1 GiB: checkpoints may fail" if free < 1 << 30 else ""

@@ -3,8 +3,10 @@
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.products import assign_tasks, run_parallel, run_rows
+from tnsim.kernels.cpu.layout import longest_first
+from tnsim.kernels.cpu.products import run_rows, share_rows
 from tnsim.kernels.cpu.symbols import eigh
+from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, open_round, wait
 
 # sums may be reordered, so that they run in vector registers
 _REORDER = {"reassoc", "contract", "nsz"}
@@ -27,33 +29,56 @@ def _norm(a):
 
 
 @njit(cache=True, nogil=True)
-def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tolerance, gain, threads):
-    """Lowest Ritz pair from `start`, at most k_max products.
+def help_products(rows, alphas, basis, halves, work, starts, order, board):
+    """A helper's part in `lowest`: round j takes vector j - 1 of the basis to vector j."""
+    one = np.ones(1, dtype=basis.dtype)
+    while True:
+        j, left = await_task(board)
+        if left == 0:
+            return
+        buffers = (basis[j - 1], basis[j], work, halves[0], halves[1], halves[2], halves[3])
+        task = order[len(order) - left]
+        run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
+        finish(board)
 
-    Stops where the residual norm falls below `tolerance`, or below `gain` times that of the start vector.
 
-    halves: left environment, left dense blocks, right environment, right dense blocks.
+@njit(cache=True, nogil=True)
+def _product(rows, alphas, one, buffers, starts, order, board, done):
+    """One product, alone or with helpers; `done` products were done before."""
+    tasks = len(order)
+    if len(board) == 0:
+        run_rows(rows, alphas, one, buffers, 0, len(rows))
+        return True
+    open_round(board, tasks)
+    share_rows(rows, alphas, one, buffers, starts, order, board)
+    return wait(board, (done + 1) * tasks)
+
+
+@njit(cache=True, nogil=True)
+def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
+    """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
+
+    limits: (k_min, tolerance, gain): stops after k_min products where the residual norm falls below `tolerance`, or
+    below `gain` times that of the start vector. halves: left environment, left dense blocks, right environment,
+    right dense blocks. board: empty, or where helpers wait for tasks (see `team`); `order` of the tasks.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
-    size = len(start)
-    basis = np.empty((k_max + 1, size), dtype=start.dtype)
-    basis[0] = start / start.dtype.type(_norm(start))
-    first_residual = np.empty(size, dtype=start.dtype)
+    k_min, tolerance, gain = limits
+    k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
+    basis[0] /= number(_norm(basis[0]))
+    first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
-    one = np.ones(1, dtype=start.dtype)
-    owner = assign_tasks(weights, threads)
+    one = np.ones(1, dtype=basis.dtype)
     ritz, energy, count = np.ones((1, 1)), 0.0, 0
     for j in range(k_max):
         v, w = basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3])
-        if threads > 1:
-            run_parallel(rows, alphas, one, buffers, starts, owner, threads)
-        else:
-            run_rows(rows, alphas, one, buffers, 0, len(rows))
+        if not _product(rows, alphas, one, buffers, starts, order, board, j):
+            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         count = j + 1
         alpha[j] = _dot(v, w).real
         for i in range(j, -1, -1):
-            overlap = start.dtype.type(alpha[j]) if i == j else _dot(basis[i], w)
+            overlap = number(alpha[j]) if i == j else _dot(basis[i], w)
             u = basis[i]
             for n in range(size):
                 w[n] -= overlap * u[n]
@@ -75,16 +100,33 @@ def lowest(rows, alphas, starts, weights, start, halves, work, k_min, k_max, tol
         exhausted = beta[j] <= 1e-13 * max(1.0, abs(alpha[0])) or count >= size
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
-        scale = start.dtype.type(1 / beta[j])
+        scale = number(1 / beta[j])
         for n in range(size):
             w[n] *= scale
-    vector = np.zeros(size, dtype=start.dtype)
+    vector = np.zeros(size, dtype=basis.dtype)
     for i in range(count):
-        c = start.dtype.type(ritz[0, i])
+        c = number(ritz[0, i])
         u = basis[i]
         for n in range(size):
             vector[n] += c * u[n]
-    scale = start.dtype.type(1 / _norm(vector))
+    scale = number(1 / _norm(vector))
     for n in range(size):
         vector[n] *= scale
     return vector, energy, alpha[0], first_residual, beta[0], count
+
+
+def solve(plan, start, halves, limits, threads):
+    """Lowest Ritz pair of a product plan from `start`; `limits` are (k_min, k_max, tolerance, gain)."""
+    k_min, k_max, tolerance, gain = limits
+    basis = np.empty((k_max + 1, len(start)), dtype=start.dtype)
+    basis[0] = start
+    work = np.empty(max(1, plan.work), dtype=start.dtype)
+    arguments = (plan.rows, plan.alphas, basis, halves, work, plan.starts, longest_first(plan.weights))
+    if threads <= 1:
+        return lowest(*arguments, np.empty(0, dtype=np.int64), (k_min, tolerance, gain))
+    board = new_board()
+    TEAM.call(min(threads, len(plan.weights)) - 1, help_products, arguments, board)
+    try:
+        return lowest(*arguments, board, (k_min, tolerance, gain))
+    finally:
+        close(board)

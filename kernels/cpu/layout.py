@@ -26,6 +26,11 @@ def stable_order(keys):
     return order
 
 
+def longest_first(weights):
+    """The order in which tasks of these weights are claimed: a long one left to the end has nobody beside it."""
+    return np.argsort(-weights, kind="stable")
+
+
 @njit(cache=True, nogil=True)
 def first_places(sorted_keys, count):
     """Where 0, 1, ..., count - 1 begin in sorted keys, and the end."""

@@ -1,6 +1,6 @@
 """How many threads the kernels use.
 
-Blocks run side by side on Numba's threads, each with single-threaded BLAS; a lone large block gets BLAS's
+Blocks run side by side on the kernels' threads, each with single-threaded BLAS; a lone large block gets BLAS's
 own threads. The two are never on at once.
 """
 
@@ -42,19 +42,11 @@ def set_threads(count: int | None) -> None:
     if count is not None and count < 1:
         raise SettingsError(f"threads must be at least 1, found {count}.")
     _chosen = count
-    _apply(thread_count())
-
-
-def _apply(count: int) -> None:
-    import numba
-
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 @contextmanager
 def block_threads() -> Iterator[None]:
     """Inside, kernels run blocks side by side on `thread_count` threads and BLAS has one thread a block."""
-    _apply(thread_count())
     before = [library.get_num_threads() for library in _blas_libraries()]
     blas_threads(1)
     try:
