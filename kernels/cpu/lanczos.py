@@ -10,6 +10,8 @@ from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, o
 
 # sums may be reordered, so that they run in vector registers
 _REORDER = {"reassoc", "contract", "nsz"}
+# the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
+_FEW, _LONG = 6, 2048
 
 
 @njit(cache=True, nogil=True, fastmath=_REORDER)
@@ -26,6 +28,38 @@ def _norm(a):
     for i in range(len(a)):
         total += a[i].real ** 2 + a[i].imag ** 2
     return np.sqrt(total)
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def _subtract(w, alpha, v, beta, u):
+    """w -= alpha v + beta u in one pass; the norm of what is left."""
+    total = 0.0
+    for i in range(len(w)):
+        x = w[i] - (alpha * v[i] + beta * u[i])
+        w[i] = x
+        total += x.real**2 + x.imag**2
+    return np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
+def _scale(a, factor):
+    for i in range(len(a)):
+        a[i] *= factor
+
+
+@njit(cache=True, nogil=True, fastmath=_REORDER)
+def _combine(basis, coefficients, vector):
+    """vector = sum of coefficients times rows of the basis, scaled to norm 1."""
+    number, zero = basis.dtype.type, basis.dtype.type(0)
+    first, second = number(coefficients[0]), number(coefficients[1]) if len(coefficients) > 1 else zero
+    u, v = basis[0], basis[1]
+    for i in range(len(vector)):
+        vector[i] = first * u[i] + (second * v[i] if second != zero else zero)
+    for j in range(2, len(coefficients)):
+        c, u = number(coefficients[j]), basis[j]
+        for i in range(len(vector)):
+            vector[i] += c * u[i]
+    _scale(vector, number(1 / _norm(vector)))
 
 
 @njit(cache=True, nogil=True)
@@ -65,53 +99,38 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
     """
     k_min, tolerance, gain = limits
     k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
-    basis[0] /= number(_norm(basis[0]))
+    _scale(basis[0], number(1 / _norm(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
     one = np.ones(1, dtype=basis.dtype)
     ritz, energy, count = np.ones((1, 1)), 0.0, 0
     for j in range(k_max):
-        v, w = basis[j], basis[j + 1]
+        u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3])
         if not _product(rows, alphas, one, buffers, starts, order, board, j):
             raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         count = j + 1
         alpha[j] = _dot(v, w).real
-        for i in range(j, -1, -1):
-            overlap = number(alpha[j]) if i == j else _dot(basis[i], w)
-            u = basis[i]
-            for n in range(size):
-                w[n] -= overlap * u[n]
-        beta[j] = _norm(w)
+        beta[j] = _subtract(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
+        if j >= _FEW or size < _LONG:
+            for i in range(j, -1, -1):
+                beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)
+        energy, ritz = alpha[0], np.ones((1, 1))
+        if count > 1:
+            ritz, values = np.diag(alpha[:count]), np.empty(count)
+            for i in range(j):
+                ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
+            eigh(ritz, values)
+            energy = values[0]
         if j == 0:
             first_residual[:] = w
-        small = np.zeros((count, count))
-        for i in range(count):
-            small[i, i] = alpha[i]
-            if i + 1 < count:
-                small[i, i + 1] = small[i + 1, i] = beta[i]
-        if count > 1:
-            values = np.empty(count)
-            eigh(small, values)
-            energy, ritz = values[0], small
-        else:
-            energy = alpha[0]
-        residual = beta[j] * abs(ritz[0, count - 1])
+        residual = beta[j] * abs(ritz[0, j])
         exhausted = beta[j] <= 1e-13 * max(1.0, abs(alpha[0])) or count >= size
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
-        scale = number(1 / beta[j])
-        for n in range(size):
-            w[n] *= scale
-    vector = np.zeros(size, dtype=basis.dtype)
-    for i in range(count):
-        c = number(ritz[0, i])
-        u = basis[i]
-        for n in range(size):
-            vector[n] += c * u[n]
-    scale = number(1 / _norm(vector))
-    for n in range(size):
-        vector[n] *= scale
+        _scale(w, number(1 / beta[j]))
+    vector = np.empty(size, dtype=basis.dtype)
+    _combine(basis, ritz[0], vector)
     return vector, energy, alpha[0], first_residual, beta[0], count
 
 
