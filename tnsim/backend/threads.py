@@ -6,13 +6,15 @@ own threads. The two are never on at once.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 
 from tnsim.errors import SettingsError
 
 _VARIABLES = ("TNSIM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 _chosen: int | None = None
+# entered ten times a bond update: made once
+_AS_IT_IS = nullcontext()
 
 
 def available_threads() -> int:
@@ -56,12 +58,13 @@ def block_threads() -> Iterator[None]:
             library.set_num_threads(count)
 
 
-@contextmanager
-def blas_for(lone_block: bool) -> Iterator[None]:
+def blas_for(lone_block: bool) -> AbstractContextManager[None]:
     """Inside, a lone large block has BLAS's own threads; the setting before is put back."""
-    if not lone_block:
-        yield
-        return
+    return _blas_alone() if lone_block else _AS_IT_IS
+
+
+@contextmanager
+def _blas_alone() -> Iterator[None]:
     blas_threads(thread_count())
     try:
         yield
