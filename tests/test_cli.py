@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tnsim.backend import set_threads
 from tnsim.cli import app
 from tnsim.errors import TnsimError
 from tnsim.io import load_run
@@ -60,6 +61,17 @@ def test_resume_extends_a_finished_run(finished, tmp_path):
     assert after.progress.history[: len(before.progress.history)] == before.progress.history
     assert after.energy <= before.energy + 1e-12
     assert after.job.dmrg.truncation.chi_max == 32
+    sweeps = len(before.progress.history) + 1
+    result = call("resume", path, "--chi-max", 24, "--max-sweeps", sweeps, "--out", longer)
+    assert result.exit_code == 0, result.output
+    assert len(load_run(longer).progress.history) == sweeps
+
+
+def test_more_threads_than_cores_are_remarked_on(tmp_path):
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--threads", 4096, "--out", tmp_path / "run.h5")
+    set_threads(None)
+    assert result.exit_code == 0, result.output
+    assert "4096 threads on" in result.output
 
 
 def test_a_job_file_runs_the_same(finished, tmp_path):
@@ -80,6 +92,7 @@ def test_a_job_file_runs_the_same(finished, tmp_path):
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "nell"), "neel"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "up"), "only state"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", "/absent/folder/x.h5"), "does not exist"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--chi-ramp", "4,x"), "found 'x'"),
         (("info", "absent.h5"), "no file"),
         (("resume", "absent.h5"), "no run can be read"),
         (("run", "absent.toml"), "no job file"),

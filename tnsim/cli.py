@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tnsim.algorithms import DMRG
 from tnsim.doctor import findings
-from tnsim.errors import TnsimError
+from tnsim.errors import SettingsError, TnsimError
 from tnsim.io import RunOptions, job_from_table, job_from_toml, load_newest
 from tnsim.io.hdf5 import open_file
 from tnsim.io.settings import describe, help_of
@@ -70,9 +70,17 @@ def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any
         for part in path:
             target = target.setdefault(part, {})
         if key == "chi_ramp":
-            value = [int(part) for part in value.split(",") if part]
+            value = _bond_dimensions(value)
         target[key] = value
     return table
+
+
+def _bond_dimensions(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if not part.isdigit():
+            raise SettingsError(f"--chi-ramp takes whole numbers such as 20,50,100, found {part!r} in {text!r}.")
+    return [int(part) for part in parts]
 
 
 def _model_command(name: str, cls: type) -> Callable[..., None]:

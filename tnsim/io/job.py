@@ -72,4 +72,10 @@ def job_from_toml(path: str | Path) -> Job:
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"there is no job file {path}.")
-    return job_from_table(parse_toml(path.read_text(), str(path)))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path} is no text file, so no job: a job is TOML; tnsim resume goes on with a run file."
+        ) from error
+    return job_from_table(parse_toml(text, str(path)))
