@@ -1,5 +1,6 @@
 """CPU kernels, compiled by Numba, with BLAS and LAPACK called by address."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class CpuKernels:
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
         return lanczos.solve(plan, start, halves, limits, threads)
+
+
+def compiled_before() -> bool:
+    """Whether the kernels of the main job are in the cache of this machine."""
+    return any(Path(lanczos.lowest.stats.cache_path).glob("lanczos.lowest-*.nbi"))
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

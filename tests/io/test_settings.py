@@ -41,6 +41,7 @@ def test_describe_lists_every_field():
         ({"dmrg": {"truncation": {"chi_max": 8}, "chi_ramp": 4}}, "chi_ramp must be a list"),
         ({"model": {"name": "heisenburg", "L": 6}}, 'Did you mean "heisenberg"'),
         ({"model": {"L": 6}}, "needs a name"),
+        ({"model": "heisenberg"}, r"\[model\] must be a table"),
         ({"model": {"name": "heisenberg", "length": 6}}, "model.length"),
         ({"modell": {}}, r"unknown table \[modell\]. Did you mean \"model\""),
         ({"run": {"checkpoint_every": "often"}}, "checkpoint_every"),

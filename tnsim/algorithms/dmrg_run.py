@@ -201,7 +201,7 @@ class DMRGRun:
             full[bond] = cut.trunc_err if at_limit else np.nan
             if bond == self.bonds // 2:
                 weights = cut.weights[cut.weights > 0]
-                entropy = float(-(weights * np.log(weights)).sum())
+                entropy = max(0.0, float(-(weights * np.log(weights)).sum()))
         self._progress = replace(
             progress,
             step=progress.step + 1,

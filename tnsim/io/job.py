@@ -56,7 +56,10 @@ def job_from_table(table: dict[str, Any]) -> Job:
     for key in table:
         if key not in ("model", "dmrg", "run"):
             raise SettingsError(f"unknown table [{key}]. {suggest(key, ['model', 'dmrg', 'run'])}")
-    model = dict(table.get("model", {}))
+    model = table.get("model", {})
+    if not isinstance(model, dict):
+        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {model!r}.')
+    model = dict(model)
     if "name" not in model:
         raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
     cls = find_model(model.pop("name"))
