@@ -70,7 +70,7 @@ def help_products(rows, alphas, basis, halves, work, starts, order, board):
         j, left = await_task(board)
         if left == 0:
             return
-        buffers = (basis[j - 1], basis[j], work, halves[0], halves[1], halves[2], halves[3])
+        buffers = (basis[j - 1], basis[j], work, halves[0], halves[1], halves[2], halves[3], work)
         task = order[len(order) - left]
         run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
         finish(board)
@@ -81,7 +81,7 @@ def _product(rows, alphas, one, buffers, starts, order, board, done):
     """One product, alone or with helpers; `done` products were done before."""
     tasks = len(order)
     if len(board) == 0:
-        run_rows(rows, alphas, one, buffers, 0, len(rows))
+        run_rows(rows, alphas, one, buffers, starts[0], starts[-1])
         return True
     open_round(board, tasks)
     share_rows(rows, alphas, one, buffers, starts, order, board)
@@ -103,10 +103,10 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
     one = np.ones(1, dtype=basis.dtype)
-    ritz, energy, count = np.ones((1, 1)), 0.0, 0
+    ritz, values, count = np.ones((1, 1)), np.zeros(1), 0
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
-        buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3])
+        buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3], work)
         if not _product(rows, alphas, one, buffers, starts, order, board, j):
             raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         count = j + 1
@@ -115,13 +115,12 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
                 beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)
-        energy, ritz = alpha[0], np.ones((1, 1))
-        if count > 1:
-            ritz, values = np.diag(alpha[:count]), np.empty(count)
-            for i in range(j):
+        ritz, values = np.zeros((count, count)), np.empty(count)
+        for i in range(count):
+            ritz[i, i] = alpha[i]
+            if i < j:
                 ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
-            eigh(ritz, values)
-            energy = values[0]
+        eigh(ritz, values)
         if j == 0:
             first_residual[:] = w
         residual = beta[j] * abs(ritz[0, j])
@@ -131,7 +130,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         _scale(w, number(1 / beta[j]))
     vector = np.empty(size, dtype=basis.dtype)
     _combine(basis, ritz[0], vector)
-    return vector, energy, alpha[0], first_residual, beta[0], count
+    return vector, values[0], alpha[0], first_residual, beta[0], count
 
 
 def solve(plan, start, halves, limits, threads):

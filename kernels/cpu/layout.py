@@ -86,7 +86,7 @@ def enumerate_blocks(keys, dims, starts, flows, moduli, total):
     """
     rank = len(flows)
     if rank == 0:
-        return np.zeros((1, 0), dtype=np.int64), np.array([0, 1])
+        return np.zeros((1, 0), dtype=np.int64), np.arange(2)
     count, capacity = 0, 16
     indices = np.empty((capacity, rank), dtype=np.int64)
     offsets = np.zeros(capacity + 1, dtype=np.int64)

@@ -7,7 +7,7 @@ from numba import njit
 
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.symbols import gemm
-from tnsim.kernels.cpu.team import claim, finish, share
+from tnsim.kernels.cpu.team import share, tasks
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,
@@ -92,13 +92,8 @@ def run_rows(rows, alphas, one, buffers, first, last):
 @njit(cache=True, nogil=True)
 def share_rows(rows, alphas, one, buffers, starts, order, board):
     """The tasks of the round that is open, as many as this thread can claim."""
-    while True:
-        left = claim(board)[1]
-        if left == 0:
-            return
-        task = order[len(order) - left]
+    for task in tasks(board, order):
         run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-        finish(board)
 
 
 def run_products(rows, alphas, starts, weights, buffers, threads=1):

@@ -84,10 +84,10 @@ else:
 
 
 @njit(cache=True, nogil=True)
-def open_round(board, tasks):
-    """Offer `tasks` tasks; the lead's, after the last round is done."""
+def open_round(board, count):
+    """Offer `count` tasks; the lead's, after the last round is done."""
     word = _load(board, WORD)
-    _store(board, WORD, ((word >> 32) + 1) << 32 | tasks)
+    _store(board, WORD, ((word >> 32) + 1) << 32 | count)
 
 
 @njit(cache=True, nogil=True)
@@ -109,10 +109,21 @@ def finish(board):
 
 
 @njit(cache=True, nogil=True)
-def wait(board, tasks):
-    """Until `tasks` tasks are done since the board was made; false where a helper failed."""
+def tasks(board, order):
+    """The tasks of the round that is open, as many as this thread can claim: `for i in tasks(board, order)`."""
+    while True:
+        left = claim(board)[1]
+        if left == 0:
+            return
+        yield order[len(order) - left]
+        finish(board)
+
+
+@njit(cache=True, nogil=True)
+def wait(board, count):
+    """Until `count` tasks are done since the board was made; false where a helper failed."""
     looks = 0
-    while _load(board, DONE) < tasks:
+    while _load(board, DONE) < count:
         if _load(board, FAILED) != 0:
             return False
         _give_way(looks)
@@ -179,19 +190,19 @@ class Team:
 TEAM = Team()
 
 
-def new_board(tasks: int = 0) -> np.ndarray:
-    """A board, with a first round of `tasks` tasks open where there are any."""
+def new_board(count: int = 0) -> np.ndarray:
+    """A board, with a first round of `count` tasks open where there are any."""
     board = np.zeros(BOARD, dtype=np.int64)
-    if tasks:
-        open_round(board, tasks)
+    if count:
+        open_round(board, count)
     return board
 
 
-def share(threads: int, tasks: int, function: Callable, *arguments: Any) -> None:
-    """Run function(*arguments, board) on up to `threads` threads until all its `tasks` are done."""
-    board, helpers = new_board(tasks), min(threads, tasks) - 1
+def share(threads: int, count: int, function: Callable, *arguments: Any) -> None:
+    """Run function(*arguments, board) on up to `threads` threads until all its `count` tasks are done."""
+    board, helpers = new_board(count), min(threads, count) - 1
     if helpers > 0:
         TEAM.call(helpers, function, arguments, board)
     function(*arguments, board)
-    if helpers > 0 and not wait(board, tasks):
+    if helpers > 0 and not wait(board, count):
         raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")

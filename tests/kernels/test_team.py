@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tnsim.kernels.cpu.team import TEAM, await_task, claim, close, finish, new_board, open_round, share, wait
+from tnsim.kernels.cpu.team import TEAM, await_task, claim, close, finish, new_board, open_round, share, tasks, wait
 
 
 def count_tasks(counts, board):
     """What every member does: claim a task, do it, say so."""
-    while left := claim(board)[1]:
-        counts[left - 1] += 1
-        finish(board)
+    for i in tasks(board, np.arange(len(counts))):
+        counts[i] += 1
 
 
 def count_rounds(counts, board):
@@ -28,11 +27,11 @@ def count_rounds(counts, board):
         finish(board)
 
 
-@pytest.mark.parametrize("tasks", [1, 2, 1000])
+@pytest.mark.parametrize("count", [1, 2, 1000])
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_every_task_is_done_once(threads, tasks):
-    counts = np.zeros(tasks, dtype=np.int64)
-    share(threads, tasks, count_tasks, counts)
+def test_every_task_is_done_once(threads, count):
+    counts = np.zeros(count, dtype=np.int64)
+    share(threads, count, count_tasks, counts)
     np.testing.assert_array_equal(counts, 1)
 
 
