@@ -42,7 +42,18 @@ class DMRGRun:
         self.stop_reason = ""
         self._progress = progress or Progress()
         self._center: int | None = 0
-        self._load(psi)
+        self._clock = time.perf_counter()
+        self._load(psi if progress else self._stirred(psi))
+
+    def _stirred(self, psi: MPS) -> MPS:
+        """psi with a random part: H leads neither out of an eigenstate, nor out of a sector of a symmetry that
+        it has and the tensors do not know."""
+        noise = self.settings.noise_of(0)
+        if noise == 0:
+            return psi
+        chi = min(4, self.settings.truncation_of(0).chi_max)
+        part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
+        return psi * (1 / psi.norm()) + part * (noise**0.5 / part.norm())
 
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
@@ -111,12 +122,9 @@ class DMRGRun:
 
     def _update_bonds(self, observers: Sequence[Observer]) -> None:
         """Bond updates to the end of the sweep, or to the first stop request."""
-        clock = time.perf_counter()
+        self._clock = time.perf_counter()
         while self._progress.step < 2 * self.bonds:
             report = self.update_bond(*self._position(self._progress.step))
-            now = time.perf_counter()
-            self._progress = replace(self._progress, seconds=self._progress.seconds + now - clock)
-            clock = now
             for observer in observers:
                 observer.bond(report, self)
             if self.stop_reason:
@@ -180,17 +188,19 @@ class DMRGRun:
         self, bond: int, rightwards: bool, energy: float, matvecs: int, gradient: float, cut: TwoSiteSplit
     ) -> BondReport:
         """Move on by one step and add to the sums of the sweep."""
-        progress = self._progress
+        progress, clock = self._progress, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
         errors[bond] = cut.trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
         entropy = progress.entropy
-        if cut.weights is not None:
+        if cut.weights is None:
+            full[bond] = np.nan  # the next split is a full one: the dimensions of the sectors must not freeze
+        else:
             at_limit = cut.bond.dim == self.settings.truncation_of(progress.sweep).chi_max
             full[bond] = cut.trunc_err if at_limit else np.nan
             if bond == self.bonds // 2:
                 weights = cut.weights[cut.weights > 0]
-                entropy = float(-(weights * np.log(weights)).sum())
+                entropy = max(0.0, float(-(weights * np.log(weights)).sum()))
         self._progress = replace(
             progress,
             step=progress.step + 1,
@@ -200,9 +210,11 @@ class DMRGRun:
             gradient=max(progress.gradient, gradient),
             entropy=entropy,
             matvecs=progress.matvecs + matvecs,
+            seconds=progress.seconds + clock - self._clock,
             bond_trunc_errs=tuple(errors),
             full_trunc_errs=tuple(full),
         )
+        self._clock = clock
         return BondReport(
             sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
             trunc_err=cut.trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
@@ -254,7 +266,7 @@ def check_input(H: MPO, psi: MPS) -> None:
         raise BackendError(
             f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
         )
-    if sector_size(psi.sites, psi.charge) == 1:
+    if max(psi.bond_dimensions) == 1 and sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
             f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "
             "to optimise: start from another product state, or conserve less."

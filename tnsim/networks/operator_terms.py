@@ -13,7 +13,7 @@ import numpy as np
 
 from tnsim.errors import ChargeError, OperatorError, ShapeError
 from tnsim.networks.local_basis import Combination, LocalBasis
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, multiply
 from tnsim.symmetry import Charge
 
 String = tuple[tuple[int, int], ...]  # ((site, basis operator), ...), ascending sites, no identities
@@ -130,7 +130,7 @@ def _strings(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> I
         if not 0 <= i < len(sites):
             raise OperatorError(f"the term '{term}' names site {i}, but the chain has sites 0 to {len(sites) - 1}.")
         matrix = _matrix(term, op, sites[i])
-        matrices[i] = matrices[i] @ matrix if i in matrices else matrix
+        matrices[i] = multiply(matrices[i], matrix) if i in matrices else matrix
     yield from _product(term.coefficient, matrices, bases)
     if term.adjoint_coefficient:
         adjoints = {i: matrix.conj().T for i, matrix in matrices.items()}

@@ -12,6 +12,12 @@ from tnsim.errors import OperatorError, SettingsError, StateError, suggest
 from tnsim.symmetry import TRIVIAL, U1, Charge, Group, Leg, Zn
 
 
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b, where an element that cancels is zero: what rounding leaves of it would count as an operator."""
+    matrix, bound = a @ b, np.abs(a) @ np.abs(b)
+    return np.where(np.abs(matrix) > 4 * len(a) * np.finfo(float).eps * bound, matrix, 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """One local Hilbert space.
@@ -87,7 +93,7 @@ class Site:
             raise OperatorError(f"site {self.name!r} has no operator {name!r}. {suggest(name, self.operators)}")
         matrix = np.eye(self.dim)
         for factor in factors:
-            matrix = matrix @ self.op(factor)
+            matrix = multiply(matrix, self.op(factor))
         return matrix
 
     def charge_of(self, name: str | np.ndarray) -> Charge:
