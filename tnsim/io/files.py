@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tnsim.errors import FileForeignError
+from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
 from tnsim.io.hdf5 import (
     get_chain,
@@ -14,32 +14,43 @@ from tnsim.io.hdf5 import (
     put_tensor,
     write_file,
 )
+from tnsim.io.infinite import get_infinite, put_infinite
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensor import Tensor
 
+Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO
+_KINDS: dict[type, str] = {
+    Tensor: "tensor", MPS: "mps", MPO: "mpo", InfiniteMPS: "infinite mps", InfiniteMPO: "infinite mpo"
+}  # fmt: skip
 
-def save(path: str | Path, thing: Tensor | MPS | MPO) -> Path:
-    """Write a tensor, state or operator to an HDF5 file, atomically; returns the path.
 
-    Raises FileError where the path cannot be written.
+def save(path: str | Path, thing: Thing) -> Path:
+    """Write a tensor, state or operator, finite or infinite, to an HDF5 file, atomically; returns the path.
+
+    Raises FileError where the path cannot be written, and for anything else.
     """
     path = Path(path)
+    if type(thing) not in _KINDS:
+        raise FileError(f"a file holds a tensor, a state or an operator, found {type(thing).__name__}.")
     check_writable(path)
 
     def fill(file) -> None:
         if isinstance(thing, Tensor):
             put_symmetry(file, thing.group)
             put_tensor(file, "thing", thing)
+        elif isinstance(thing, InfiniteMPS | InfiniteMPO):
+            put_infinite(file, "thing", thing)
         else:
             put_chain(file, "thing", thing)
 
-    kind = "tensor" if isinstance(thing, Tensor) else "mps" if isinstance(thing, MPS) else "mpo"
-    replace_file(path, lambda target: write_file(target, kind, fill))
+    replace_file(path, lambda target: write_file(target, _KINDS[type(thing)], fill))
     return path
 
 
-def load(path: str | Path) -> Tensor | MPS | MPO:
+def load(path: str | Path) -> Thing:
     """Read what `save` wrote, or the state of a run file; data lands on the host.
 
     Raises FileError, FileForeignError, FileCorruptError or FileTooNewError, naming the file.
@@ -50,6 +61,8 @@ def load(path: str | Path) -> Tensor | MPS | MPO:
             return get_tensor(file["thing"], get_symmetry(file))
         if kind in ("mps", "mpo"):
             return get_chain(file["thing"])
+        if kind in ("infinite mps", "infinite mpo"):
+            return get_infinite(file["thing"])
         if kind == "run":
             return get_chain(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")

@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -200,29 +200,47 @@ def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
     else:
         target.attrs["is_hermitian"] = {True: 1, False: 0, None: -1}[chain.is_hermitian]
     if chain.sites is not None:
-        kinds = list(dict.fromkeys(chain.sites))
-        folder = target.create_group("sites")
-        for number, site in enumerate(kinds):
-            _put_site(folder.create_group(str(number)), site)
-        target["site_of"] = np.array([kinds.index(site) for site in chain.sites], dtype=np.int64)
-    folder = target.create_group("tensors")
-    for i, tensor in enumerate(chain.tensors):
-        put_tensor(folder, str(i), tensor)
+        put_sites(target, chain.sites)
+    put_tensors(target, "tensors", chain.tensors)
 
 
 def get_chain(source: h5py.Group) -> MPS | MPO:
     """An MPS or MPO that `put_chain` wrote, on the host."""
     group = get_symmetry(source)
-    sites = None
-    if "site_of" in source:
-        kinds = [_get_site(source["sites"][str(k)], group) for k in range(len(source["sites"]))]
-        sites = [kinds[k] for k in source["site_of"][()].tolist()]
-    tensors = [get_tensor(source["tensors"][str(i)], group) for i in range(len(source["tensors"]))]
+    sites = get_sites(source, group) if "site_of" in source else None
+    tensors = get_tensors(source, "tensors", group)
     if source.attrs["kind"] == "mps":
         center = int(source.attrs["center"])
         return MPS(tensors, sites or (), None if center < 0 else center)
     hermitian = {1: True, 0: False, -1: None}[int(source.attrs["is_hermitian"])]
     return MPO(tensors, sites, is_hermitian=hermitian)
+
+
+def put_tensors(parent: h5py.Group, name: str, tensors: Sequence[Tensor]) -> None:
+    """Tensors by their number."""
+    folder = parent.create_group(name)
+    for i, tensor in enumerate(tensors):
+        put_tensor(folder, str(i), tensor)
+
+
+def get_tensors(parent: h5py.Group, name: str, group: Group) -> list[Tensor]:
+    """The tensors that `put_tensors` wrote."""
+    return [get_tensor(parent[name][str(i)], group) for i in range(len(parent[name]))]
+
+
+def put_sites(target: h5py.Group, sites: Sequence[Site]) -> None:
+    """Every kind of site once, and which one stands where."""
+    kinds = list(dict.fromkeys(sites))
+    folder = target.create_group("sites")
+    for number, site in enumerate(kinds):
+        _put_site(folder.create_group(str(number)), site)
+    target["site_of"] = np.array([kinds.index(site) for site in sites], dtype=np.int64)
+
+
+def get_sites(source: h5py.Group, group: Group) -> list[Site]:
+    """The sites that `put_sites` wrote."""
+    kinds = [_get_site(source["sites"][str(k)], group) for k in range(len(source["sites"]))]
+    return [kinds[k] for k in source["site_of"][()].tolist()]
 
 
 def _put_site(target: h5py.Group, site: Site) -> None:
