@@ -33,10 +33,29 @@ def test_ising_off_criticality(h, cell, chi):
     assert result.energy == pytest.approx(infinite_ising_energy(1.0, h), abs=1e-11)
 
 
-def test_critical_ising():
+@pytest.mark.parametrize(
+    ("chi", "limit"), [(12, 2e-6), pytest.param(32, 1.2e-8, marks=pytest.mark.slow),
+                       pytest.param(64, 1e-9, marks=pytest.mark.slow)]
+)  # fmt: skip
+def test_critical_ising(chi, limit):
     """-4/pi; the error falls as chi^-4 (finite entanglement, central charge 1/2)."""
-    result = ground(TransverseIsing(L=2), 16, "up", 1, gradient_tol=1e-6)
-    assert 0 < result.energy + 4 / np.pi < 1e-6
+    model, truncation = TransverseIsing(L=2), tn.Truncation(chi_max=chi, svd_min=1e-10)
+    settings = tn.VUMPS(truncation=truncation, gradient_tol=1e-6)
+    result = settings.solve(model.infinite_mpo(1), model.infinite_product("up", 1))
+    assert result.status.converged
+    assert 0 < result.energy + 4 / np.pi < limit
+
+
+def test_critical_entropy_grows_with_the_correlation_length():
+    """S = c/6 log xi + const with c = 1/2: P. Calabrese, J. Cardy, J. Stat. Mech. P06002 (2004)."""
+    H, psi = TransverseIsing(L=2).infinite_mpo(1), tn.InfiniteMPS.product(spin_sites(1, 0.5, None), [[0.9, 0.3]])
+    entropies, lengths = [], []
+    for chi in (6, 10, 16, 24):
+        psi = solve(H, psi, chi, gradient_tol=1e-5).state
+        entropies.append(tn.entropy(psi)[0])
+        lengths.append(tn.correlation_length(psi))
+    slope = np.polyfit(np.log(lengths), entropies, 1)[0]
+    assert 6 * slope == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("chi", "limit"), [(8, 5e-4), (16, 1e-4), (32, 1.2e-5)])

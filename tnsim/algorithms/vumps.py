@@ -36,7 +36,7 @@ class VUMPS:
     exchanges: int = field(
         default=3, metadata={"help": "times that full bonds grow by a quarter and are cut again, to balance sectors"}
     )
-    krylov_max: int = field(default=100, metadata={"help": "most products with H in one update"})
+    krylov_max: int = field(default=200, metadata={"help": "most products with H in one update"})
 
     def __post_init__(self) -> None:
         limits = {

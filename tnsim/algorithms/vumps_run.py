@@ -24,7 +24,7 @@ from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract
 
 # environments and eigenvectors are found this much more precisely than the gradient stands
-_FINER = 0.01
+_FINER = 1e-3
 _PRECISE = 1e-14
 # sectors exchange states once the gradient is below this, and for so many sweeps
 _EXCHANGE_BELOW = 1e-3
