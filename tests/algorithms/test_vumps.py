@@ -5,7 +5,7 @@ import pytest
 
 import tnsim as tn
 from tests.devices import backend_or_skip
-from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError
+from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.models import AKLT, XX, Heisenberg, MajumdarGhosh, TransverseIsing
 from tnsim.models.exact.free_fermions import infinite_ising_energy
 from tnsim.networks.infinite_mpo import InfiniteMPO
@@ -196,3 +196,36 @@ def test_sectors_are_balanced_from_any_start():
     assert grown.energy == pytest.approx(polished.energy, abs=1e-10)
     unbalanced = solve(H, model.infinite_product(), 40, exchanges=0)
     assert unbalanced.energy > grown.energy + 1e-9
+
+
+@pytest.mark.parametrize(("cell", "charge"), [(3, -1), (4, 2)])
+def test_any_filling_that_fits_the_cell(cell, charge):
+    """-sin(pi n) / pi for a share n of up spins: free fermions, filled to n."""
+    sites = tn.neutral_cell(spin_sites(cell), (charge,))
+    H = OperatorSum()
+    for i in range(cell):
+        H += plus_hc(0.5, "S+", i, "S-", i + 1)
+    up = (charge + cell) // 2
+    start = tn.InfiniteMPS.product(sites, ["up"] * up + ["down"] * (cell - up))
+    result = solve(InfiniteMPO.from_sum(H, sites), start, 24, gradient_tol=1e-5)
+    exact = -np.sin(np.pi * up / cell) / np.pi
+    assert result.status.converged and exact < result.energy < exact + 2e-4
+    assert tn.expect(result.state, "Sz").sum() == pytest.approx(charge / 2)
+
+
+def test_single_precision():
+    model = TransverseIsing(L=2, h=1.5)
+    psi = model.infinite_product("up", dtype=np.float32)
+    result = solve(model.infinite_mpo(), psi, 8, gradient_tol=1e-4)
+    assert result.status.converged and result.state.dtype == np.float32
+    assert result.energy == pytest.approx(infinite_ising_energy(1.0, 1.5), abs=1e-6)
+
+
+def test_a_lost_canonical_form_is_a_result(monkeypatch):
+    def lost(*_):
+        raise StateError("the canonical form was lost by the test.")
+
+    monkeypatch.setattr(tn.InfiniteMPS, "from_left", lost)
+    model = XX(L=2)
+    result = solve(model.infinite_mpo(), model.infinite_product(), 8)
+    assert result.status.name == "canonical form lost" and "by the test" in result.status.advice

@@ -23,6 +23,7 @@ from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.infinite_environments import channel_vector, check_ground_state_input, infinite_environments
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.precision import matching_dtype
 from tnsim.networks.two_site_split import choose_method, split_two_site
 from tnsim.tensor import Tensor, contract, diagonal, eye
 
@@ -44,7 +45,7 @@ class IDMRGRun:
         self.settings = settings
         self.stop_reason = ""
         self.converged = False
-        dtype = np.result_type(psi.dtype, H.dtype) if psi.dtype.char not in "fF" else psi.dtype
+        dtype = matching_dtype(psi.dtype, *H.tensors)
         psi, self.hamiltonian = psi.astype(dtype), H.astype(dtype)
         environments = infinite_environments(psi, self.hamiltonian, tolerance=1e-10)
         self._left, self._right = environments.lefts[0], environments.rights[-1]

@@ -62,8 +62,7 @@ class VUMPS:
         """The ground state near psi; bonds grow from those of psi to chi_max.
 
         Returns a Solution whose energy is that of the returned state, per site; its status says whether the gradient
-        vanishes. Raises OperatorError, ShapeError, LegError for input that does not fit, StateError where the
-        state becomes a superposition, NumericalError for NaN.
+        vanishes. Raises OperatorError, ShapeError, LegError for input that does not fit, NumericalError for NaN.
         """
         run = self.start(H, psi, progress)
         for _ in run.sweeps(observers):
@@ -74,6 +73,8 @@ class VUMPS:
     def _judge(self, run: VUMPSRun) -> Status:
         if run.stop_reason:
             return Status("interrupted", False, f"{run.stop_reason}; resume it to go on.")
+        if run.failure:
+            return Status("canonical form lost", False, f"{run.failure} The state returned is the one before.")
         if run.converged and several_states(run.state):
             return Status(
                 "several states", False,

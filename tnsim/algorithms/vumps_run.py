@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from tnsim.algorithms.solution import Observer, Progress, SweepReport
+from tnsim.errors import StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.linalg.polar import polar
 from tnsim.measure.entanglement import entropy_of_weights
@@ -20,6 +19,7 @@ from tnsim.networks.infinite_environments import (
 )
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.precision import matching_dtype
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract
 
@@ -39,12 +39,14 @@ class VUMPSRun:
         self.settings = settings
         self.stop_reason = ""
         self.converged = False
-        dtype = np.result_type(psi.dtype, H.dtype) if psi.dtype.char not in "fF" else psi.dtype
+        self.failure = ""  # why the search cannot go on
+        dtype = matching_dtype(psi.dtype, *H.tensors)
         self.state = psi.astype(dtype)
         self.hamiltonian = H.astype(dtype)
         self._progress = progress or Progress()
         self._environments: InfiniteEnvironments | None = None
-        self._complete = [False] * psi.L  # bonds that no direction lowers the energy of any more
+        self._stuck = False  # no direction lowered the energy when bonds were last to grow
+        self._pruned = False
         self._grew = False  # new directions carry no weight before the next update
         self._exchanges = settings.exchanges
         self._overfull = 0  # sweeps until bonds that grew beyond chi_max are cut
@@ -61,11 +63,15 @@ class VUMPSRun:
 
     def sweeps(self, observers: Sequence[Observer] = ()) -> Iterator[SweepReport]:
         """Sweep until converged, max_sweeps or a stop request; a report after every sweep."""
-        while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason and not self.converged:
+        while self._progress.sweep < self.settings.max_sweeps and not self._ended:
             report = self.sweep()
             for observer in observers:
                 observer.sweep(report, self)
             yield report
+
+    @property
+    def _ended(self) -> bool:
+        return bool(self.stop_reason or self.converged or self.failure)
 
     def sweep(self) -> SweepReport:
         """Measure energy and gradient; then grow the bonds, or update every site; or find that all is done."""
@@ -93,7 +99,9 @@ class VUMPSRun:
 
     def _grown(self, heff: UniformHamiltonian) -> bool:
         """Let the bonds grow where it is time for it; False where nothing changed."""
-        if self._grew or self._gradient > self.settings.grow_below or self._overfull:
+        if self._grew or self._gradient > self.settings.grow_below or self._overfull or self._pruned:
+            return False
+        if self._stuck and self._gradient > self.settings.gradient_tol:
             return False
         growing = self._wanted()
         return any(growing) and self._expand(heff, growing)
@@ -119,20 +127,19 @@ class VUMPSRun:
         return self._expand(heff, [max(2, chi_max // 4) if bond.dim == chi_max else 0 for bond in bonds])
 
     def _wanted(self) -> list[int]:
-        """States to add to every bond, 0 where it is large enough or nothing lowers the energy."""
+        """States to add to every bond, 0 where it is large enough."""
         limit, growth = self.settings.truncation.chi_max, self.settings.growth
         return [
-            0 if full or chi >= limit else min(limit, max(int(chi * growth), chi + 4)) - chi
-            for chi, full in zip(self.state.bond_dimensions, self._complete, strict=True)
+            0 if chi >= limit else min(limit, max(int(chi * growth), chi + 4)) - chi
+            for chi in self.state.bond_dimensions
         ]
 
     def _expand(self, heff: UniformHamiltonian, extra: Sequence[int]) -> bool:
         """Add states where they are wanted; False where there was none to add."""
         old = self.state.bond_dimensions
         self.state, _ = expand(heff, extra, self.settings.truncation.svd_min)
-        new = self.state.bond_dimensions
-        self._grew = new != old
-        self._complete = [a == b for a, b in zip(old, new, strict=True)]
+        self._grew = self.state.bond_dimensions != old
+        self._stuck = not self._grew
         return self._grew
 
     def _prune(self) -> bool:
@@ -140,7 +147,7 @@ class VUMPSRun:
         pruned = self.state.truncate(self.settings.truncation)
         if pruned.bond_dimensions == self.state.bond_dimensions:
             return False
-        self.state, self._complete = pruned, [True] * pruned.L
+        self.state, self._pruned = pruned, True
         return True
 
     def _update(self, heff: UniformHamiltonian) -> int:
@@ -152,7 +159,10 @@ class VUMPSRun:
             last, bond_ritz = lowest(heff.bond(i), self.state.C[i], krylov)
             matvecs += ritz.matvecs + bond_ritz.matvecs
             left.append(_left_tensor(center, last))
-        self.state = InfiniteMPS.from_left(left, self.state.sites, last)
+        try:
+            self.state = InfiniteMPS.from_left(left, self.state.sites, last)
+        except StateError as error:  # the last good state is the result
+            self.failure = str(error)
         self._grew = False
         return matvecs
 

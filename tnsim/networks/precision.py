@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 
-def matching_dtype(state_dtype: Any, *operators: np.ndarray) -> np.dtype:
-    """The precision of the state, complex where the state or an operator is.
+def matching_dtype(state_dtype: Any, *operators: Any) -> np.dtype:
+    """The precision of the state, complex where the state or an operator (anything with a dtype) is.
 
     >>> matching_dtype(np.float32, np.eye(2)), matching_dtype(np.float32, 1j * np.eye(2))
     (dtype('float32'), dtype('complex64'))
