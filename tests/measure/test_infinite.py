@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tests.devices import backend_or_skip
 from tnsim.errors import NumericalError, OperatorError, ShapeError
 from tnsim.models import AKLT, Heisenberg, TransverseIsing
 from tnsim.networks.infinite_mpo import InfiniteMPO
@@ -146,3 +147,21 @@ def test_a_solution_has_its_plot(tmp_path):
     result.plot(tmp_path / "run.png")
     assert (tmp_path / "run.png").stat().st_size > 1000
     tn.plot_entropy(result.state)
+
+
+def test_everything_is_measured_on_a_device():
+    """The strict device refuses what a GPU library refuses."""
+    backend = backend_or_skip("strict")
+    host = tn.InfiniteMPS.random(spin_sites(2, 1), chi=5, seed=1)
+    psi, H = host.to(backend), Heisenberg(L=2, S=1).infinite_mpo()
+    assert tn.expect(psi, "Sz", 3) == pytest.approx(tn.expect(host, "Sz", 3))
+    assert tn.expect(psi, H.to(backend)) == pytest.approx(tn.expect(host, H))
+    np.testing.assert_allclose(
+        tn.correlation(psi, "S+", "S-", range(4)), tn.correlation(host, "S+", "S-", range(4)), atol=1e-12
+    )
+    assert tn.correlation_length(psi) == pytest.approx(tn.correlation_length(host))
+    assert tn.fidelity(psi, psi) == pytest.approx(1)
+    small = psi.truncate(tn.Truncation(chi_max=3))
+    assert small.backend is backend and max(small.bond_dimensions) == 3
+    gaps = [tn.Quasiparticles().solve(h, p, 0.3).gap for h, p in ((H, host), (H.to(backend), psi))]
+    assert gaps[0] == pytest.approx(gaps[1], abs=1e-8)

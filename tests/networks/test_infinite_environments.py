@@ -6,6 +6,7 @@ import pytest
 import tnsim as tn
 from tests.exact.dense import place
 from tests.suites.structures import dense
+from tnsim.errors import ShapeError
 from tnsim.networks.bond_expansion import expand
 from tnsim.networks.infinite_effective import UniformHamiltonian
 from tnsim.networks.infinite_environments import infinite_environments
@@ -109,3 +110,19 @@ def test_growing_keeps_the_state():
         np.testing.assert_allclose(dense(one), np.eye(one.shape[0]), atol=1e-12)
         moved = tn.contract("l m, m s r -> l s r", grown.C[i - 1], right)
         np.testing.assert_allclose(dense(grown.AC(i)), dense(moved), atol=1e-12)
+
+
+def test_a_repeated_cell_is_the_same_state_and_operator():
+    H = OperatorSum().add(0.7, "Sz", 0, "Sz", 3)
+    H += plus_hc(0.5, "S+", 0, "S-", 1)
+    sites = spin_sites(1, 1)
+    psi = tn.InfiniteMPS.random(sites, chi=5, seed=0)
+    operator = InfiniteMPO.from_sum(H, sites)
+    single = infinite_environments(psi, operator).energy
+    assert operator.repeated(2).reach == 2 and operator.reach == 3
+    for cells in (2, 3):
+        whole = infinite_environments(psi.repeated(cells), operator.repeated(cells)).energy
+        assert whole == pytest.approx(cells * single, abs=1e-10)
+    for thing in (psi, operator):
+        with pytest.raises(ShapeError, match="at least once"):
+            thing.repeated(0)

@@ -41,7 +41,9 @@ class IDMRGRun:
     def __init__(self, settings: Any, H: InfiniteMPO, psi: InfiniteMPS, progress: Progress | None = None) -> None:
         check_ground_state_input(psi, H, "iDMRG")
         if psi.L < 2:
-            raise ShapeError("two-site iDMRG needs a cell of at least 2 sites, found 1: repeat it, or use VUMPS.")
+            raise ShapeError(
+                "two-site iDMRG needs a cell of at least 2 sites, found 1: take H.repeated(2) and psi.repeated(2)."
+            )
         self.settings = settings
         self.stop_reason = ""
         self.converged = False

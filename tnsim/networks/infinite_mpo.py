@@ -124,6 +124,16 @@ class InfiniteMPO:
     def astype(self, dtype: Any) -> "InfiniteMPO":
         return self._with([tensor.astype(dtype) for tensor in self.tensors])
 
+    def repeated(self, cells: int) -> "InfiniteMPO":
+        """The same operator with a cell of so many of the present ones."""
+        if cells < 1:
+            raise ShapeError(f"a cell repeats at least once, found {cells}.")
+        reach = None if self.reach is None else -(-self.reach // cells)
+        return InfiniteMPO(
+            self.tensors * cells, self.sites * cells, self.starts * cells, self.finishes * cells,
+            is_hermitian=self.is_hermitian, reach=reach,
+        )  # fmt: skip
+
     def _with(self, tensors: Sequence[Tensor]) -> "InfiniteMPO":
         return InfiniteMPO(
             tensors, self.sites, self.starts, self.finishes, is_hermitian=self.is_hermitian, reach=self.reach

@@ -158,6 +158,12 @@ class InfiniteMPS:
     def astype(self, dtype: Any) -> "InfiniteMPS":
         return self._each(lambda tensor: tensor.astype(dtype))
 
+    def repeated(self, cells: int) -> "InfiniteMPS":
+        """The same state with a cell of so many of the present ones."""
+        if cells < 1:
+            raise ShapeError(f"a cell repeats at least once, found {cells}.")
+        return InfiniteMPS(self.AL * cells, self.AR * cells, self.C * cells, self.sites * cells)
+
     def _each(self, change) -> "InfiniteMPS":
         return InfiniteMPS(
             [change(t) for t in self.AL], [change(t) for t in self.AR], [change(t) for t in self.C], self.sites
