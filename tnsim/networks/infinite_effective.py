@@ -18,21 +18,26 @@ Action = Callable[[Tensor], Tensor]
 
 
 def site_hamiltonian(left: Tensor, operator: Tensor, right: Tensor) -> Action:
-    """What acts on a site tensor (left, phys, right); cost O(chi^3 d w) an application."""
+    """What acts on a site tensor (left, phys, right); cost O(chi^3 d^2 w) an application.
+
+    The operator is joined to the left environment once, in an order in which no product needs a copy: at the bond
+    dimensions of infinite states this is faster than one factor d less.
+    """
+    joined = contract("b o k, o t s p -> b t p k s", left, operator)
+    right = contract("c p r -> p r c", right)
 
     def apply(site: Tensor) -> Tensor:
-        half = contract("b o k, k s r -> b o s r", left, site)
-        half = contract("b o s r, o t s p -> b t p r", half, operator)
-        return contract("b t p r, c p r -> b t c", half, right)
+        return contract("b t p r, p r c -> b t c", contract("b t p k s, k s r -> b t p r", joined, site), right)
 
     return apply
 
 
 def bond_hamiltonian(left: Tensor, right: Tensor) -> Action:
     """What acts on a bond matrix (left, right); cost O(chi^3 w) an application."""
+    right = contract("c o r -> o r c", right)
 
     def apply(bond: Tensor) -> Tensor:
-        return contract("b o r, c o r -> b c", contract("b o k, k r -> b o r", left, bond), right)
+        return contract("b o r, o r c -> b c", contract("b o k, k r -> b o r", left, bond), right)
 
     return apply
 

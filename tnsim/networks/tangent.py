@@ -140,10 +140,10 @@ class TangentHamiltonian:
         if side == LEFT:
             half = contract("b o k, k s m -> b o s m", environment, ket)
             half = contract("b o s m, o t s p -> b t p m", half, operator)
-            return contract("b t p m, b t c -> c p m", half, self.left.AL[i].conj())
+            return contract("b t c, b t p m -> c p m", self.left.AL[i].conj(), half)
         half = contract("b p k, m s k -> b p s m", environment, ket)
         half = contract("b p s m, o t s p -> b t o m", half, operator)
-        return contract("b t o m, c t b -> c o m", half, self.right.AR[i].conj())
+        return contract("c t b, b t o m -> c o m", self.right.AR[i].conj(), half)
 
     def _solve(self, side: str, source: Tensor, absorb) -> Tensor:
         """x = phase (source + T x): the change in any cell on this side."""

@@ -25,10 +25,10 @@ def transfer(side: str, x: Tensor, bra: Sequence[Tensor], ket: Sequence[Tensor])
     """
     if side == LEFT:
         for a, b in zip(bra, ket, strict=True):
-            x = contract("x y, x s u, y s v -> u v", x, a.conj(), b)
+            x = contract("x s u, x s v -> u v", a.conj(), contract("x y, y s v -> x s v", x, b))
         return x
     for a, b in zip(reversed(bra), reversed(ket), strict=True):
-        x = contract("x s u, u v, y s v -> x y", a.conj(), x, b)
+        x = contract("x s v, y s v -> x y", contract("x s u, u v -> x s v", a.conj(), x), b)
     return x
 
 
