@@ -33,10 +33,11 @@ class BondReport:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepReport:
-    """One full sweep (right and left).
+    """One full sweep (right and left); on an infinite chain one update of the cell, and energies are per site.
 
     energy: of the last bond; max_trunc_err, sum_trunc_err: largest and summed discarded weight of the sweep;
-    gradient: largest norm of the energy gradient before an update, projected out of the kept space;
+    gradient: largest norm of the energy gradient before an update, projected out of the kept space (in iDMRG the
+    residual of the predicted cell);
     entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation.
     """
 
@@ -96,7 +97,7 @@ class Observer(Protocol):
 class Solution:
     """The state, its energy (measured again with the MPO at the end), the status and the history.
 
-    variance: <H^2> - <H>^2, None where it was not asked for.
+    Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for.
     """
 
     state: Any
