@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.errors import SettingsError, StateError, suggest
+from tnsim.errors import SettingsError, StateError, check_fields, suggest
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
@@ -67,7 +67,8 @@ class Model(ABC):
     L: int = field(metadata={"help": "number of sites"})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.L, (int, np.integer)) or self.L < 2:
+        check_fields(self)
+        if self.L < 2:
             raise SettingsError(f"{type(self).__name__} needs L >= 2 sites, found L = {self.L!r}.")
         for entry in fields(self):
             value = getattr(self, entry.name)

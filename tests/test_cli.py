@@ -195,6 +195,13 @@ def test_a_disk_that_may_be_too_small_is_named_before_the_run(tmp_path, monkeypa
     assert "0 MiB left" in result.output.split("sweep")[0]
 
 
+def test_the_backend_of_the_environment_is_taken(tmp_path, monkeypatch):
+    words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    monkeypatch.setenv("TNSIM_BACKEND", "strict")
+    assert "float64 on strict" in call(*words).output
+    assert "float64 on numpy" in call(*words, "--backend", "numpy").output
+
+
 def test_sigterm_saves_and_exits_with_75(tmp_path):
     out = tmp_path / "long.h5"
     process = subprocess.Popen(

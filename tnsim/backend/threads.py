@@ -44,8 +44,8 @@ def set_threads(count: int | None) -> None:
     >>> set_threads(None)
     """
     global _chosen
-    if count is not None and count < 1:
-        raise SettingsError(f"threads must be at least 1, found {count}.")
+    if count is not None and (not isinstance(count, int) or count < 1):
+        raise SettingsError(f"threads must be a whole number of at least 1, found {count!r}.")
     _chosen = count
 
 

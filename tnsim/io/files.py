@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tnsim.errors import FileForeignError
+from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
 from tnsim.io.hdf5 import (
     get_chain,
@@ -25,6 +25,11 @@ def save(path: str | Path, thing: Tensor | MPS | MPO) -> Path:
     Raises FileError where the path cannot be written.
     """
     path = Path(path)
+    if not isinstance(thing, (Tensor, MPS, MPO)):
+        raise FileError(
+            f"a Tensor, MPS or MPO can be saved, found {type(thing).__name__}: of a result save .state, "
+            "of an OperatorSum the MPO."
+        )
     check_writable(path)
 
     def fill(file) -> None:

@@ -4,24 +4,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tnsim.errors import OperatorError
+from tnsim.errors import OperatorError, StateError
 from tnsim.measure.local import Operator, checked_site, components, is_hermitian, local_values, norm_squared
 from tnsim.measure.operator import expect_mpo
 from tnsim.networks.canonical import center_within
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.precision import matching_dtype
 from tnsim.symmetry import Charge
 from tnsim.tensor import Tensor, contract, eye, trace
 
 
 def expect(
-    psi: MPS, operator: "Operator | MPO | Sequence[tuple[Operator, int]]", site: int | None = None
+    psi: MPS, operator: "Operator | MPO | OperatorSum | Sequence[tuple[Operator, int]]", site: int | None = None
 ) -> "np.ndarray | float | complex":
     """Normalised expectation value: real for Hermitian operators.
 
     operator: a name or matrix (one number per site, or that of `site`), a list of (operator, site) (their
-    product, in the order written), or an MPO. Parts that change a conserved charge give 0. Exact. Cost
+    product, in the order written), an OperatorSum or an MPO. Parts that change a conserved charge give 0. Exact. Cost
     O(L d chi^3); a product only costs the sites between its ends. Raises OperatorError for an unknown name
     or site, StateError for the zero state.
 
@@ -30,6 +31,10 @@ def expect(
     >>> expect(psi, "Sz"), expect(psi, [("Sz", 0), ("Sz", 1)])
     (array([ 0.5, -0.5]), -0.25)
     """
+    if not isinstance(psi, MPS):
+        raise StateError(f"expect takes a state first, then the operator; found {type(psi).__name__} as the state.")
+    if isinstance(operator, OperatorSum):
+        operator = operator.mpo(psi.sites).to(psi.backend)
     if isinstance(operator, MPO):
         value = expect_mpo(operator, psi)
         return value.real if operator.is_hermitian else value

@@ -195,6 +195,6 @@ def spin_sites(L: int, S: float = 0.5, conserve: str | None = "Sz") -> tuple[Sit
     >>> len(spin_sites(4, S=1))
     4
     """
-    if L < 1:
-        raise SettingsError(f"a chain needs at least one site, found L = {L}.")
+    if not isinstance(L, (int, np.integer)) or L < 1:
+        raise SettingsError(f"a chain needs at least one site, a whole number of them; found L = {L!r}.")
     return (spin_site(S, conserve),) * L
