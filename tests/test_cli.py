@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
 from tnsim.cli import app
 from tnsim.errors import TnsimError
-from tnsim.io import load_run, save_run
+from tnsim.io import RunOptions, load_run, save_run
+from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
 from tnsim.monitor import show_progress
+from tnsim.monitor.progress import sweep_heading, sweep_line
 
 ROOT = Path(__file__).resolve().parents[1]
 runner = CliRunner()
@@ -54,6 +58,27 @@ def test_info_and_plot(finished, tmp_path):
     picture = tmp_path / "run.png"
     assert call("plot", path, "--out", picture).exit_code == 0
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_info_schema_and_doctor_fit_80_columns(finished, monkeypatch):
+    long = "a value that goes on for longer than any terminal of eighty columns can show on one line"
+    monkeypatch.setattr("tnsim.cli.make_console", lambda: Console(width=80))
+    monkeypatch.setattr(
+        "tnsim.cli.findings", lambda: [("kernel cache", long, ""), ("disk here", "1 GiB free", "small")]
+    )
+    history = load_run(finished[0]).progress.history
+    output = call("info", finished[0]).output
+    for line in (sweep_heading(), *map(sweep_line, history)):
+        assert line in output.splitlines()
+        assert line in finished[1].splitlines()
+    listed = call("schema").output
+    assert max(map(len, listed.splitlines())) <= 80
+    for row in (*describe(DMRG), *describe(RunOptions)):
+        assert re.search(rf"^{re.escape(row[0])} +{re.escape(row[1])} +{re.escape(row[2])} +\S", listed, re.M), row
+    checked = call("doctor").output.splitlines()
+    assert checked[0].startswith("kernel cache  ok       a value that")
+    assert checked[1].startswith(" " * 23)
+    assert checked[2].split() == ["disk", "here", "problem", "1", "GiB", "free:", "small"]
 
 
 @pytest.mark.parametrize(

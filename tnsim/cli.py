@@ -20,7 +20,7 @@ from tnsim.io.atomic import check_writable
 from tnsim.io.hdf5 import open_file
 from tnsim.io.settings import describe, help_of
 from tnsim.models import MODELS
-from tnsim.monitor.progress import history_table
+from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.plotting import plot_run
 from tnsim.runner import make_console, resumed, run_job
 
@@ -154,7 +154,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
         if record.progress.history:
-            console.print(history_table(record.progress.history))
+            lines = (sweep_heading(), *map(sweep_line, record.progress.history))
+            console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(record.job.model.facts)
     else:
         console.print(f"{kind} in {file}", style="bold")
@@ -179,11 +180,12 @@ def plot(
 @app.command()
 def doctor() -> None:
     """Versions, BLAS, threads, GPU, caches, and what is wrong."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = _table("name", "state", "finding", headed=False)
     problems = 0
     for name, value, problem in findings():
         problems += bool(problem)
-        table.add_row(f"[bold]{name}", escape(value), f"[red]{escape(problem)}" if problem else "[green]ok")
+        value = escape(value) + (f": [red]{escape(problem)}" if problem else "")
+        table.add_row(f"[bold]{name}", "[red]problem" if problem else "[green]ok", value)
     make_console().print(table)
     raise typer.Exit(1 if problems else 0)
 
@@ -198,12 +200,19 @@ def schema() -> None:
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:
-        table = Table(title=f"\\[{title}]", title_justify="left", pad_edge=False)
-        for column in ("setting", "type", "default", "meaning"):
-            table.add_column(column)
+        table = _table("setting", "type", "default", "meaning")
+        table.title, table.title_justify = escape(f"[{title}]"), "left"
         for row in describe(cls):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
+
+
+def _table(*columns: str, headed: bool = True) -> Table:
+    """A table whose last column alone is folded where the terminal is narrow."""
+    table = Table(show_header=headed, box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1])
+    return table
 
 
 def main() -> None:
