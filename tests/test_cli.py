@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
 from tnsim.cli import app
-from tnsim.errors import TnsimError
-from tnsim.io import RunOptions, load_run, save_run
+from tnsim.errors import FileCorruptError, FileError, TnsimError
+from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
 from tnsim.monitor import show_progress
 from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import spin_sites
 
 ROOT = Path(__file__).resolve().parents[1]
 runner = CliRunner()
@@ -79,6 +81,31 @@ def test_info_schema_and_doctor_fit_80_columns(finished, monkeypatch):
     assert checked[0].startswith("kernel cache  ok       a value that")
     assert checked[1].startswith(" " * 23)
     assert checked[2].split() == ["disk", "here", "problem", "1", "GiB", "free:", "small"]
+
+
+@pytest.mark.parametrize("command", ["info", "plot"])
+def test_a_damaged_file_is_skipped_for_the_version_before(finished, tmp_path, command):
+    good = finished[0].read_bytes()
+    path = tmp_path / "run.h5"
+    path.write_bytes(good[:5000])
+    result = call(command, path)
+    assert isinstance(result.exception, FileError)
+    assert "damaged" in str(result.exception)
+    (tmp_path / "run.h5.1").write_bytes(good)
+    result = call(command, path)
+    assert result.exit_code == 0, result.output
+    assert f"skipped: {path} is damaged" in result.output
+    for word in ("run.h5.1: converged", "schema 1", "numba") if command == "info" else ("run.png",):
+        assert word in result.output
+
+
+def test_info_of_a_state_and_of_a_damaged_one(tmp_path):
+    path = save(tmp_path / "psi.h5", MPS.product(spin_sites(2), ["up", "down"]))
+    output = call("info", path).output
+    assert output.startswith(f"mps in {path}")
+    assert "schema 1" in output
+    path.write_bytes(path.read_bytes()[:-1])
+    assert isinstance(call("info", path).exception, FileCorruptError)
 
 
 @pytest.mark.parametrize(
