@@ -148,6 +148,26 @@ def test_the_interval_counts_from_the_end_of_a_save(tmp_path, clock, monkeypatch
     assert saved == [20.0, 42.0, 64.0]
 
 
+def test_a_second_writer_of_the_same_file_is_named(tmp_path):
+    job = make_job(tmp_path / "run.h5", checkpoint_every="0")
+    psi = job.model.product()
+    save_run(job.run.out, RunRecord(job, psi, tn.Progress()))
+    first, run = Checkpointer(job), job.dmrg.start(job.model.mpo(), psi)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first.save(run)
+        assert first.save(run)
+        second = Checkpointer(job)
+        assert second.save(run)
+    for saver in (first, second):
+        with pytest.warns(UserWarning, match=r"another process wrote .*run\.h5"):
+            assert saver.save(run)
+    (tmp_path / "run.h5").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first.save(run)
+
+
 def test_signals_finish_the_bond_and_stop():
     model = Heisenberg(L=8)
 

@@ -64,6 +64,15 @@ def older(path: Path, number: int) -> Path:
     return target.with_name(f"{target.name}.{number}")
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What tells a written file from the one before (inode and time in ns); None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def _target(path: Path) -> Path:
     """Where a symbolic link leads in the end; FileError where that is a circle."""
     try:
