@@ -22,7 +22,6 @@ from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.settings import describe, help_of
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
-from tnsim.plotting import plot_run
 from tnsim.runner import make_console, resumed, run_job
 
 _PICTURES = (".png", ".pdf", ".svg")
@@ -192,7 +191,7 @@ def plot(
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    plot_run(record.progress.history, record.state, exact=record.job.model.facts.energy, path=target)
+    record.plot(target)
     console.print(f"written to {target}", soft_wrap=True)
 
 

@@ -54,6 +54,14 @@ def test_a_run_from_its_file_goes_on_as_if_never_stopped(tmp_path):
             assert abs(a.energy - b.energy) < 1e-12
 
 
+def test_a_run_is_described_in_two_lines(tmp_path):
+    job = make_job(tmp_path / "run.h5")
+    save_run(job.run.out, RunRecord(job, job.model.product(), tn.Progress(), "converged", energy=-4.25))
+    first, second = repr(load_run(job.run.out)).splitlines()
+    assert first == f"Run of {job.model}: converged, energy -4.250000000000, 0 sweeps"
+    assert second.startswith("MPS on 10 sites")
+
+
 def test_the_last_versions_are_kept_and_the_newest_valid_one_is_found(tmp_path):
     job = make_job(tmp_path / "run.h5")
     psi = job.model.product()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.io import Job, RunOptions, RunRecord, load_run, save_run
 from tnsim.models import Heisenberg, MajumdarGhosh
 
 pytest.importorskip("matplotlib")
@@ -82,9 +83,26 @@ def test_spectrum_of_a_singlet_and_of_a_chain(solved):
         assert curve(line)[1] == pytest.approx(-2 * np.log(values[:2]))
 
 
+def test_a_spectrum_draws_itself(solved, tmp_path):
+    path = tmp_path / "spectrum.svg"
+    spectrum = tn.schmidt_values(solved.state)[0]
+    (axis,), (expected,) = spectrum.plot(path).axes, tn.plot_spectrum(spectrum).axes
+    assert [curve(line) for line in axis.get_lines()] == [curve(line) for line in expected.get_lines()]
+    assert "<svg" in path.read_text()
+
+
 def test_a_solution_draws_itself(solved, tmp_path):
     path = tmp_path / "run.svg"
     left, right = solved.plot(path).axes
     assert (left.get_title(), right.get_title()) == ("convergence", "entanglement profile")
     assert curve(right.get_lines()[0])[1] == pytest.approx(tn.entropy(solved.state).tolist())
     assert "<svg" in path.read_text()
+
+
+def test_a_run_from_its_file_draws_itself(solved, tmp_path):
+    model = MajumdarGhosh(L=8)
+    job = Job(model, tn.DMRG(truncation=tn.Truncation(chi_max=12)), RunOptions(out=str(tmp_path / "run.h5")))
+    save_run(job.run.out, RunRecord(job, solved.state, solved.progress))
+    left, right = load_run(job.run.out).plot().axes
+    assert left.get_legend().get_texts()[0].get_text() == "energy error (exact known)"
+    assert curve(right.get_lines()[0])[1] == pytest.approx(tn.entropy(solved.state).tolist())

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ class RunRecord:
     energy: float | None = None
     variance: float | None = None
     header: dict[str, str] | None = None
+
+    def plot(self, path: Any = None) -> Any:
+        """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
+        plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
+        return plot_run(self.progress.history, self.state, exact=exact, path=path)
+
+    def __repr__(self) -> str:
+        energy = "" if self.energy is None else f", energy {self.energy:.12f}"
+        sweeps = len(self.progress.history)
+        return f"Run of {self.job.model}: {self.status}{energy}, {sweeps} sweep{'s' * (sweeps != 1)}\n{self.state!r}"
 
 
 def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
