@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
 from tnsim.cli import app
-from tnsim.errors import FileCorruptError, FileError, TnsimError
+from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
 from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
@@ -266,6 +266,16 @@ def test_sigterm_saves_and_exits_with_75(tmp_path):
     assert "SIGTERM" in record.advice
     result = call("resume", out, "--max-sweeps", record.progress.sweep + 1)
     assert result.exit_code == 0, result.output
+
+
+def test_a_number_of_threads_that_is_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TNSIM_THREADS", "x")
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    assert isinstance(result.exception, SettingsError)
+    assert "TNSIM_THREADS" in str(result.exception)
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert re.search(r"threads +problem +.*TNSIM_THREADS must be .* found 'x'", result.output)
 
 
 def test_doctor_and_schema():
