@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
 from tnsim.cli import app
-from tnsim.errors import TnsimError
-from tnsim.io import load_run, save_run
+from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
+from tnsim.io import RunOptions, load_run, save, save_run
+from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
 from tnsim.monitor import show_progress
+from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import spin_sites
 
 ROOT = Path(__file__).resolve().parents[1]
 runner = CliRunner()
@@ -54,6 +60,52 @@ def test_info_and_plot(finished, tmp_path):
     picture = tmp_path / "run.png"
     assert call("plot", path, "--out", picture).exit_code == 0
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_info_schema_and_doctor_fit_80_columns(finished, monkeypatch):
+    long = "a value that goes on for longer than any terminal of eighty columns can show on one line"
+    monkeypatch.setattr("tnsim.cli.make_console", lambda: Console(width=80))
+    monkeypatch.setattr(
+        "tnsim.cli.findings", lambda: [("kernel cache", long, ""), ("disk here", "1 GiB free", "small")]
+    )
+    history = load_run(finished[0]).progress.history
+    output = call("info", finished[0]).output
+    for line in (sweep_heading(), *map(sweep_line, history)):
+        assert line in output.splitlines()
+        assert line in finished[1].splitlines()
+    listed = call("schema").output
+    assert max(map(len, listed.splitlines())) <= 80
+    for row in (*describe(DMRG), *describe(RunOptions)):
+        assert re.search(rf"^{re.escape(row[0])} +{re.escape(row[1])} +{re.escape(row[2])} +\S", listed, re.M), row
+    checked = call("doctor").output.splitlines()
+    assert checked[0].startswith("kernel cache  ok       a value that")
+    assert checked[1].startswith(" " * 23)
+    assert checked[2].split() == ["disk", "here", "problem", "1", "GiB", "free:", "small"]
+
+
+@pytest.mark.parametrize("command", ["info", "plot"])
+def test_a_damaged_file_is_skipped_for_the_version_before(finished, tmp_path, command):
+    good = finished[0].read_bytes()
+    path = tmp_path / "run.h5"
+    path.write_bytes(good[:5000])
+    result = call(command, path)
+    assert isinstance(result.exception, FileError)
+    assert "damaged" in str(result.exception)
+    (tmp_path / "run.h5.1").write_bytes(good)
+    result = call(command, path)
+    assert result.exit_code == 0, result.output
+    assert f"skipped: {path} is damaged" in result.output
+    for word in ("run.h5.1: converged", "schema 1", "numba") if command == "info" else ("run.png",):
+        assert word in result.output
+
+
+def test_info_of_a_state_and_of_a_damaged_one(tmp_path):
+    path = save(tmp_path / "psi.h5", MPS.product(spin_sites(2), ["up", "down"]))
+    output = call("info", path).output
+    assert output.startswith(f"mps in {path}")
+    assert "schema 1" in output
+    path.write_bytes(path.read_bytes()[:-1])
+    assert isinstance(call("info", path).exception, FileCorruptError)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +273,16 @@ def test_sigterm_saves_and_exits_with_75(tmp_path):
     assert "SIGTERM" in record.advice
     result = call("resume", out, "--max-sweeps", record.progress.sweep + 1)
     assert result.exit_code == 0, result.output
+
+
+def test_a_number_of_threads_that_is_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TNSIM_THREADS", "x")
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    assert isinstance(result.exception, SettingsError)
+    assert "TNSIM_THREADS" in str(result.exception)
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert re.search(r"threads +problem +.*TNSIM_THREADS must be .* found 'x'", result.output)
 
 
 def test_doctor_and_schema():

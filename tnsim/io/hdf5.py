@@ -120,6 +120,11 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         raise FileCorruptError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}.") from error
 
 
+def header_of(file: h5py.File) -> dict[str, str]:
+    """Schema, time, host and versions of what wrote an open file."""
+    return {key: str(file.attrs[key]) for key in ("schema", "created", "host", "versions")}
+
+
 def _check_seal(path: Path) -> None:
     with path.open("rb") as raw:
         head = raw.read(_SEAL)
