@@ -79,3 +79,10 @@ def ground_energy(matrix: np.ndarray, sites: Sequence[Site], charge: tuple[int, 
     """Lowest eigenvalue in one charge sector."""
     inside = (charges(sites) == np.array(charge)).all(axis=1)
     return float(np.linalg.eigvalsh(matrix[np.ix_(inside, inside)])[0])
+
+
+def entropy(state: np.ndarray, rows: int) -> float:
+    """Von Neumann entropy of a vector cut into a matrix of so many rows."""
+    weights = np.linalg.svd(state.reshape(rows, -1), compute_uv=False) ** 2
+    weights = weights[weights > 1e-30]
+    return float(-(weights * np.log(weights)).sum())
