@@ -55,7 +55,6 @@ def test_mixed_operators(psi):
         pytest.skip("a matrix is asked of every site")
     site = psi.sites[0]
     a, b = rng.normal(size=(2, site.dim, site.dim))
-    parts = [dict(site.by_parity(matrix)) for matrix in (a, b)]
     for x, y in ((a, b), (a, a), (a, a.T)):
         parts = [dict(site.by_parity(matrix)) for matrix in (x, y)]
         expected = [
@@ -93,6 +92,18 @@ def test_random_products_in_any_order(psi):
         if odd % 2 == 0 and psi.sites[0].group.identity == ():
             H = tn.OperatorSum().add(1.0, *(part for factor in factors for part in factor))
             assert tn.expect(psi, H.mpo(psi.sites)) == pytest.approx(expected, abs=1e-11)
+
+
+def test_density_matrices_know_the_strings():
+    """<Cdag_i C_j> from the state of two modes far apart."""
+    psi = tn.MPS.random([tn.electron_site()] * 5, chi=20, charge=(5, 1), seed=4, dtype=np.complex128)
+    table = tn.correlation(psi, "Cdag_up", "C_up")
+    for sites in ([0, 4], [1, 3], [0, 2, 4], [0, 1, 3]):
+        rho = tn.reduced_density_matrix(psi, sites)
+        local = [psi.sites[0]] * len(sites)
+        for a, b in ((0, 1), (0, len(sites) - 1), (len(sites) - 1, 0)):
+            value = np.trace(rho @ dense.place(local, [("Cdag_up", a), ("C_up", b)]))
+            assert value == pytest.approx(table[sites[a], sites[b]], abs=1e-12)
 
 
 def test_local_values_of_odd_operators_vanish(psi):
