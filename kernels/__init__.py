@@ -37,17 +37,4 @@ def _choose_cache_directory() -> str:
     return str(fallback)
 
 
-def _choose_threading_layer() -> None:
-    """Numba's own work queue, unless the user chose a layer.
-
-    The OpenMP layer spins at every barrier: on a machine that other processes use too, a sweep took ten times
-    as long with it. The work queue is not safe for several Python threads at once, so kernels take a lock.
-    """
-    import numba
-
-    if "NUMBA_THREADING_LAYER" not in os.environ:
-        numba.config.THREADING_LAYER = "workqueue"
-
-
 CACHE_DIRECTORY = _choose_cache_directory()
-_choose_threading_layer()

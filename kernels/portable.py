@@ -128,7 +128,9 @@ class Portable:
         host = xp.to_host(xp.concatenate(values)).astype(np.float64)
         return xp.concatenate(parts), np.maximum(host, 0.0), np.array(ranks, dtype=np.int64)
 
-    def follow(self, theta: Array, blocks: np.ndarray, guess: Array, ranks: np.ndarray, rightwards: bool) -> Array:
+    def follow(
+        self, theta: Array, blocks: np.ndarray, guess: Array, ranks: np.ndarray, rightwards: bool, threads: int
+    ) -> Array:
         """Orthonormal rows of the centre blocks from a basis of their other side; see `kernels/cpu/split.py`."""
         xp, parts, start = self.backend, [], 0
         for (offset, m, n), rank in zip(blocks.tolist(), ranks.tolist(), strict=True):

@@ -15,6 +15,9 @@ C_BUFFER, C_OFFSET, C_STRIDE = 13, 14, 15
 B_STEP, C_STEP = A_STRIDE, A_OFFSET
 COLUMNS = 16
 
+# the most run-time arrays that a plan names
+BUFFERS = 8
+
 # kinds
 PRODUCT, ADD, ADD_CONJUGATE, IDENTITY, CLEAR = 0, 1, 2, 3, 4
 

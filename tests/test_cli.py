@@ -4,14 +4,19 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from tnsim.backend import set_threads
 from tnsim.cli import app
 from tnsim.errors import TnsimError
 from tnsim.io import load_run
+from tnsim.kernels.cpu import compiled_before
+from tnsim.monitor import show_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 runner = CliRunner()
@@ -50,6 +55,39 @@ def test_info_and_plot(finished, tmp_path):
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.parametrize(
+    ("out", "message"), [("run.xyz", ".png, .pdf, .svg"), (".", "folder"), ("/absent/run.png", "does not exist")]
+)
+def test_a_figure_that_cannot_be_written_is_refused(finished, out, message):
+    result = call("plot", finished[0], "--out", out)
+    assert isinstance(result.exception, TnsimError)
+    assert message in str(result.exception)
+
+
+def test_switches_go_both_ways(tmp_path):
+    for flag, expected in (("--second-start", True), ("--no-second-start", False)):
+        out = tmp_path / "run.h5"
+        result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", out, flag)
+        assert result.exit_code == 0, result.output
+        assert load_run(out).job.dmrg.second_start is expected
+
+
+def test_help_shows_the_model_as_it_is_written():
+    text = call("dmrg", "bilinear-biquadratic", "--help").output
+    assert "[" in text.split("Options")[0]
+    assert ">>>" not in text
+
+
+def test_compilation_is_announced_once(finished, monkeypatch):
+    assert compiled_before()
+    text = StringIO()
+    with show_progress(Console(file=text), 3):
+        assert text.getvalue() == ""
+    monkeypatch.setattr("tnsim.monitor.progress.compiled_before", lambda: False)
+    with show_progress(Console(file=text), 3):
+        assert "compiling the kernels" in text.getvalue()
+
+
 def test_resume_extends_a_finished_run(finished, tmp_path):
     path, _ = finished
     longer = tmp_path / "longer.h5"
@@ -60,6 +98,17 @@ def test_resume_extends_a_finished_run(finished, tmp_path):
     assert after.progress.history[: len(before.progress.history)] == before.progress.history
     assert after.energy <= before.energy + 1e-12
     assert after.job.dmrg.truncation.chi_max == 32
+    sweeps = len(before.progress.history) + 1
+    result = call("resume", path, "--chi-max", 24, "--max-sweeps", sweeps, "--out", longer)
+    assert result.exit_code == 0, result.output
+    assert len(load_run(longer).progress.history) == sweeps
+
+
+def test_more_threads_than_cores_are_remarked_on(tmp_path):
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--threads", 4096, "--out", tmp_path / "run.h5")
+    set_threads(None)
+    assert result.exit_code == 0, result.output
+    assert "4096 threads on" in result.output
 
 
 def test_a_job_file_runs_the_same(finished, tmp_path):
@@ -80,6 +129,7 @@ def test_a_job_file_runs_the_same(finished, tmp_path):
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "nell"), "neel"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "up"), "only state"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", "/absent/folder/x.h5"), "does not exist"),
+        (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--chi-ramp", "4,x"), "found 'x'"),
         (("info", "absent.h5"), "no file"),
         (("resume", "absent.h5"), "no run can be read"),
         (("run", "absent.toml"), "no job file"),

@@ -14,14 +14,17 @@ from rich.table import Table
 
 from tnsim.algorithms import DMRG
 from tnsim.doctor import findings
-from tnsim.errors import TnsimError
+from tnsim.errors import SettingsError, TnsimError
 from tnsim.io import RunOptions, job_from_table, job_from_toml, load_newest
+from tnsim.io.atomic import check_writable
 from tnsim.io.hdf5 import open_file
 from tnsim.io.settings import describe, help_of
 from tnsim.models import MODELS
 from tnsim.monitor.progress import history_table
 from tnsim.plotting import plot_run
 from tnsim.runner import make_console, resumed, run_job
+
+_PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
 dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by two-site DMRG.")
@@ -42,7 +45,9 @@ def _parameter(entry: Field, hint: Any, panel: str, name: str) -> inspect.Parame
     default = inspect.Parameter.empty if entry.default is MISSING else entry.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    option = typer.Option(f"--{name.replace('_', '-')}", help=help_of(entry), rich_help_panel=panel)
+    flag = f"--{name.replace('_', '-')}"
+    switch = f"{flag}/--no-{flag[2:]}" if hint is bool else flag
+    option = typer.Option(switch, help=help_of(entry), rich_help_panel=panel)
     kind = _flag_type(hint)
     annotation: Any = Annotated[kind | None if default is None else kind, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -70,9 +75,17 @@ def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any
         for part in path:
             target = target.setdefault(part, {})
         if key == "chi_ramp":
-            value = [int(part) for part in value.split(",") if part]
+            value = _bond_dimensions(value)
         target[key] = value
     return table
+
+
+def _bond_dimensions(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if not part.isdigit():
+            raise SettingsError(f"--chi-ramp takes whole numbers such as 20,50,100, found {part!r} in {text!r}.")
+    return [int(part) for part in parts]
 
 
 def _model_command(name: str, cls: type) -> Callable[..., None]:
@@ -87,7 +100,7 @@ def _model_command(name: str, cls: type) -> Callable[..., None]:
         table["model"]["name"] = name
         raise typer.Exit(run_job(job_from_table(table), make_console()))
 
-    command.__doc__ = inspect.getdoc(cls)
+    command.__doc__ = escape((inspect.getdoc(cls) or "").split(">>>")[0].strip())
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
@@ -156,6 +169,9 @@ def plot(
     """Draw convergence and entanglement profile."""
     record, _, _ = load_newest(file)
     target = out or file.with_suffix(".png")
+    check_writable(target)
+    if target.suffix.lower() not in _PICTURES:
+        raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
     plot_run(record.progress.history, record.state, exact=record.job.model.facts.energy, path=target)
     make_console().print(f"written to {target}")
 
@@ -191,10 +207,10 @@ def schema() -> None:
 
 
 def main() -> None:
-    """Entry point: errors of tnsim are one clean message and exit code 2."""
+    """Entry point: errors of tnsim and of the system are one clean message and exit code 2."""
     try:
         app()
-    except TnsimError as error:
+    except (TnsimError, OSError, MemoryError) as error:
         print(f"tnsim: {error}", file=sys.stderr)
         sys.exit(2)
 

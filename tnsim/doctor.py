@@ -1,15 +1,13 @@
 """What tnsim runs on, and what is wrong with it."""
 
 import importlib.util
-import os
 import platform
 import shutil
 from collections.abc import Iterator
 
-import numba
 import threadpoolctl
 
-from tnsim.backend import get_backend, thread_count
+from tnsim.backend import core_count, get_backend, thread_count
 from tnsim.errors import BackendError
 from tnsim.io.hdf5 import versions
 from tnsim.kernels import CACHE_DIRECTORY
@@ -23,10 +21,9 @@ def findings() -> Iterator[Finding]:
         yield name, version, ""
     yield "machine", f"{platform.machine()}, {platform.system()} {platform.release()}", ""
     yield from _blas()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = core_count()
     problem = f"more threads than the {cores} cores granted" if thread_count() > cores else ""
     yield "threads", f"{thread_count()} of {cores} cores", problem
-    yield "numba threads", f"at most {numba.config.NUMBA_NUM_THREADS}", ""
     yield "kernel cache", CACHE_DIRECTORY, ""
     free = shutil.disk_usage(".").free
     yield "disk here", f"{free >> 30} GiB free", "under 1 GiB: checkpoints may fail" if free < 1 << 30 else ""

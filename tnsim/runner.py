@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tnsim.algorithms import Progress, Solution
-from tnsim.backend import get_backend, set_threads
+from tnsim.backend import core_count, get_backend, set_threads, thread_count
 from tnsim.errors import FileForeignError
 from tnsim.io import EXIT_SAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
 from tnsim.io.atomic import check_writable
@@ -29,6 +29,9 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
         _check_overwritable(out)
     backend = get_backend(job.run.backend)
     set_threads(job.run.threads or None)
+    if thread_count() > core_count():
+        warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
+        console.print(warning, style="yellow", soft_wrap=True)
     H = job.model.mpo().to(backend)
     psi = job.model.product(job.run.initial).to(backend) if state is None else state.to(backend)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
@@ -68,7 +71,8 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     if truncation != record.job.dmrg.truncation:
         # sweeps at the old bond dimension do not count towards convergence at the new one
         dmrg = replace(dmrg, min_sweeps=progress.sweep + record.job.dmrg.min_sweeps)
-        dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, progress.sweep + record.job.dmrg.max_sweeps))
+        if "max_sweeps" not in changes:
+            dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, progress.sweep + record.job.dmrg.max_sweeps))
     return Job(record.job.model, dmrg, run), progress
 
 

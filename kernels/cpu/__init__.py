@@ -1,6 +1,6 @@
 """CPU kernels, compiled by Numba, with BLAS and LAPACK called by address."""
 
-from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,22 +56,21 @@ class CpuKernels:
         amplitude: float, threads: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """Orthonormal rows of the centre blocks, weights (float64, on the host) and ranks; see `split.bases`."""
-        real = _no_reals(theta)
         noise = theta[:0] if noise is None else noise
         scale = theta.dtype.type(amplitude)
-        threads = threads if len(blocks) > 1 else 1
-        with products.PARALLEL if threads > 1 else nullcontext():
-            result = split.bases(theta, blocks, rightwards, use_svd, noise, scale, real, threads)
-        p, weights, ranks, infos = result
+        p, weights, ranks, infos = split.bases(
+            theta, blocks, rightwards, use_svd, noise, scale, theta.real.dtype, threads
+        )
         _check(infos, "decomposition")
         return p, weights.astype(np.float64), ranks
 
     @staticmethod
     def follow(
-        theta: np.ndarray, blocks: np.ndarray, guess: np.ndarray, ranks: np.ndarray, rightwards: bool
-    ) -> np.ndarray:
+        theta: np.ndarray, blocks: np.ndarray, guess: np.ndarray, ranks: np.ndarray, rightwards: bool,
+        threads: int,
+    ) -> np.ndarray:  # fmt: skip
         """Orthonormal rows of the centre blocks from a basis of their other side; see `split.follow`."""
-        basis, infos = split.follow(theta, blocks, guess, ranks, rightwards)
+        basis, infos = split.follow(theta, blocks, guess, ranks, rightwards, threads)
         _check(infos, "QR")
         return basis
 
@@ -80,11 +79,12 @@ class CpuKernels:
         plan: Any, start: np.ndarray, halves: tuple, limits: tuple[int, int, float, float], threads: int
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
-        work = np.empty(max(1, plan.work), dtype=start.dtype)
-        with products.PARALLEL if threads > 1 else nullcontext():
-            return lanczos.lowest(
-                plan.rows, plan.alphas, plan.starts, plan.weights, start, halves, work, *limits, threads
-            )
+        return lanczos.solve(plan, start, halves, limits, threads)
+
+
+def compiled_before() -> bool:
+    """Whether the kernels of the main job are in the cache of this machine."""
+    return any(Path(lanczos.lowest.stats.cache_path).glob("lanczos.lowest-*.nbi"))
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

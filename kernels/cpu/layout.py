@@ -26,6 +26,11 @@ def stable_order(keys):
     return order
 
 
+def longest_first(weights):
+    """The order in which tasks of these weights are claimed: a long one left to the end has nobody beside it."""
+    return np.argsort(-weights, kind="stable")
+
+
 @njit(cache=True, nogil=True)
 def first_places(sorted_keys, count):
     """Where 0, 1, ..., count - 1 begin in sorted keys, and the end."""
@@ -81,7 +86,7 @@ def enumerate_blocks(keys, dims, starts, flows, moduli, total):
     """
     rank = len(flows)
     if rank == 0:
-        return np.zeros((1, 0), dtype=np.int64), np.array([0, 1])
+        return np.zeros((1, 0), dtype=np.int64), np.arange(2)
     count, capacity = 0, 16
     indices = np.empty((capacity, rank), dtype=np.int64)
     offsets = np.zeros(capacity + 1, dtype=np.int64)

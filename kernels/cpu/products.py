@@ -1,12 +1,13 @@
 """Runs a plan of block products (see `kernels/table.py`) in one compiled call."""
 
-import threading
+from functools import lru_cache
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from tnsim.kernels.cpu.layout import stable_order
+from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.symbols import gemm
+from tnsim.kernels.cpu.team import share, tasks
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,
@@ -19,6 +20,7 @@ from tnsim.kernels.table import (
     B_STEP,
     B_STRIDE,
     B_TRANSPOSE,
+    BUFFERS,
     C_BUFFER,
     C_OFFSET,
     C_STEP,
@@ -30,9 +32,6 @@ from tnsim.kernels.table import (
     M,
     N,
 )
-
-# one parallel region at a time: the work queue aborts the process where two Python threads enter it
-PARALLEL = threading.Lock()
 
 
 @njit(cache=True, nogil=True)
@@ -91,30 +90,10 @@ def run_rows(rows, alphas, one, buffers, first, last):
 
 
 @njit(cache=True, nogil=True)
-def assign_tasks(weights, threads):
-    """Longest task first to the least loaded thread: which thread runs which task."""
-    owner = np.empty(len(weights), dtype=np.int64)
-    load = np.zeros(threads, dtype=np.float64)
-    for task in stable_order(-weights):
-        thread = np.argmin(load)
-        owner[task] = thread
-        load[thread] += weights[task] + 1.0
-    return owner
-
-
-@njit(cache=True, nogil=True)
-def _run_owned(rows, alphas, one, buffers, starts, owner, thread):
-    """The tasks of one thread."""
-    for task in range(len(starts) - 1):
-        if owner[task] == thread:
-            run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def run_parallel(rows, alphas, one, buffers, starts, owner, threads):
-    """All tasks, each on the thread that owns it. The loop body is one call: a larger one compiles for seconds."""
-    for thread in prange(threads):
-        _run_owned(rows, alphas, one, buffers, starts, owner, thread)
+def share_rows(rows, alphas, one, buffers, starts, order, board):
+    """The tasks of the round that is open, as many as this thread can claim."""
+    for task in tasks(board, order):
+        run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
 
 
 def run_products(rows, alphas, starts, weights, buffers, threads=1):
@@ -122,9 +101,15 @@ def run_products(rows, alphas, starts, weights, buffers, threads=1):
 
     All buffers are 1-D, contiguous and of one dtype; `alphas` has the same dtype.
     """
-    one = np.ones(1, dtype=alphas.dtype)
+    # always as many buffers: the kernel is compiled for one length of the tuple
+    buffers += buffers[:1] * (BUFFERS - len(buffers))
+    one = _one(alphas.dtype)
     if threads <= 1 or len(weights) < 2:
         run_rows(rows, alphas, one, buffers, 0, len(rows))
     else:
-        with PARALLEL:
-            run_parallel(rows, alphas, one, buffers, starts, assign_tasks(weights, threads), threads)
+        share(threads, len(weights), share_rows, rows, alphas, one, buffers, starts, longest_first(weights))
+
+
+@lru_cache(maxsize=4)
+def _one(dtype):
+    return np.ones(1, dtype=dtype)

@@ -1,11 +1,11 @@
 """Orthonormal bases of the centre blocks of a two-site tensor, many blocks in one compiled call."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from tnsim.kernels.cpu.layout import stable_order
-from tnsim.kernels.cpu.products import assign_tasks
+from tnsim.kernels.cpu.layout import longest_first, stable_order
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
+from tnsim.kernels.cpu.team import share, tasks
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
 
 # the Gram matrix of the other side is taken where this side is so much longer
@@ -75,18 +75,6 @@ def _svd_basis(theta, m, n, rightwards, basis, weights):
 
 
 @njit(cache=True, nogil=True)
-def _one_block(theta, block, rightwards, use_svd, noise, n_offset, amplitude, p, p_offset, w, w_offset, rank):
-    offset, m, n = block
-    own = m if rightwards else n
-    basis = p[p_offset : p_offset + rank * own].reshape(rank, own)
-    weights = w[w_offset : w_offset + rank]
-    if use_svd and len(noise) == 0:
-        return _svd_basis(theta[offset:], m, n, rightwards, basis, weights)
-    local = noise[n_offset : n_offset + own * own] if len(noise) > 0 else noise
-    return _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude, basis, weights)
-
-
-@njit(cache=True, nogil=True)
 def _offsets(blocks, rightwards, noisy):
     count = len(blocks)
     ranks = np.empty(count, dtype=np.int64)
@@ -102,43 +90,42 @@ def _offsets(blocks, rightwards, noisy):
 
 
 @njit(cache=True, nogil=True)
-def _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, thread):
-    """The blocks of one thread; options: (rightwards, use_svd), results: (basis, weights, infos)."""
-    ranks, offsets = places
-    basis, weights, infos = results
-    for i in range(len(blocks)):
-        if owner[i] == thread:
-            infos[i] = _one_block(
-                theta, blocks[i], options[0], options[1], noise, offsets[i, 2], amplitude,
-                basis, offsets[i, 0], weights, offsets[i, 1], ranks[i],
-            )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _bases_parallel(theta, blocks, options, noise, amplitude, places, results, owner, threads):
-    for thread in prange(threads):
-        _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, thread)
+def _share_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
+    """The blocks that this thread can claim; places: (ranks, offsets), results: (basis, weights, infos)."""
+    (ranks, offsets), (basis, weights, infos) = places, results
+    for i in tasks(board, order):
+        (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
+        rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(ranks[i], own)
+        local = noise[offsets[i, 2] : offsets[i + 1, 2]] if len(noise) > 0 else noise
+        found = weights[offsets[i, 1] : offsets[i + 1, 1]]
+        infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude, rows, found)
 
 
 @njit(cache=True, nogil=True)
+def _share_svd(theta, blocks, rightwards, places, results, order, board):
+    """Like `_share_gram`; apart, as most runs need only one of the two compiled."""
+    (ranks, offsets), (basis, weights, infos) = places, results
+    for i in tasks(board, order):
+        (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
+        rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(ranks[i], own)
+        infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[offsets[i, 1] : offsets[i + 1, 1]])
+
+
 def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
     """Orthonormal rows of every (offset, rows, cols) block by descending weight (singular value squared).
 
     rightwards: adjoint of the left basis; leftwards: the right basis. `noise` is empty or holds one Gram
-    matrix a block, added with `amplitude`. `real` is an empty array of the real dtype. Returns basis,
-    weights, ranks, infos.
+    matrix a block, added with `amplitude`. `real` is the real dtype. Returns basis, weights, ranks, infos.
     """
     ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
-    basis = np.empty(offsets[-1, 0], dtype=theta.dtype)
-    weights = np.empty(offsets[-1, 1], dtype=real.dtype)
+    basis, weights = np.empty(offsets[-1, 0], dtype=theta.dtype), np.empty(offsets[-1, 1], dtype=real)
     infos = np.zeros(len(blocks), dtype=np.int64)
-    cost = blocks[:, 1].astype(np.float64) ** 3 if rightwards else blocks[:, 2].astype(np.float64) ** 3
-    owner = assign_tasks(cost, threads)
-    results, options, places = (basis, weights, infos), (rightwards, use_svd), (ranks, offsets)
-    if threads > 1:
-        _bases_parallel(theta, blocks, options, noise, amplitude, places, results, owner, threads)
+    order = longest_first(blocks[:, 1 if rightwards else 2])
+    places, results = (ranks, offsets), (basis, weights, infos)
+    if use_svd and len(noise) == 0:
+        share(threads, len(blocks), _share_svd, theta, blocks, rightwards, places, results, order)
     else:
-        _bases_owned(theta, blocks, options, noise, amplitude, places, results, owner, 0)
+        share(threads, len(blocks), _share_gram, theta, blocks, rightwards, noise, amplitude, places, results, order)
     return basis, weights, ranks, infos
 
 
@@ -155,22 +142,39 @@ def _follow_block(theta, block, guess, rightwards, basis):
 
 
 @njit(cache=True, nogil=True)
-def follow(theta, blocks, guess, ranks, rightwards):
+def _share_follow(theta, blocks, guess, rightwards, offsets, results, order, board):
+    """The blocks that this thread can claim; results: (basis, ranks, infos)."""
+    basis, ranks, infos = results
+    for i in tasks(board, order):
+        rank = ranks[i]
+        if rank > 0:
+            rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(rank, (offsets[i + 1, 0] - offsets[i, 0]) // rank)
+            infos[i] = _follow_block(theta, blocks[i], guess[offsets[i, 1] :], rightwards, rows)
+
+
+@njit(cache=True, nogil=True)
+def _follow_offsets(blocks, ranks, rightwards):
+    """Start of every basis and of every guess."""
+    offsets = np.zeros((len(blocks) + 1, 2), dtype=np.int64)
+    for i in range(len(blocks)):
+        m, n = blocks[i, 1], blocks[i, 2]
+        offsets[i + 1, 0] = offsets[i, 0] + ranks[i] * (m if rightwards else n)
+        offsets[i + 1, 1] = offsets[i, 1] + ranks[i] * (n if rightwards else m)
+    return offsets
+
+
+def follow(theta, blocks, guess, ranks, rightwards, threads):
     """Orthonormal rows of every block from a basis of its other side: one step of subspace iteration.
 
-    guess: one matrix (length of the other side x rank) a block, as `_build` of the last split left it. Where theta
-    changed little since, the rows span the leading singular vectors. Returns basis, infos.
+    guess: one matrix (length of the other side x rank) a block, from the last split. Where theta changed little
+    since, the rows span the leading singular vectors. Returns basis, infos.
     """
-    count = len(blocks)
-    own, other = blocks[:, 1 if rightwards else 2], blocks[:, 2 if rightwards else 1]
-    basis = np.empty((ranks * own).sum(), dtype=theta.dtype)
-    infos = np.zeros(count, dtype=np.int64)
-    p, g = 0, 0
-    for i in range(count):
-        rows = basis[p : p + ranks[i] * own[i]].reshape(ranks[i], own[i])
-        if ranks[i] > 0:
-            infos[i] = _follow_block(theta, blocks[i], guess[g:], rightwards, rows)
-        p, g = p + ranks[i] * own[i], g + ranks[i] * other[i]
+    offsets = _follow_offsets(blocks, ranks, rightwards)
+    basis, infos = np.empty(offsets[-1, 0], dtype=theta.dtype), np.zeros(len(blocks), dtype=np.int64)
+    share(
+        threads, len(blocks), _share_follow,
+        theta, blocks, guess, rightwards, offsets, (basis, ranks, infos), longest_first(ranks),
+    )  # fmt: skip
     return basis, infos
 
 
@@ -200,14 +204,18 @@ def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol)
         ratio = (1 - degeneracy_tol) ** 2
         while 1 < kept < len(order) and weights[order[kept]] > weights[order[kept - 1]] * ratio:
             kept -= 1
-    block_of = np.repeat(np.arange(len(ranks)), ranks)
-    is_kept = np.zeros(len(weights), dtype=np.bool_)
-    dims = np.zeros(len(ranks), dtype=np.int64)
-    discarded = 0.0
+    is_kept, discarded = np.zeros(len(weights), dtype=np.bool_), 0.0
     for i in range(len(order)):
         if i < kept:
-            dims[block_of[order[i]]] += 1
             is_kept[order[i]] = True
         else:
             discarded += weights[order[i]] * scale
-    return dims, weights[is_kept], discarded
+    dims, chosen, place, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
+    for block in range(len(ranks)):
+        for _ in range(ranks[block]):
+            if is_kept[place]:
+                dims[block] += 1
+                chosen[count] = weights[place]
+                count += 1
+            place += 1
+    return dims, chosen, discarded

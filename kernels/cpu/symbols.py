@@ -7,7 +7,7 @@ registered would jump to address zero. The addresses are SciPy's (`scipy.linalg.
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import types
+from numba import njit, types
 from numba.extending import get_cython_function_address, overload
 
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
@@ -39,6 +39,21 @@ def _register() -> dict[tuple[str, types.Type], types.ExternalFunction]:
 
 _FUNCTIONS = _register()
 _N, _T, _C = NO_TRANSPOSE, TRANSPOSE, ADJOINT
+
+
+@njit(cache=True, nogil=True)
+def _ints(a, b, c, d):
+    """Integer arguments of a LAPACK routine and its info, 0 (`np.array` of a list compiles for a second)."""
+    ints = np.zeros(5, dtype=np.int32)
+    ints[0], ints[1], ints[2], ints[3] = a, b, c, d
+    return ints
+
+
+@njit(cache=True, nogil=True)
+def _chars(a, b):
+    chars = np.empty(2, dtype=np.uint8)
+    chars[0], chars[1] = a, b
+    return chars
 
 
 def gemm(ta, tb, m, n, k, alpha, one, a, lda, b, ldb, c, ldc, ints, chars):
@@ -81,9 +96,9 @@ def _eigh(matrix, values):
 
         def implementation(matrix, values):
             n = matrix.shape[0]
-            chars = np.array([86, 85], dtype=np.uint8)  # 'V', 'U'
+            chars = _chars(86, 85)  # 'V', 'U'
             lwork, lrwork, liwork = 2 * n + 33 * n * n, 1 + 5 * n + 2 * n * n, 3 + 5 * n
-            ints = np.array([n, lwork, lrwork, liwork, 0], dtype=np.int32)
+            ints = _ints(n, lwork, lrwork, liwork)
             work = np.empty(lwork, dtype=matrix.dtype)
             rwork = np.empty(lrwork, dtype=values.dtype)
             iwork = np.empty(liwork, dtype=np.int32)
@@ -98,9 +113,9 @@ def _eigh(matrix, values):
 
         def implementation(matrix, values):
             n = matrix.shape[0]
-            chars = np.array([86, 85], dtype=np.uint8)
+            chars = _chars(86, 85)
             lwork, liwork = 1 + 6 * n + 2 * n * n + 33 * n, 3 + 5 * n
-            ints = np.array([n, lwork, liwork, 0], dtype=np.int32)
+            ints = _ints(n, lwork, liwork, 0)
             work = np.empty(lwork, dtype=matrix.dtype)
             iwork = np.empty(liwork, dtype=np.int32)
             p, t = ints.ctypes.data, chars.ctypes.data
@@ -156,8 +171,8 @@ def _svd(matrix, u, values, vh):
         work = np.empty(lwork, dtype=matrix.dtype)
         rwork = np.empty(k * max(5 * k + 7, 2 * big + 2 * k + 1) + 5 * k, dtype=values.dtype)
         iwork = np.empty(8 * k, dtype=np.int32)
-        chars = np.array([83, 83], dtype=np.uint8)  # 'S'
-        ints = np.array([cols, rows, k, lwork, 0], dtype=np.int32)
+        chars = _chars(83, 83)  # 'S'
+        ints = _ints(cols, rows, k, lwork)
         keep = matrix.copy()
         _call_svd(False, chars.ctypes.data, ints.ctypes.data, matrix, u, values, vh, work, rwork, iwork)
         if ints[4] != 0:
@@ -184,7 +199,7 @@ def _lq(matrix, taus):
         rows, cols = matrix.shape
         lwork = 64 * max(rows, 1)
         work = np.empty(lwork, dtype=matrix.dtype)
-        ints = np.array([cols, rows, lwork, 0], dtype=np.int32)
+        ints = _ints(cols, rows, lwork, 0)
         p = ints.ctypes.data
         geqrf(p, p + 4, matrix.ctypes.data, p, taus.ctypes.data, work.ctypes.data, p + 8, p + 12)
         if ints[3] == 0:

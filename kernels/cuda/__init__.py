@@ -12,8 +12,9 @@ import numpy as np
 
 from tnsim.kernels.cpu import CpuKernels
 from tnsim.kernels.cuda.schedule import Schedule, make_schedule
-from tnsim.kernels.cuda.source import CHUNK_PER_THREAD, MAX_BUFFERS, MICRO
+from tnsim.kernels.cuda.source import CHUNK_PER_THREAD, MICRO
 from tnsim.kernels.portable import Array, Portable
+from tnsim.kernels.table import BUFFERS
 
 # blocks with no side above this are decomposed on the host, all of them in one transfer each way
 HOST_BLOCK = 64
@@ -59,13 +60,13 @@ class CudaKernels(Portable):
         buffers: tuple[Array, ...], threads: int = 1,
     ) -> None:  # fmt: skip
         """Execute a plan (see `kernels/table.py`): one launch for every level of dependence."""
-        if len(buffers) > MAX_BUFFERS:
-            raise ValueError(f"a plan may use {MAX_BUFFERS} buffers on the device, found {len(buffers)}.")
+        if len(buffers) > BUFFERS:
+            raise ValueError(f"a plan may use {BUFFERS} buffers on the device, found {len(buffers)}.")
         if not len(rows):
             return
         plan = self._once(rows, lambda: self._upload(rows, starts))
         ordered = self._coefficients(plan, alphas, buffers[0].dtype)
-        padded = (*buffers, *(buffers[:1] * (MAX_BUFFERS - len(buffers))))
+        padded = (*buffers, *(buffers[:1] * (BUFFERS - len(buffers))))
         kernel = f"run_products_{buffers[0].dtype.char}"
         for level, items in zip(plan.schedule.levels, plan.items, strict=True):
             if len(level.items):

@@ -8,7 +8,6 @@
 
 #define TILE (SIDE * MICRO)
 #define THREADS (SIDE * SIDE)
-#define MAX_BUFFERS 8
 
 typedef long long integer;
 
@@ -127,7 +126,7 @@ __device__ void run_item(const integer *rows, const T *alphas, const integer *it
         const integer *rows, const T *alphas, const integer *items, T *b0, T *b1, T *b2, T *b3, T *b4, T *b5,      \
         T *b6, T *b7)                                                                                              \
     {                                                                                                              \
-        T *const buffers[MAX_BUFFERS] = {b0, b1, b2, b3, b4, b5, b6, b7};                                          \
+        T *const buffers[BUFFERS] = {b0, b1, b2, b3, b4, b5, b6, b7};                                          \
         run_item<T>(rows, alphas, items, buffers);                                                                 \
     }
 

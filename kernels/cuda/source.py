@@ -8,14 +8,13 @@ FILES = ("products", "copies")
 OPTIONS = ("--std=c++17",)
 # threads along one side of a tile on a GPU
 SIDE = 16
-# a thread owns MICRO x MICRO elements of a tile; MAX_BUFFERS run-time arrays reach a kernel
+# a thread owns MICRO x MICRO elements of a tile
 MICRO = 2
-MAX_BUFFERS = 8
 CHUNK_PER_THREAD = 4
 
 _CONSTANTS = (
     "KIND", "M", "N", "K", "A_BUFFER", "A_OFFSET", "A_STRIDE", "A_TRANSPOSE", "B_BUFFER", "B_OFFSET", "B_STRIDE",
-    "B_TRANSPOSE", "C_BUFFER", "C_OFFSET", "C_STRIDE", "B_STEP", "C_STEP", "COLUMNS",
+    "B_TRANSPOSE", "C_BUFFER", "C_OFFSET", "C_STRIDE", "B_STEP", "C_STEP", "COLUMNS", "BUFFERS",
     "PRODUCT", "ADD", "ADD_CONJUGATE", "IDENTITY", "CLEAR", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT",
 )  # fmt: skip
 

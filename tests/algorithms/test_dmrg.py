@@ -1,5 +1,7 @@
 """DMRG against exact diagonalisation, in every symmetry and dtype, and its settings, status and statuses."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -103,22 +105,27 @@ def test_both_splits_agree_under_truncation(split):
     assert result.history[-1].max_trunc_err > 0
 
 
-def test_stopped_anywhere_and_resumed_gives_the_uninterrupted_run():
-    model = Heisenberg(L=12)
+@pytest.mark.parametrize("float32_sweeps", [0, 1])
+def test_stopped_anywhere_and_resumed_gives_the_uninterrupted_run(float32_sweeps):
+    model = Heisenberg(L=10)
     H, psi = model.mpo(), model.product()
-    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=10), max_sweeps=4, min_sweeps=5, second_start=False)
-    whole = [report.energy for report in dmrg.sweeps(H, psi)]
-    for steps in (3, 11, 17, 30):
+    dmrg = tn.DMRG(
+        truncation=tn.Truncation(chi_max=12), max_sweeps=4, min_sweeps=5, second_start=False,
+        float32_sweeps=float32_sweeps,
+    )  # fmt: skip
+    whole = [numbers_of(report) for report in dmrg.sweeps(H, psi)]
+    for steps in range(1, 3 * 2 * 9):
         run = dmrg.start(H, psi)
-        stopper = StopAfter(steps)
-        for _ in run.sweeps([stopper]):
-            pass
+        list(run.sweeps([StopAfter(steps)]))
         assert run.stop_reason
         rest = dmrg.start(H, run.state, run.progress())
-        for _ in rest.sweeps():
-            pass
-        energies = [report.energy for report in rest.progress().history]
-        np.testing.assert_allclose(energies, whole, rtol=0, atol=1e-12)
+        list(rest.sweeps())
+        found = [numbers_of(report) for report in rest.progress().history]
+        np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12, err_msg=f"stopped after {steps} updates")
+
+
+def numbers_of(report):
+    return [value for name, value in asdict(report).items() if name not in ("seconds", "split", "dtype")]
 
 
 class StopAfter:
@@ -187,6 +194,16 @@ def test_noise_frees_a_state_that_the_two_site_update_cannot_leave():
     freed = solve(sites, H.mpo(sites), psi, noise=0.1, noise_sweeps=4)
     assert stuck.energy > exact + 1e-3
     assert freed.energy == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize("S", [0.5, 1])
+def test_a_start_in_an_eigenstate_finds_the_ground_state(S):
+    # the highest state of the antiferromagnet: H has nothing to show for any bond
+    model = Heisenberg(L=8, S=S, conserve="none")
+    exact = np.linalg.eigvalsh(dense.hamiltonian(model.operator_sum(), model.sites))[0]
+    result = solve(model.sites, model.mpo(), model.product("up"), chi=81)
+    assert result.status.converged
+    assert result.energy == pytest.approx(exact, abs=1e-8)
 
 
 def test_chi_ramp_and_stages():

@@ -1,5 +1,7 @@
 """HDF5 round trips, and files that are damaged, cut short, foreign or newer."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import tnsim as tn
 from tests.suites.structures import STRUCTURES
 from tnsim.errors import FileCorruptError, FileError, FileForeignError, FileTooNewError
-from tnsim.io import load, save
+from tnsim.io import hdf5, load, load_run, save
 from tnsim.models import Heisenberg
 from tnsim.tensor import random_tensor
 
@@ -50,25 +52,33 @@ def test_data_on_a_device_is_written(tmp_path):
     assert abs(tn.overlap(back, psi) - 1) < 1e-13
 
 
-def test_every_flipped_bit_is_found_or_harmless(state_file):
-    """A flip in unused bytes of the file changes nothing; any other must be an error."""
-    good, original = state_file.read_bytes(), load(state_file)
+def test_every_flipped_bit_is_found(state_file):
+    good = state_file.read_bytes()
     rng = np.random.default_rng(0)
-    found = 0
-    for position in rng.integers(0, len(good), 150):
+    for position in [*range(0, 640, 7), *rng.integers(0, len(good), 100)]:
         bad = bytearray(good)
         bad[position] ^= 1 << int(rng.integers(8))
         state_file.write_bytes(bad)
-        try:
-            back = load(state_file)
-        except FileError:
-            found += 1
-        else:
-            assert back.sites == original.sites
-            for a, b in zip(back.tensors, original.tensors, strict=True):
-                assert a.legs == b.legs
-                np.testing.assert_array_equal(a.data, b.data)
-    assert found > 20
+        with pytest.raises(FileError, match="damaged"):
+            load(state_file)
+
+
+def test_every_lost_sector_is_found(state_file):
+    # zeros in its metadata can keep the HDF5 library busy for ever
+    good = state_file.read_bytes()
+    for start in range(0, len(good), 512):
+        state_file.write_bytes(good[:start] + bytes(512) + good[start + 512 :])
+        if any(good[start : start + 512]):
+            with pytest.raises(FileError, match="damaged"):
+                load(state_file)
+
+
+def test_files_of_the_first_schema_are_read():
+    """Never written again: a file of a published schema stays readable."""
+    record = load_run(Path(__file__).parent / "schema-1.h5")
+    assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-10)
+    assert record.status == "converged"
+    assert tn.variance(record.job.model.mpo(), record.state) < 1e-10
 
 
 def test_files_cut_short(state_file):
@@ -82,7 +92,7 @@ def test_files_cut_short(state_file):
 def test_foreign_files(tmp_path):
     text = tmp_path / "notes.h5"
     text.write_text("not HDF5 at all")
-    with pytest.raises(FileForeignError, match="no HDF5 file"):
+    with pytest.raises(FileForeignError, match="no tnsim file"):
         load(text)
     other = tmp_path / "other.h5"
     with h5py.File(other, "w") as file:
@@ -91,11 +101,14 @@ def test_foreign_files(tmp_path):
         load(other)
     with pytest.raises(FileError, match="no file"):
         load(tmp_path / "absent.h5")
+    with pytest.raises(FileError, match="is a folder"):
+        load(tmp_path)
 
 
-def test_newer_files_name_the_version(state_file):
-    with h5py.File(state_file, "r+") as file:
-        file.attrs["schema"] = 99
+def test_newer_files_name_the_version(state_file, monkeypatch):
+    monkeypatch.setattr(hdf5, "SCHEMA", 99)
+    save(state_file, load(state_file))
+    monkeypatch.undo()
     with pytest.raises(FileTooNewError, match="schema 99, this version reads up to 1"):
         load(state_file)
 

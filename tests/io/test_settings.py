@@ -31,6 +31,7 @@ def test_describe_lists_every_field():
     [
         ({"dmrg": {"truncation": {"chi_max": 8}, "max_sweep": 3}}, r"dmrg\.max_sweep.*Did you mean \"max_sweeps\""),
         ({"dmrg": {"truncation": {"chimax": 8}}}, r"dmrg\.truncation\.chimax.*\"chi_max\""),
+        ({"dmrg": {"chi_max": 8}}, r"dmrg\.chi_max.*Did you mean \"truncation\.chi_max\""),
         ({"dmrg": {}}, r"missing setting dmrg\.truncation"),
         ({"dmrg": {"truncation": {}}}, r"missing setting dmrg\.truncation\.chi_max"),
         ({"dmrg": {"truncation": {"chi_max": 0}}}, "at least 1"),
@@ -40,6 +41,7 @@ def test_describe_lists_every_field():
         ({"dmrg": {"truncation": {"chi_max": 8}, "chi_ramp": 4}}, "chi_ramp must be a list"),
         ({"model": {"name": "heisenburg", "L": 6}}, 'Did you mean "heisenberg"'),
         ({"model": {"L": 6}}, "needs a name"),
+        ({"model": "heisenberg"}, r"\[model\] must be a table"),
         ({"model": {"name": "heisenberg", "length": 6}}, "model.length"),
         ({"modell": {}}, r"unknown table \[modell\]. Did you mean \"model\""),
         ({"run": {"checkpoint_every": "often"}}, "checkpoint_every"),
@@ -63,6 +65,9 @@ def test_broken_toml_names_the_line(tmp_path):
     path = tmp_path / "job.toml"
     path.write_text("[model]\nname = \n")
     with pytest.raises(SettingsError, match=r"job\.toml is no valid TOML.*line 2"):
+        job_from_toml(path)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n\xff")
+    with pytest.raises(SettingsError, match="no text file"):
         job_from_toml(path)
     with pytest.raises(SettingsError, match="no job file"):
         job_from_toml(tmp_path / "absent.toml")

@@ -15,7 +15,7 @@ from tests.kernels.test_products import assert_close, run_on
 from tests.suites.plans import random_plan, run_plainly
 from tnsim.kernels import table as t
 from tnsim.kernels.cuda import CudaKernels, schedule
-from tnsim.kernels.cuda.source import FILES, MAX_BUFFERS, OPTIONS, SIDE, source
+from tnsim.kernels.cuda.source import FILES, OPTIONS, SIDE, source
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def test_coefficients_take_the_precision_of_the_data(device):
 
 def test_too_many_buffers_are_refused(device):
     plan = random_plan(0, np.dtype("d"))
-    buffers = tuple(device.zeros(1, "d") for _ in range(MAX_BUFFERS + 1))
-    with pytest.raises(ValueError, match=f"{MAX_BUFFERS} buffers"):
+    buffers = tuple(device.zeros(1, "d") for _ in range(t.BUFFERS + 1))
+    with pytest.raises(ValueError, match=f"{t.BUFFERS} buffers"):
         device.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, buffers)
 
 

@@ -14,16 +14,17 @@ CHAINS = {
     "electrons-none": ([tn.electron_site(None)] * 4, ()),
     "t-J": ([tn.tj_site()] * 5, (3, 1)),
     "Kondo": ([tn.kondo_site()] * 3, (3, 2)),
-    "mixed": (
-        [tn.fermion_site(None), tn.spin_site(conserve=None), tn.electron_site(None), tn.fermion_site(None)], ()
-    ),
-}  # fmt: skip
+}
+MIXED = [tn.fermion_site(None), tn.spin_site(conserve=None), tn.electron_site(None), tn.fermion_site(None)]
+
+
+def state(sites, charge):
+    return tn.MPS.random(sites, chi=9, charge=charge, seed=1, dtype=np.complex128) * 1.3
 
 
 @pytest.fixture(params=CHAINS)
 def psi(request):
-    sites, charge = CHAINS[request.param]
-    return tn.MPS.random(sites, chi=9, charge=charge, seed=1, dtype=np.complex128) * 1.3
+    return state(*CHAINS[request.param])
 
 
 def names_of(site):
@@ -37,8 +38,6 @@ def value(psi, factors):
 
 def test_all_pairs(psi):
     """Every pair of operators, among them even beside odd ones, whose value is zero by fermion parity."""
-    if len(set(psi.sites)) > 1:
-        pytest.skip("an operator name is asked of every site")
     for a in names_of(psi.sites[0]):
         for b in names_of(psi.sites[0]):
             parities = {psi.sites[0].by_parity(psi.sites[0].op(name))[0][0] for name in (a, b)}
@@ -51,8 +50,6 @@ def test_all_pairs(psi):
 def test_mixed_operators(psi):
     """Matrices that are even and odd at once: both parts, each with its own sign."""
     rng = np.random.default_rng(0)
-    if len(set(psi.sites)) > 1:
-        pytest.skip("a matrix is asked of every site")
     site = psi.sites[0]
     a, b = rng.normal(size=(2, site.dim, site.dim))
     for x, y in ((a, b), (a, a), (a, a.T)):
@@ -68,8 +65,6 @@ def test_density_matrix_of_one_particle(psi):
     """<Cdag_i C_j> is Hermitian, between 0 and 1, and its trace is the number of particles."""
     suffix = {"C": ("",), "C_up": ("_up", "_down")}
     kinds = [suffix[name] for name in suffix if name in psi.sites[0].operators]
-    if len(set(psi.sites)) > 1:
-        pytest.skip("an operator name is asked of every site")
     total = 0.0
     for end in kinds[0]:
         rho = tn.correlation(psi, f"Cdag{end}", f"C{end}")
@@ -79,7 +74,9 @@ def test_density_matrix_of_one_particle(psi):
     assert total == pytest.approx(tn.expect(psi, "N").sum(), abs=1e-11)
 
 
-def test_random_products_in_any_order(psi):
+@pytest.mark.parametrize("sites", [*CHAINS, "mixed"])
+def test_random_products_in_any_order(sites):
+    psi = state(*CHAINS.get(sites, (MIXED, ())))
     rng = np.random.default_rng(2)
     for _ in range(60):
         factors = []

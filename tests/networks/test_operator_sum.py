@@ -304,6 +304,18 @@ def test_order_on_a_site_is_that_of_writing():
     np.testing.assert_allclose(H.mpo(sites).to_dense(), np.kron(sites[0].op("S+ S- Sz"), sites[1].op("Sz")))
 
 
+@pytest.mark.parametrize("conserve", ["Sz", None])
+def test_products_on_a_site_that_cancel_are_no_operators(conserve):
+    # Sx Sy Sx of a spin 1 is zero; in floating point 3e-17 is left of it, which breaks Sz
+    sites = spin_sites(3, 1, conserve)
+    H = OperatorSum()
+    H += 1.0, "Sz", 0, "Sz", 1
+    H += 1.0, "Sx Sy Sx", 0
+    H += 1.0, "Sx", 0, "Sy", 0, "Sx", 0
+    assert H.mpo(sites).bond_dimensions == (1, 1, 1, 1)
+    assert H.mpo(sites).is_hermitian
+
+
 def test_equal_operators_merge():
     H = OperatorSum()
     H += 1.0, "Z", 0, "Z", 1

@@ -9,9 +9,9 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
-from tnsim.backend import Array, block_threads
+from tnsim.backend import Array, block_threads, normal
 from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
-from tnsim.linalg.lanczos import Krylov
+from tnsim.linalg.lanczos import Krylov, Ritz
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
@@ -42,6 +42,7 @@ class DMRGRun:
         self.stop_reason = ""
         self._progress = progress or Progress()
         self._center: int | None = 0
+        self._clock = time.perf_counter()
         self._load(psi)
 
     def _load(self, psi: MPS) -> None:
@@ -111,12 +112,9 @@ class DMRGRun:
 
     def _update_bonds(self, observers: Sequence[Observer]) -> None:
         """Bond updates to the end of the sweep, or to the first stop request."""
-        clock = time.perf_counter()
+        self._clock = time.perf_counter()
         while self._progress.step < 2 * self.bonds:
             report = self.update_bond(*self._position(self._progress.step))
-            now = time.perf_counter()
-            self._progress = replace(self._progress, seconds=self._progress.seconds + now - clock)
-            clock = now
             for observer in observers:
                 observer.bond(report, self)
             if self.stop_reason:
@@ -130,7 +128,7 @@ class DMRGRun:
             environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
         )
         theta = heff.join(tensors[bond], tensors[bond + 1])
-        ritz = heff.lowest(theta, self._krylov(bond))
+        ritz = self._lowest(heff, theta, bond)
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
@@ -145,6 +143,19 @@ class DMRGRun:
         elif not rightwards and bond > 0:
             environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
+
+    def _lowest(self, heff: TwoSiteHamiltonian, theta: Array, bond: int) -> Ritz:
+        """The lowest state near theta. An eigenvector shows no way down: sweeps with noise look for one beside it."""
+        ritz, progress = heff.lowest(theta, self._krylov(bond)), self._progress
+        noise = self.settings.noise_of(progress.sweep)
+        if noise == 0 or ritz.start_residual > _RESIDUAL_FLOOR:
+            return ritz
+        seed = np.random.default_rng([self.settings.seed, progress.sweep, progress.step])
+        kick = normal(heff.plan.size, self._dtype, seed, heff.backend)
+        strength = noise**0.5 / float(heff.backend.read(heff.backend.norm(kick)))
+        kicked = heff.lowest(theta + kick * strength, self._krylov(bond))
+        rounding = _ROUNDING * np.finfo(self._dtype).eps * max(1.0, abs(ritz.energy))
+        return kicked if kicked.energy < ritz.energy - rounding else ritz
 
     def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
         """Follow the basis of the last split where that loses little, else decompose in full.
@@ -180,7 +191,7 @@ class DMRGRun:
         self, bond: int, rightwards: bool, energy: float, matvecs: int, gradient: float, cut: TwoSiteSplit
     ) -> BondReport:
         """Move on by one step and add to the sums of the sweep."""
-        progress = self._progress
+        progress, clock = self._progress, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
         errors[bond] = cut.trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
@@ -190,7 +201,7 @@ class DMRGRun:
             full[bond] = cut.trunc_err if at_limit else np.nan
             if bond == self.bonds // 2:
                 weights = cut.weights[cut.weights > 0]
-                entropy = float(-(weights * np.log(weights)).sum())
+                entropy = max(0.0, float(-(weights * np.log(weights)).sum()))
         self._progress = replace(
             progress,
             step=progress.step + 1,
@@ -200,9 +211,11 @@ class DMRGRun:
             gradient=max(progress.gradient, gradient),
             entropy=entropy,
             matvecs=progress.matvecs + matvecs,
+            seconds=progress.seconds + clock - self._clock,
             bond_trunc_errs=tuple(errors),
             full_trunc_errs=tuple(full),
         )
+        self._clock = clock
         return BondReport(
             sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
             trunc_err=cut.trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
@@ -254,7 +267,7 @@ def check_input(H: MPO, psi: MPS) -> None:
         raise BackendError(
             f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
         )
-    if sector_size(psi.sites, psi.charge) == 1:
+    if max(psi.bond_dimensions) == 1 and sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
             f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "
             "to optimise: start from another product state, or conserve less."

@@ -1,18 +1,20 @@
 """How many threads the kernels use.
 
-Blocks run side by side on Numba's threads, each with single-threaded BLAS; a lone large block gets BLAS's
+Blocks run side by side on the kernels' threads, each with single-threaded BLAS; a lone large block gets BLAS's
 own threads. The two are never on at once.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 
 from tnsim.errors import SettingsError
 
 _VARIABLES = ("TNSIM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 _chosen: int | None = None
+# entered ten times a bond update: made once
+_AS_IT_IS = nullcontext()
 
 
 def available_threads() -> int:
@@ -21,9 +23,12 @@ def available_threads() -> int:
         value = os.environ.get(variable, "").split(",")[0].strip()
         if value.isdigit() and int(value) > 0:
             return int(value)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return core_count()
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_count() -> int:
@@ -42,19 +47,11 @@ def set_threads(count: int | None) -> None:
     if count is not None and count < 1:
         raise SettingsError(f"threads must be at least 1, found {count}.")
     _chosen = count
-    _apply(thread_count())
-
-
-def _apply(count: int) -> None:
-    import numba
-
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 @contextmanager
 def block_threads() -> Iterator[None]:
     """Inside, kernels run blocks side by side on `thread_count` threads and BLAS has one thread a block."""
-    _apply(thread_count())
     before = [library.get_num_threads() for library in _blas_libraries()]
     blas_threads(1)
     try:
@@ -64,12 +61,13 @@ def block_threads() -> Iterator[None]:
             library.set_num_threads(count)
 
 
-@contextmanager
-def blas_for(lone_block: bool) -> Iterator[None]:
+def blas_for(lone_block: bool) -> AbstractContextManager[None]:
     """Inside, a lone large block has BLAS's own threads; the setting before is put back."""
-    if not lone_block:
-        yield
-        return
+    return _blas_alone() if lone_block else _AS_IT_IS
+
+
+@contextmanager
+def _blas_alone() -> Iterator[None]:
     blas_threads(thread_count())
     try:
         yield

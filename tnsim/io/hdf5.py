@@ -1,6 +1,7 @@
-"""Tensors, states and operators in HDF5, schema 1: flat buffers with checksums, and nothing that is executed.
+"""Tensors, states and operators in HDF5, schema 1: flat buffers under one checksum, and nothing that is executed.
 
-/            format = "tnsim", schema = 1, kind, versions, host, created, sha256
+512 bytes    "tnsim", schema, version, bytes, and the sha256 of all bytes that follow, a line each
+/            format = "tnsim", schema = 1, kind, versions, host, created
 NAME/        an MPS or MPO: attributes kind, center or is_hermitian
   sites/K      one kind of site: attributes name, states, charges, group; a dataset for each operator
   site_of      which kind each site is
@@ -11,11 +12,13 @@ import hashlib
 import json
 import os
 import platform
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,8 @@ from tnsim.tensor import Tensor
 from tnsim.version import __version__
 
 SCHEMA = 1
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# bytes before the HDF5 part: what HDF5 calls a user block
+_SEAL = 512
 _DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
@@ -39,14 +43,26 @@ _DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
 def write_file(path: Path, kind: str, fill: Any) -> None:
-    """Create a file, let `fill(file)` write into it, then seal it with a checksum of everything."""
-    with h5py.File(path, "w", libver=("v110", "v114"), locking=False) as file:
+    """Create a file, let `fill(file)` write into it, then seal it with a checksum of every byte."""
+    with h5py.File(path, "w", libver=("v110", "v114"), locking=False, userblock_size=_SEAL) as file:
         file.attrs.update(
             format="tnsim", schema=SCHEMA, kind=kind, host=socket.gethostname(),
             created=datetime.now(UTC).isoformat(timespec="seconds"), versions=json.dumps(versions()),
         )  # fmt: skip
         fill(file)
-        file.attrs["sha256"] = checksum(file)
+    with path.open("rb+") as raw:
+        seal = _seal(SCHEMA, __version__, raw)
+        raw.seek(0)
+        raw.write(seal)
+
+
+def _seal(schema: int, version: str, raw: BufferedReader | BufferedRandom) -> bytes:
+    """The first bytes of a file whose other bytes are these: HDF5 readers skip them."""
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(_SEAL)
+    digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    text = f"tnsim\nschema {schema}\nversion {version}\nbytes {size}\nsha256 {digest}\n"
+    return text.encode().ljust(_SEAL, b"\0")
 
 
 def versions() -> dict[str, str]:
@@ -56,78 +72,45 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def open_file(path: Path, *, verify: bool = True) -> Iterator[h5py.File]:
+def open_file(path: Path) -> Iterator[h5py.File]:
     """Open a tnsim file for reading; foreign, damaged and newer files are told apart.
 
+    Every byte is checked before HDF5 sees the first: its parser may run for ever on damaged metadata.
     Raises FileError (missing), FileForeignError, FileCorruptError, FileTooNewError.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileError(f"there is no file {path}.")
-    with path.open("rb") as raw:
-        if raw.read(8) != _SIGNATURE:
-            raise FileForeignError(f"{path} is no HDF5 file (or its first bytes are damaged): tnsim writes .h5 files.")
+        raise FileError(f"{path} is a folder: name a file in it." if path.is_dir() else f"there is no file {path}.")
+    _check_seal(path)
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
-            _check_header(file, path)
-            if verify and file.attrs["sha256"] != checksum(file):
-                raise FileCorruptError(f"{path} is damaged: its contents do not match their checksum.")
             yield file
     except TnsimError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError, UnicodeDecodeError) as error:
-        raise FileCorruptError(f"{path} is damaged or cut short: {str(error).splitlines()[0][:200]}.") from error
+        raise FileCorruptError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}.") from error
 
 
-def _check_header(file: h5py.File, path: Path) -> None:
-    if str(file.attrs.get("format", "")) != "tnsim":
-        raise FileForeignError(f"{path} is an HDF5 file, but not one of tnsim (no attribute format = 'tnsim').")
-    schema = int(file.attrs["schema"])
-    if schema > SCHEMA:
+def _check_seal(path: Path) -> None:
+    with path.open("rb") as raw:
+        head = raw.read(_SEAL)
+        if head.startswith(b"\x89HDF"):
+            raise FileForeignError(f"{path} is an HDF5 file, but not one of tnsim.")
+        if not head.startswith(b"tnsim\n"):
+            raise FileForeignError(f"{path} is no tnsim file (or its first bytes are damaged): tnsim writes .h5 files.")
+        found = re.match(rb"tnsim\nschema (\d+)\nversion (\S+)\n", head)
+        if found is None or head != _seal(int(found[1]), found[2].decode(errors="replace"), raw):
+            raise FileCorruptError(f"{path} is damaged or cut short: its bytes do not match their checksum.")
+    if int(found[1]) > SCHEMA:
         raise FileTooNewError(
-            f"{path} has schema {schema}, this version reads up to {SCHEMA}: install the tnsim that wrote it "
-            f"({json.loads(file.attrs['versions']).get('tnsim', 'newer')}) or a later one."
+            f"{path} has schema {int(found[1])}, this version reads up to {SCHEMA}: install the tnsim that wrote it "
+            f"({found[2].decode()}) or a later one."
         )
-    limit = os.path.getsize(path)
-
-    def check(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.nbytes > limit:
-            raise FileCorruptError(f"{path} is damaged: {name} claims {item.nbytes} bytes in a file of {limit}.")
-
-    file.visititems(check)
-
-
-def checksum(file: h5py.File) -> str:
-    """SHA-256 over all datasets and attributes (but its own) in the order of their names."""
-    digest = hashlib.sha256()
-
-    def add(name: str, item: Any) -> None:
-        digest.update(name.encode())
-        for key in sorted(item.attrs):
-            if key != "sha256":
-                value = item.attrs[key]
-                digest.update(key.encode())
-                digest.update(value.encode() if isinstance(value, str) else np.ascontiguousarray(value).tobytes())
-        if isinstance(item, h5py.Dataset):
-            digest.update(str(item.dtype).encode() + str(item.shape).encode())
-            digest.update(np.ascontiguousarray(item[()]).tobytes())
-
-    add("/", file)
-    file.visititems(add)
-    return digest.hexdigest()
-
-
-def put_array(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
-    """A dataset with a Fletcher checksum (which needs chunks; empty arrays have neither)."""
-    if array.size == 0:
-        return group.create_dataset(name, data=array)
-    rows = max(1, min(array.shape[0], (1 << 24) // max(1, array[0:1].nbytes)))
-    return group.create_dataset(name, data=array, chunks=(rows, *array.shape[1:]), fletcher32=True)
 
 
 def put_text(group: h5py.Group, name: str, text: str) -> None:
     """Text as bytes, so that its length is not bounded by that of an attribute."""
-    put_array(group, name, np.frombuffer(text.encode(), dtype=np.uint8))
+    group[name] = np.frombuffer(text.encode(), dtype=np.uint8)
 
 
 def get_text(group: h5py.Group, name: str) -> str:
@@ -140,7 +123,7 @@ def get_text(group: h5py.Group, name: str) -> str:
 
 def put_tensor(group: h5py.Group, name: str, tensor: Tensor) -> None:
     """The flat buffer; legs as [flow, sectors, dims..., charges...] one after the other."""
-    dataset = put_array(group, name, tensor.backend.to_host(tensor.data))
+    dataset = group.create_dataset(name, data=tensor.backend.to_host(tensor.data))
     numbers: list[int] = []
     for leg in tensor.legs:
         numbers += [leg.flow, len(leg), *leg.dims, *(q for charge in leg.charges for q in charge)]
@@ -192,7 +175,7 @@ def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
         folder = target.create_group("sites")
         for number, site in enumerate(kinds):
             _put_site(folder.create_group(str(number)), site)
-        put_array(target, "site_of", np.array([kinds.index(site) for site in chain.sites], dtype=np.int64))
+        target["site_of"] = np.array([kinds.index(site) for site in chain.sites], dtype=np.int64)
     folder = target.create_group("tensors")
     for i, tensor in enumerate(chain.tensors):
         put_tensor(folder, str(i), tensor)
@@ -221,7 +204,7 @@ def _put_site(target: h5py.Group, site: Site) -> None:
     target.attrs["parities"] = np.array(site.parities, dtype=np.int64)
     target.attrs["operator_names"] = json.dumps(list(site.operators))
     for number, matrix in enumerate(site.operators.values()):
-        put_array(target, str(number), np.asarray(matrix))
+        target[str(number)] = np.asarray(matrix)
 
 
 def _get_site(source: h5py.Group, group: Group) -> Site:

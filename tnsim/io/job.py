@@ -56,7 +56,10 @@ def job_from_table(table: dict[str, Any]) -> Job:
     for key in table:
         if key not in ("model", "dmrg", "run"):
             raise SettingsError(f"unknown table [{key}]. {suggest(key, ['model', 'dmrg', 'run'])}")
-    model = dict(table.get("model", {}))
+    model = table.get("model", {})
+    if not isinstance(model, dict):
+        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {model!r}.')
+    model = dict(model)
     if "name" not in model:
         raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
     cls = find_model(model.pop("name"))
@@ -72,4 +75,10 @@ def job_from_toml(path: str | Path) -> Job:
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"there is no job file {path}.")
-    return job_from_table(parse_toml(path.read_text(), str(path)))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path} is no text file, so no job: a job is TOML; tnsim resume goes on with a run file."
+        ) from error
+    return job_from_table(parse_toml(text, str(path)))

@@ -3,6 +3,7 @@
 import json
 import tomllib
 import types
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -24,13 +25,19 @@ def from_table(cls: type, table: dict[str, Any], where: str = "") -> Any:
     known = {entry.name: entry for entry in fields(cls) if entry.init}
     for key in table:
         if key not in known:
-            raise SettingsError(f"unknown setting {_path(where, key)}. {suggest(key, known)}")
+            raise SettingsError(f"unknown setting {_path(where, key)}. {_nearest(cls, key, known)}")
     hints = get_type_hints(cls)
     values = {key: _convert(value, hints[key], _path(where, key)) for key, value in table.items()}
     missing = [name for name, entry in known.items() if name not in values and _is_required(entry)]
     if missing:
         raise SettingsError(f"missing setting {_path(where, missing[0])}: {help_of(known[missing[0]])}.")
     return cls(**values)
+
+
+def _nearest(cls: type, key: str, known: Iterable[str]) -> str:
+    """A sentence that names the setting meant, where it lies in a nested table too."""
+    nested = [path for path, *_ in describe(cls) if path.endswith(f".{key}")]
+    return f'Did you mean "{nested[0]}"?' if nested else suggest(key, known)
 
 
 def _path(where: str, key: str) -> str:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from tnsim.algorithms.solution import BondReport, SweepReport
+from tnsim.kernels.cpu import compiled_before
 
 _COLUMNS = ("sweep", "energy", "change", "discarded", "chi", "gradient", "entropy", "products", "seconds")
 
@@ -45,6 +46,8 @@ class LineProgress:
         self._headed = False
 
     def __enter__(self) -> "LineProgress":
+        if not compiled_before():
+            self._print("compiling the kernels: once on this machine, about half a minute")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -86,7 +89,12 @@ class LiveProgress:
             console=console, transient=True, auto_refresh=False,
         )  # fmt: skip
         self._task = self._bar.add_task(
-            "sweeps", total=None, sweep=f"1/{max_sweeps}", energy="compiling on first use", weight="-", chi="-"
+            "sweeps",
+            total=None,
+            sweep=f"1/{max_sweeps}",
+            energy="-" if compiled_before() else "compiling (once)",
+            weight="-",
+            chi="-",
         )
         self._last = 0.0
 

@@ -33,7 +33,7 @@ from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
 # below this many flops threads cost more than they bring
-_THREADED = 2e6
+_THREADED = 5e5
 # a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
 _LONE = 0.7
 

@@ -11,7 +11,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, multiply
 
 Factors = Sequence[tuple[np.ndarray, int]]
 
@@ -31,7 +31,7 @@ def site_ordered(factors: Factors, sites: Sequence[Site]) -> Iterator[tuple[int,
     for choice in product(*(sites[i].by_parity(matrix) for matrix, i in factors)):
         matrices: dict[int, np.ndarray] = {}
         for (_, matrix), (_, i) in zip(choice, factors, strict=True):
-            matrices[i] = matrices[i] @ matrix if i in matrices else matrix
+            matrices[i] = multiply(matrices[i], matrix) if i in matrices else matrix
         yield _sign([i for (parity, _), (_, i) in zip(choice, factors, strict=True) if parity]), matrices
 
 

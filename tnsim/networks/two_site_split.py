@@ -102,7 +102,9 @@ def follow_two_site(
     if ranks is None or (ranks > plan.blocks[:, 1:].min(axis=1)).any():
         return None
     guess = isometry_of(RIGHT if rightwards else LEFT, canonical, center)
-    basis = backend.kernels.follow(theta, plan.blocks, guess, ranks, rightwards)
+    threads, lone = threads_for(plan.matvec)
+    with blas_for(lone):
+        basis = backend.kernels.follow(theta, plan.blocks, guess, ranks, rightwards, threads)
     first, second, isometry = _build(
         heff, theta, basis, _bond(center, ranks.tobytes()), tuple(ranks.tolist()), rightwards
     )

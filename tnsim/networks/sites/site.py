@@ -11,6 +11,12 @@ from tnsim.errors import OperatorError, StateError, suggest
 from tnsim.symmetry import Charge, FermionParity, Group, Leg
 
 
+def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b, where an element that cancels is zero: what rounding leaves of it would count as an operator."""
+    matrix, bound = a @ b, np.abs(a) @ np.abs(b)
+    return np.where(np.abs(matrix) > 4 * len(a) * np.finfo(float).eps * bound, matrix, 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """One local Hilbert space.
@@ -117,7 +123,7 @@ class Site:
             raise OperatorError(f"site {self.name!r} has no operator {name!r}. {suggest(name, self.operators)}")
         matrix = np.eye(self.dim)
         for factor in factors:
-            matrix = matrix @ self.op(factor)
+            matrix = multiply(matrix, self.op(factor))
         return matrix
 
     def charge_of(self, name: str | np.ndarray) -> Charge:
