@@ -108,7 +108,8 @@ def finish(board):
     _add(board, DONE, 1)
 
 
-@njit(cache=True, nogil=True)
+# no cache: Numba cannot compile a caller of a generator that it loaded; the callers are cached with it
+@njit(nogil=True)
 def tasks(board, order):
     """The tasks of the round that is open, as many as this thread can claim: `for i in tasks(board, order)`."""
     while True:

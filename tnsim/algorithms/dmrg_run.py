@@ -196,7 +196,9 @@ class DMRGRun:
         errors[bond] = cut.trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
         entropy = progress.entropy
-        if cut.weights is not None:
+        if cut.weights is None:
+            full[bond] = np.nan  # the next split is a full one: the dimensions of the sectors must not freeze
+        else:
             at_limit = cut.bond.dim == self.settings.truncation_of(progress.sweep).chi_max
             full[bond] = cut.trunc_err if at_limit else np.nan
             if bond == self.bonds // 2:
