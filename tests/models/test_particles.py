@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tests.exact import dense
+from tests.exact import dense, sparse
 from tests.models.test_models import check_model
 from tests.networks.test_fermions import full_modes
 from tnsim.errors import SettingsError
@@ -211,18 +211,27 @@ def test_bose_hubbard_against_a_published_number():
     assert result.energy == pytest.approx(-18.587369421888, abs=1e-6)
 
 
-def test_clusters_by_dmrg():
+@pytest.mark.parametrize(
+    "model",
+    [
+        TJ(L=8, N=6, periodic=True),
+        TJ(L=8, N=5, J=0.7),
+        BoseHubbard(L=8, n_max=2),
+        BoseHubbard(L=6, n_max=3, V=0.3, N=5, periodic=True),
+        Hubbard(L=6, U=3.0, V=0.7, t2=0.3, N=4, Sz=1),
+        Hubbard(L=7, U=4.0, N=6, periodic=True),
+        Hubbard(L=5, U=4.0, N=4, periodic=True, flux=0.7),
+        KondoLattice(L=4, J=1.5),
+        KondoLattice(L=4, J=-0.8, N=3, Sz=0.5),
+        SpinlessFermions(L=10, V=3.0, N=4),
+        SpinlessFermions(L=9, V=1.0, N=4, periodic=True, flux=1.0),
+    ],
+    ids=repr,
+)
+def test_clusters_by_dmrg(model):
     """Models without exact facts against exact diagonalisation in the sector."""
-    for model in [
-        Hubbard(L=5, U=3.0, V=0.7, t2=0.3, N=4, Sz=1),
-        TJ(L=6, N=4, J=0.7),
-        TJ(L=6, N=4, periodic=True),
-        BoseHubbard(L=5, n_max=3, V=0.3),
-        KondoLattice(L=3, J=1.5),
-        KondoLattice(L=3, J=1.5, N=2, Sz=0.5),
-        SpinlessFermions(L=8, V=3.0, N=3),
-    ]:
-        assert solve(model, 80).energy == pytest.approx(sector_energy(model), abs=1e-8)
+    (energy,) = sparse.ground_energies(model.operator_sum(), model.sites, model.product().charge)
+    assert solve(model, 200).energy == pytest.approx(energy, abs=1e-8)
 
 
 def test_topological_chains_by_dmrg():

@@ -124,7 +124,7 @@ def test_charges_of_every_conserved_quantity(kind):
 def test_every_order_of_four_operators():
     """Written in 24 orders on four sites: the sign is that of the permutation."""
     factors = [("Cdag_up", 0), ("Cdag_down", 1), ("C_down", 2), ("C_up", 3)]
-    sites = [electron_site()] * 4
+    sites = [tj_site()] * 4
     reference = dense.place(sites, factors)
     for order in permutations(range(4)):
         H = OperatorSum().add(1.0, *(part for k in order for part in factors[k]))
