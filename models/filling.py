@@ -16,6 +16,15 @@ def conserves(conserve: str | None, *names: str) -> bool:
     return set(names) <= set(str(conserve).replace(",", " ").split())
 
 
+def keeps_sector(conserve: str | None, two_sz: int) -> bool:
+    """Whether N is conserved, and Sz as well unless the lowest energy is that of the smallest spin anyway.
+
+    >>> keeps_sector("N", 0), keeps_sector("N", 2), keeps_sector("N,Sz", 2), keeps_sector("Sz", 0)
+    (True, False, True, False)
+    """
+    return conserves(conserve, "N") and (abs(two_sz) <= 1 or conserves(conserve, "Sz"))
+
+
 def check_number(model: str, N: int, most: int, what: str) -> None:
     """SettingsError unless N is an integer from 0 to `most`."""
     if not isinstance(N, (int, np.integer)) or not 0 <= N <= most:

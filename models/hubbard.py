@@ -7,7 +7,7 @@ from functools import cached_property
 from tnsim.models.chain import Pair, add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.exact.lieb_wu import bulk_charge_gap, bulk_hubbard_energy, open_hubbard_energy
-from tnsim.models.filling import check_number, conserves, electron_states, two_sz_of
+from tnsim.models.filling import check_number, electron_states, keeps_sector, two_sz_of
 from tnsim.models.free_particles import free_facts, hopping_matrix
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum
@@ -85,7 +85,7 @@ class Hubbard(Model):
             items.append(Fact("bulk energy per site", bulk, "exact", "Lieb, Wu 1968"))
             gap = bulk_charge_gap(self.U / abs(self.t)) * abs(self.t)
             items.append(Fact("bulk charge gap", gap, "exact", "Ovchinnikov 1970"))
-        if not conserves(self.conserve, "N", "Sz"):
+        if not keeps_sector(self.conserve, self.two_sz):
             return Facts(tuple(items))
         if not (self.U or self.V):
             matrix = sum(hopping_matrix(self.L, pairs, t, flux=self.flux) for pairs, t in self.steps)

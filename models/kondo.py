@@ -6,7 +6,7 @@ from functools import cached_property
 
 from tnsim.models.chain import add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import FermiSea
-from tnsim.models.filling import alternating, check_number, conserves, electron_states, two_sz_of
+from tnsim.models.filling import alternating, check_number, electron_states, keeps_sector, two_sz_of
 from tnsim.models.free_particles import hopping_matrix
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum
@@ -73,7 +73,7 @@ class KondoLattice(Model):
 
     @property
     def facts(self) -> Facts:
-        if not conserves(self.conserve, "N", "Sz"):
+        if not keeps_sector(self.conserve, self.two_sz):
             return Facts()
         N, matrix = self.electrons, hopping_matrix(self.L, chain_pairs(self.L), self.t)
         if abs(self.two_sz) == self.L + N:

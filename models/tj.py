@@ -7,7 +7,7 @@ from functools import cached_property
 from tnsim.models.chain import Pair, add_hopping, chain_pairs
 from tnsim.models.exact.bethe import open_heisenberg_energy
 from tnsim.models.exact.free_fermions import FermiSea
-from tnsim.models.filling import check_number, conserves, electron_states, two_sz_of
+from tnsim.models.filling import check_number, electron_states, keeps_sector, two_sz_of
 from tnsim.models.free_particles import hopping_matrix
 from tnsim.models.heisenberg import add_exchange
 from tnsim.models.model import Fact, Facts, Model, setting
@@ -69,7 +69,7 @@ class TJ(Model):
 
     @property
     def facts(self) -> Facts:
-        if self.periodic or not conserves(self.conserve, "N", "Sz"):
+        if self.periodic or not keeps_sector(self.conserve, self.two_sz):
             return Facts()
         if self.J == 0:
             energy = FermiSea(hopping_matrix(self.L, self.pairs, self.t), self.electrons).energy

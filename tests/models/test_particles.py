@@ -107,6 +107,12 @@ def test_kondo_lattice_of_two_sites():
         Hubbard(L=4, U=0.0, N=5, Sz=0.5),
         Hubbard(L=5, U=0.0, N=4, Sz=1, t2=0.3),
         Hubbard(L=4, U=0.0, N=3, periodic=True, flux=0.4, mu=0.1),
+        Hubbard(L=4, U=2.5, conserve="N"),
+        Hubbard(L=4, U=0.0, N=3, conserve="N"),
+        Hubbard(L=4, U=-3.0, conserve="N"),
+        TJ(L=6, N=4, J=0.0, conserve="N"),
+        TJ(L=4, N=4, conserve="N"),
+        KondoLattice(L=3, J=0.0, N=2, conserve="N"),
         SpinlessFermions(L=8, V=2.0),
         SpinlessFermions(L=6, V=1.0, t=-0.5, mu=0.7),
         SpinlessFermions(L=8, V=0.0, N=3, periodic=True, flux=0.3),
@@ -146,9 +152,10 @@ def test_middle_entropies():
 
 def test_facts_are_silent_where_nothing_is_known():
     for model in [
-        Hubbard(L=4, V=1.0), Hubbard(L=4, N=3), Hubbard(L=4, conserve="parity"), TJ(L=6), TJ(L=6, periodic=True),
-        SpinlessFermions(L=6), SpinlessFermions(L=6, conserve=None), BoseHubbard(L=4), KondoLattice(L=4),
-        BoseHubbard(L=4, V=1.0, n_max=1), SSH(L=6, conserve=None), KondoLattice(L=3, J=-0.6, N=4, Sz=-2.5),
+        Hubbard(L=4, V=1.0), Hubbard(L=4, N=3), Hubbard(L=4, conserve="parity"),
+        Hubbard(L=4, U=0.0, Sz=1, conserve="N"), TJ(L=6), TJ(L=6, periodic=True), SpinlessFermions(L=6),
+        SpinlessFermions(L=6, conserve=None), BoseHubbard(L=4), BoseHubbard(L=4, V=1.0, n_max=1), KondoLattice(L=4),
+        KondoLattice(L=3, J=-0.6, N=4, Sz=-2.5), SSH(L=6, conserve=None),
     ]:  # fmt: skip
         assert model.facts.energy is None
 

@@ -78,11 +78,12 @@ def _absorb(environments: Mapping[Charge, Tensor], psi: MPS, i: int, matrix: np.
     y--- A -----v
     """
     a, site = psi.tensors[i], psi.sites[i]
-    parts = components(site, matrix), components(site, matrix @ site.string)
+    even = components(site, matrix)
+    parts = even, components(site, matrix @ site.string) if site.is_fermionic else even
     result: dict[Charge, Tensor] = {}
     for carried, environment in environments.items():
         left = contract("x y, y s v -> x s v", environment, a)
-        for added in parts[0]:
+        for added in even:
             (charge,) = site.graded.fuse(carried, added)
             operator = parts[charge[-1]][added].astype(a.dtype).to(a.backend)
             new = contract("x t u, t s, x s v -> u v", a.conj(), operator, left)
