@@ -93,6 +93,28 @@ def test_kondo_lattice_of_two_sites():
     assert check_model(fully) == pytest.approx(-np.sqrt(2) + 1.3 / 2, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("model", "width"),
+    [
+        (Hubbard(L=20), 6),
+        (Hubbard(L=20, V=1.0, mu=0.3), 7),
+        (Hubbard(L=20, t2=0.3), 10),
+        (Hubbard(L=20, periodic=True), 10),
+        (SpinlessFermions(L=20), 5),
+        (TJ(L=20), 10),
+        (BoseHubbard(L=20, V=1.0), 5),
+        (KondoLattice(L=20), 6),
+        (SSH(L=20), 4),
+        (KitaevChain(L=20, delta=0.4), 4),
+        (KitaevChain(L=20), 3),  # delta = t: only one Majorana of a site meets one of the next, as in Ising's chain
+    ],
+    ids=repr,
+)
+def test_bond_dimension_of_the_hamiltonian(model, width):
+    """Two, and one for every operator that waits for its partner."""
+    assert set(model.mpo().bond_dimensions[2:-2]) == {width}
+
+
 # -- exact facts against exact diagonalisation -------------------------------------------------------------
 
 
@@ -184,7 +206,6 @@ def test_hubbard_by_dmrg(U, energy):
     result = solve(model, 300)
     assert result.energy == pytest.approx(energy, abs=2e-8) == pytest.approx(model.facts.energy, abs=2e-8)
     assert tn.expect(result.state, "N").sum() == pytest.approx(16)
-    assert set(model.mpo().bond_dimensions[2:-2]) == {6}
 
 
 @pytest.mark.parametrize(
