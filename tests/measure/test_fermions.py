@@ -6,6 +6,7 @@ import pytest
 import tnsim as tn
 from tests.exact import dense
 from tests.suites.chains import relative
+from tnsim.errors import OperatorError
 
 CHAINS = {
     "spinless": ([tn.fermion_site()] * 6, (3,)),
@@ -133,3 +134,21 @@ def test_free_fermions_on_a_chain():
     energies, waves = np.linalg.eigh(-np.eye(L, k=1) - np.eye(L, k=-1))
     assert result.energy == pytest.approx(energies[:N].sum(), abs=1e-10)
     np.testing.assert_allclose(tn.correlation(result.state, "Cdag", "C"), waves[:, :N] @ waves[:, :N].T, atol=1e-6)
+
+
+def test_sampling_electrons():
+    """Occupations follow their expectation values, spins of singly filled sites can be measured along x."""
+    psi = tn.MPS.random([tn.electron_site()] * 3, chi=9, charge=(3, 1), seed=5)
+    outcomes = tn.sample(psi, 4000, seed=1)
+    numbers = psi.sites[0].op("N").diagonal()[outcomes]
+    assert (numbers.sum(axis=1) == 3).all()
+    np.testing.assert_allclose(numbers.mean(axis=0), tn.expect(psi, "N"), atol=0.05)
+    single = tn.sample(psi, 4000, seed=1, basis="Sx")
+    expected = [tn.expect(psi, "N", i) - 2 * tn.expect(psi, "N_up N_down", i) for i in range(3)]
+    np.testing.assert_allclose(np.isin(single, (0, 3)).mean(axis=0), expected, atol=0.05)
+    turn = np.array([[1.0, 1.0, 0, 0], [1.0, -1.0, 0, 0], [0, 0, np.sqrt(2), 0], [0, 0, 0, np.sqrt(2)]]) / np.sqrt(2)
+    with pytest.raises(OperatorError, match="row of the basis of site 1 mixes"):
+        tn.sample(psi, 10, basis={1: turn})
+    majorana = tn.fermion_site(None).with_operator("A", np.array([[0.0, 1.0], [1.0, 0.0]]))
+    with pytest.raises(OperatorError, match="'A' at site 0 changes the fermion parity"):
+        tn.sample(tn.MPS.product([majorana] * 2, ["full", "empty"]), 10, basis="A")

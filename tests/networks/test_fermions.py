@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 import tnsim as tn
 from tests.exact import dense
@@ -251,6 +252,20 @@ def test_the_order_of_writing_changes_signs_only():
         backward += -value, "C", j, "Cdag", i
     np.testing.assert_allclose(forward.mpo(sites).to_dense(), backward.mpo(sites).to_dense(), atol=1e-13)
     assert forward.mpo(sites).bond_dimensions == backward.mpo(sites).bond_dimensions
+
+
+def test_gates_of_fermions():
+    """A hop on two sites in the middle is that of the whole chain; a single fermion is no gate."""
+    sites = [electron_site()] * 4
+    psi = tn.MPS.random(sites, chi=16, charge=(4, 0), seed=0, dtype=np.complex128)
+    bond = OperatorSum([plus_hc(-1.0, "Cdag_down", 1, "C_down", 0), plus_hc(0.4, "Cdag_up", 0, "C_up", 1)])
+    gate = expm(-0.3j * bond.mpo(sites[:2]).to_dense())
+    H = OperatorSum([plus_hc(-1.0, "Cdag_down", 2, "C_down", 1), plus_hc(0.4, "Cdag_up", 1, "C_up", 2)])
+    evolved, _ = tn.apply_gate(psi, gate, 1)
+    expected = expm(-0.3j * dense.hamiltonian(H, sites)) @ psi.to_dense()
+    np.testing.assert_allclose(evolved.to_dense(), expected, atol=1e-12)
+    with pytest.raises(OperatorError, match="changes the fermion parity"):
+        tn.apply_gate(tn.MPS.product([fermion_site(None)] * 3, ["full"] * 3), fermion_site().op("C"), 1)
 
 
 # -- own sites, files, errors ------------------------------------------------------------------------------
