@@ -10,6 +10,7 @@ from tnsim.errors import SettingsError
 from tnsim.models.chain import add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import PairedGround
 from tnsim.models.filling import conserves, occupations
+from tnsim.models.free_particles import RESOLVED
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
 from tnsim.networks.sites import Site, fermion_site
@@ -64,13 +65,14 @@ class KitaevChain(Model):
     def facts(self) -> Facts:
         ones = np.eye(self.L, k=1)
         # A + B with A from hopping and mu, B[i, i + 1] = -delta
-        ground = PairedGround(-self.t * (ones + ones.T) - self.delta * (ones - ones.T) - self.mu * np.eye(self.L))
+        matrix = -self.t * (ones + ones.T) - self.delta * (ones - ones.T) - self.mu * np.eye(self.L)
+        sector = self.parity if conserves(self.conserve, "parity") else None
+        ground = PairedGround(matrix, sector)
         edge = float(ground.levels[0])
-        other = conserves(self.conserve, "parity") and ground.parity != self.parity
         items = [
-            Fact("energy", ground.energy + edge * other, "exact", "free fermions (Kitaev 2001)"),
-            Fact("edge mode", edge, "exact", "lowest quasiparticle: the other parity less the ground state"),
+            Fact("energy", ground.energy, "exact", "free fermions (Kitaev 2001)"),
+            Fact("edge mode", edge, "exact", "lowest quasiparticle: the difference of the two parities"),
         ]
-        if not other and ground.levels[0] > 1e-9:
+        if sector is not None or edge > RESOLVED:
             items.append(Fact("middle entropy", ground.entropy(self.L // 2), "exact", "free fermions"))
         return Facts(tuple(items))

@@ -57,15 +57,24 @@ class FermiSea:
 class PairedGround:
     """Ground state of sum A_ij Cdag_i C_j + sum_ij B_ij (Cdag_i Cdag_j + h.c.) / 2 - tr(A) / 2, A and B real.
 
-    matrix: A + B (A symmetric, B antisymmetric). Where all levels are positive the state is the one without
-    quasiparticles; cost O(L^3), error about 1e-14 L.
+    matrix: A + B (A symmetric, B antisymmetric); sector: 0 or 1 for the lowest state of an even or odd number of
+    fermions, None for the lowest of all. It has no quasiparticle, or the lowest one where the sector asks for
+    it. Cost O(L^3), error about 1e-14 L.
+
+    >>> [round(PairedGround(np.diag([1.0, 3.0]), sector).energy, 12) for sector in (None, 0, 1)]
+    [-2.0, -2.0, -1.0]
     """
 
     matrix: np.ndarray
+    sector: int | None = None
 
     @cached_property
-    def _solution(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return np.linalg.svd(self.matrix)
+    def _solution(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        u, s, vh = np.linalg.svd(self.matrix)
+        excited = self.sector is not None and _parity(u, vh) != self.sector
+        if excited:
+            u[:, -1] *= -1
+        return u, s, vh, excited
 
     @property
     def levels(self) -> np.ndarray:
@@ -74,24 +83,27 @@ class PairedGround:
 
     @property
     def energy(self) -> float:
-        return float(-self.levels.sum() / 2)
+        _, s, _, excited = self._solution
+        return float(-s.sum() / 2 + (s[-1] if excited else 0.0))
 
     @property
     def parity(self) -> int:
         """0 for an even number of fermions, 1 for an odd one."""
-        u, _, vh = self._solution
-        return int(np.linalg.det(u) * np.linalg.det(vh) < 0)
+        return _parity(self._solution[0], self._solution[2])
 
     @property
     def covariance(self) -> np.ndarray:
         """G[j, k] = <i b_j a_k> of the Majoranas a = Cdag + C, b = i (Cdag - C), up to a sign for each kind."""
-        u, _, vh = self._solution
-        return u @ vh
+        return self._solution[0] @ self._solution[2]
 
     def entropy(self, sites: int) -> float:
         """Von Neumann entropy (natural logarithm) of the first `sites` sites."""
         values = np.linalg.svd(self.covariance[:sites, :sites], compute_uv=False)
         return float(sum(_binary_entropy((1 + nu) / 2) for nu in np.minimum(values, 1.0)))
+
+
+def _parity(u: np.ndarray, vh: np.ndarray) -> int:
+    return int(np.linalg.det(u) * np.linalg.det(vh) < 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,9 +107,14 @@ def test_pairing_against_exact_diagonalisation(seed):
     sectors = [dense.ground_energy(matrix, sites, (parity,)) for parity in (0, 1)]
     assert sectors[ground.parity] == pytest.approx(ground.energy, abs=1e-12)
     assert sectors[1 - ground.parity] == pytest.approx(ground.energy + ground.levels[0], abs=1e-12)
-    state = np.linalg.eigh(matrix)[1][:, 0]
-    for cut in (1, 2, 4):
-        assert ground.entropy(cut) == pytest.approx(dense.entropy(state, 2**cut), abs=1e-9)
+    for parity in (0, 1):
+        lowest = PairedGround(A + B, parity)
+        assert lowest.energy == pytest.approx(sectors[parity], abs=1e-12) and lowest.parity == parity
+        inside = np.flatnonzero((dense.charges(sites) == parity).all(axis=1))
+        state = np.zeros(2**L)
+        state[inside] = np.linalg.eigh(matrix[np.ix_(inside, inside)])[1][:, 0]
+        for cut in (1, 2, 4):
+            assert lowest.entropy(cut) == pytest.approx(dense.entropy(state, 2**cut), abs=1e-9)
 
 
 def test_newton_that_finds_nothing_says_so():

@@ -163,8 +163,10 @@ def test_exact_energies(model):
 
 
 def test_middle_entropies():
-    for model in [Hubbard(L=5, U=0.0, N=4), SpinlessFermions(L=8, V=0.0), SSH(L=8), KitaevChain(L=7, mu=0.8, parity=1),
-                  SpinlessFermions(L=7, V=0.0, N=3, periodic=True)]:  # fmt: skip
+    for model in [
+        Hubbard(L=5, U=0.0, N=4), SpinlessFermions(L=8, V=0.0), SpinlessFermions(L=7, V=0.0, N=3, periodic=True),
+        SSH(L=8), KitaevChain(L=7, mu=0.8), KitaevChain(L=7, mu=0.8, parity=1), KitaevChain(L=6, mu=0.0),
+    ]:  # fmt: skip
         inside = (dense.charges(model.sites) == np.array(model.product().charge)).all(axis=1)
         state = np.zeros(len(inside), complex)
         state[inside] = np.linalg.eigh(matrix_of(model)[np.ix_(inside, inside)])[1][:, 0]
@@ -187,9 +189,11 @@ def test_topological_facts():
     assert trivial.facts["edge level"].value > 0.5 > 1e-6 > topological.facts["edge level"].value
     assert trivial.facts["bulk gap"].value == topological.facts["bulk gap"].value == 1.0
     # the fermion that the two ends share adds ln 2 to a cut through the middle
-    whole = SSH(L=42).facts["middle entropy"].value
-    ends_in_the_bulk = SSH(L=40, t1=1.0, t2=0.5).facts["middle entropy"].value
-    assert whole - ends_in_the_bulk == pytest.approx(np.log(2), abs=1e-6)
+    whole = SSH(L=34).facts["middle entropy"].value
+    ends_in_the_bulk = SSH(L=32, t1=1.0, t2=0.5).facts["middle entropy"].value
+    assert whole - ends_in_the_bulk == pytest.approx(np.log(2), abs=1e-3)
+    # a search cannot tell where the fermion of a long chain is
+    assert "middle entropy" not in {fact.name for fact in SSH(L=60).facts}
     assert KitaevChain(L=40, mu=0.0).facts["edge mode"].value == pytest.approx(0, abs=1e-14)
     assert KitaevChain(L=40, mu=1.0).facts["edge mode"].value == pytest.approx(1.5 * 0.5**40, abs=1e-13)
     assert KitaevChain(L=40, mu=3.0).facts["edge mode"].value > 1.0
@@ -235,8 +239,8 @@ def test_exact_energies_by_dmrg(model):
 
 def test_bose_hubbard_against_a_published_number():
     """block2's tutorial of custom Hamiltonians: L = 10, N = 10, U = 0.1, up to 5 bosons a site."""
-    result = solve(BoseHubbard(L=10, U=0.1, n_max=5), 60)
-    assert result.energy == pytest.approx(-18.587369421888, abs=1e-6)
+    result = solve(BoseHubbard(L=10, U=0.1, n_max=5), 100)
+    assert result.energy == pytest.approx(-18.587369421888, abs=1e-9)
 
 
 @pytest.mark.parametrize(
