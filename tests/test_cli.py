@@ -6,6 +6,7 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from tnsim.backend import set_threads
 from tnsim.cli import app
 from tnsim.errors import TnsimError
-from tnsim.io import load_run
+from tnsim.io import load_run, save_run
 from tnsim.kernels.cpu import compiled_before
 from tnsim.monitor import show_progress
 
@@ -183,6 +184,41 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
     assert result.exit_code != 0
     assert "choose another --out" in str(result.exception)
     assert notes.read_text() == "mine"
+
+
+def test_a_result_that_its_folder_does_not_take_goes_elsewhere(tmp_path, monkeypatch):
+    wanted, here, last = tmp_path / "wanted", tmp_path / "here", tmp_path / "last"
+    for folder in (wanted, here, last):
+        folder.mkdir()
+    full = [wanted]
+
+    def write(path, record, **options):
+        if path.parent in full:
+            raise OSError(28, "No space left on device")
+        return save_run(path, record, **options)
+
+    monkeypatch.setattr("tnsim.runner.save_run", write)
+    monkeypatch.setattr("tnsim.runner.gettempdir", lambda: str(last))
+    monkeypatch.chdir(here)
+    words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--checkpoint-every", "0s", "--out", wanted / "run.h5")
+    for place in (here, last):
+        result = call(*words)
+        assert result.exit_code == 74
+        assert "No space left" in result.output
+        assert "energy error" in result.output
+        assert load_run(place / "run.h5").status == "converged"
+        full.append(here)
+    full.append(last)
+    result = call(*words)
+    assert result.exit_code == 74
+    assert "no folder took the result" in result.output
+
+
+def test_a_disk_that_may_be_too_small_is_named_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("tnsim.runner.disk_usage", lambda path: SimpleNamespace(free=10))
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    assert result.exit_code == 0, result.output
+    assert "0 MiB left" in result.output.split("sweep")[0]
 
 
 def test_sigterm_saves_and_exits_with_75(tmp_path):

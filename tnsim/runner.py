@@ -3,6 +3,8 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 
 import numpy as np
 from rich.console import Console
@@ -11,17 +13,20 @@ from rich.table import Table
 from tnsim.algorithms import Progress, Solution
 from tnsim.backend import core_count, get_backend, set_threads, thread_count
 from tnsim.errors import FileForeignError
-from tnsim.io import EXIT_SAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
+from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
 from tnsim.io.atomic import check_writable
 from tnsim.measure import entropy
 from tnsim.monitor import show_progress
 from tnsim.networks.mps import MPS
+from tnsim.networks.sector_bonds import sector_bonds
+from tnsim.symmetry import layout
 
 
 def run_job(job: Job, console: Console, state: MPS | None = None, progress: Progress | None = None) -> int:
     """Run a job from its start, or go on from a state and its progress; returns the exit code.
 
-    0: the run ended (the status says how); 75: it was stopped by a signal and saved.
+    0: the run ended (the status says how); 75: it was stopped by a signal and saved; 74: its result could not be
+    written to its file.
     """
     out = Path(job.run.out)
     check_writable(out)
@@ -34,6 +39,7 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
         console.print(warning, style="yellow", soft_wrap=True)
     H = job.model.mpo().to(backend)
     psi = job.model.product(job.run.initial).to(backend) if state is None else state.to(backend)
+    _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)
     saver = Checkpointer(job)
@@ -43,9 +49,34 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
         job, solution.state.to("numpy"), solution.progress, solution.status.name, solution.status.advice,
         float(solution.energy), solution.variance,
     )  # fmt: skip
-    save_run(out, record, keep=job.run.keep)
-    console.print(summary(job, solution))
+    saved = _save(record, out, console)
+    console.print(summary(job, solution, saved))
+    if saved != out:
+        return EXIT_UNSAVED
     return EXIT_SAVED if solution.status.name == "interrupted" else 0
+
+
+def _save(record: RunRecord, out: Path, console: Console) -> Path | None:
+    """Write the result where it was asked for, else wherever there is room; the path, or None."""
+    for path in (out, Path.cwd() / out.name, Path(gettempdir()) / out.name):
+        try:
+            return save_run(path, record, keep=record.job.run.keep)
+        except OSError as error:
+            console.print(f"the result is not written to {path}: {error}", style="red", soft_wrap=True)
+    return None
+
+
+def _check_room(psi: MPS, job: Job, console: Console) -> None:
+    """Say before the run where the disk may be too small for its result."""
+    bonds = sector_bonds(psi.sites, psi.charge, job.dmrg.truncation.chi_max)
+    numbers = sum(
+        layout((left, site.leg, right.dual), psi.sites[0].group.identity).size
+        for left, site, right in zip(bonds, psi.sites, bonds[1:], strict=False)
+    )
+    needed, free = numbers * psi.dtype.itemsize, disk_usage(Path(job.run.out).resolve().parent).free
+    if needed > free:
+        warning = f"the result may take {needed >> 20} MiB and the disk of {job.run.out} has {free >> 20} MiB left."
+        console.print(warning, style="yellow", soft_wrap=True)
 
 
 def _check_overwritable(out: Path) -> None:
@@ -76,7 +107,7 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     return Job(record.job.model, dmrg, run), progress
 
 
-def summary(job: Job, solution: Solution) -> Table:
+def summary(job: Job, solution: Solution, saved: Path | None) -> Table:
     """What a run ends with: energy, its error where the exact one is known, variance, entanglement, file."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
@@ -101,7 +132,7 @@ def summary(job: Job, solution: Solution) -> Table:
         )
         table.add_row("sweeps", f"{len(solution.history)} in {sum(r.seconds for r in solution.history):.2f} s")
     table.add_row("status", str(solution.status))
-    table.add_row("file", f"{job.run.out}   (tnsim info | plot | resume)")
+    table.add_row("file", f"{saved}   (tnsim info | plot | resume)" if saved else "none: no folder took the result")
     return table
 
 

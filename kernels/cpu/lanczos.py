@@ -92,18 +92,19 @@ def _product(rows, alphas, one, buffers, starts, order, board, done):
 def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
     """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
 
-    limits: (k_min, tolerance, gain): stops after k_min products where the residual norm falls below `tolerance`, or
-    below `gain` times that of the start vector. halves: left environment, left dense blocks, right environment,
-    right dense blocks. board: empty, or where helpers wait for tasks (see `team`); `order` of the tasks.
+    limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
+    `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator. halves:
+    left environment, left dense blocks, right environment, right dense blocks. board: empty, or where helpers wait
+    for tasks (see `team`); `order` of the tasks.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
-    k_min, tolerance, gain = limits
+    k_min, tolerance, gain, rounding = limits
     k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
     _scale(basis[0], number(1 / _norm(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
     one = np.ones(1, dtype=basis.dtype)
-    ritz, values, count = np.ones((1, 1)), np.zeros(1), 0
+    ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3], work)
@@ -112,6 +113,9 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         count = j + 1
         alpha[j] = _dot(v, w).real
         beta[j] = _subtract(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
+        scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
+        if beta[j] < 0.1 * abs(alpha[j]):  # most of H v cancelled: so did digits of what is left
+            beta[j] = _subtract(w, _dot(v, w), v, number(0), u)
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
                 beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)
@@ -124,7 +128,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if j == 0:
             first_residual[:] = w
         residual = beta[j] * abs(ritz[0, j])
-        exhausted = beta[j] <= 1e-13 * max(1.0, abs(alpha[0])) or count >= size
+        exhausted = beta[j] <= rounding * scale or count >= size
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
         _scale(w, number(1 / beta[j]))
@@ -136,15 +140,16 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
 def solve(plan, start, halves, limits, threads):
     """Lowest Ritz pair of a product plan from `start`; `limits` are (k_min, k_max, tolerance, gain)."""
     k_min, k_max, tolerance, gain = limits
+    limits = k_min, tolerance, gain, 30 * float(np.finfo(start.dtype).eps)
     basis = np.empty((k_max + 1, len(start)), dtype=start.dtype)
     basis[0] = start
     work = np.empty(max(1, plan.work), dtype=start.dtype)
     arguments = (plan.rows, plan.alphas, basis, halves, work, plan.starts, longest_first(plan.weights))
     if threads <= 1:
-        return lowest(*arguments, np.empty(0, dtype=np.int64), (k_min, tolerance, gain))
+        return lowest(*arguments, np.empty(0, dtype=np.int64), limits)
     board = new_board()
     TEAM.call(min(threads, len(plan.weights)) - 1, help_products, arguments, board)
     try:
-        return lowest(*arguments, board, (k_min, tolerance, gain))
+        return lowest(*arguments, board, limits)
     finally:
         close(board)

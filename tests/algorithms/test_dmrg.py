@@ -206,6 +206,24 @@ def test_a_start_in_an_eigenstate_finds_the_ground_state(S):
     assert result.energy == pytest.approx(exact, abs=1e-8)
 
 
+@pytest.mark.parametrize(("L", "S", "start"), [(2, 1, ["-1", "0"]), (6, 0.5, ["down"] * 5 + ["up"])])
+def test_a_symmetry_that_the_tensors_do_not_know_keeps_nothing_from_the_ground_state(L, S, start):
+    # Heisenberg conserves Sz, told or not: products with H never leave the sector of the start state
+    model = Heisenberg(L=L, S=S, conserve="none")
+    exact = np.linalg.eigvalsh(dense.hamiltonian(model.operator_sum(), model.sites))[0]
+    result = solve(model.sites, model.mpo(), tn.MPS.product(model.sites, start))
+    assert result.status.converged
+    assert result.energy == pytest.approx(exact, abs=1e-8)
+
+
+@pytest.mark.parametrize("conserve", ["Sz", "parity", None])
+def test_single_precision_in_a_space_that_is_exhausted_at_once(conserve):
+    sites = tn.spin_sites(2, 0.5, conserve)
+    H = Heisenberg(L=2, conserve=conserve or "none").operator_sum()
+    result = solve(sites, H.mpo(sites), tn.MPS.product(sites, ["down", "up"]), float32_sweeps=3)
+    assert result.energy == pytest.approx(-0.75, abs=1e-12)
+
+
 def test_chi_ramp_and_stages():
     model = Heisenberg(L=16)
     H, psi = model.mpo(), model.product()
@@ -297,6 +315,8 @@ def test_following_splits_give_the_run_of_full_ones():
         solve(model.sites, model.mpo(), model.product("neel"), chi=24, split=split, **settings)
         for split in ("auto", "gram")
     )
+    steps = [report.energy_change for report in followed.history[-2:]]
+    assert max(map(abs, steps)) < followed.history[-1].sum_trunc_err
     # both are variational at the same chi: neither may end below the other by more than the truncation moves it
     assert followed.energy == pytest.approx(full.energy, abs=0.1 * full.history[-1].sum_trunc_err)
     assert followed.history[-1].sum_trunc_err < 1.1 * full.history[-1].sum_trunc_err
@@ -321,7 +341,9 @@ def test_following_splits_are_taken_only_at_chi_max_and_without_noise():
     run._split = counted
     for _ in run.sweeps():
         pass
-    assert len(followed) > 50
+    assert len(followed) > 40
+    # a full split between any two: the dimensions of the sectors must not freeze
+    assert len({(sweep, bond) for sweep, bond, _ in followed}) == len(followed)
     assert {dim for _, _, dim in followed} == {16}
     assert min(sweep for sweep, _, _ in followed) >= 2
     assert run.bonds // 2 not in {bond for _, bond, _ in followed}

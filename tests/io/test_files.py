@@ -128,6 +128,22 @@ def test_outputs_that_cannot_be_written(tmp_path):
         save(tmp_path, psi)
 
 
+def test_a_write_that_fails_is_an_error_and_leaves_the_old_file(state_file):
+    resource = pytest.importorskip("resource")
+    before, limits = state_file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    psi = tn.MPS.random(tn.spin_sites(20), chi=30, seed=1)
+    for size in (6000, 20000, 40000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                save(state_file, psi)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert state_file.read_bytes() == before
+    assert list(state_file.parent.iterdir()) == [state_file]
+    assert save(state_file, psi).stat().st_size > 40000
+
+
 def test_no_pickle_and_no_objects(state_file):
     with h5py.File(state_file) as file:
         kinds = []

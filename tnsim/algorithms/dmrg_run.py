@@ -9,9 +9,9 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
-from tnsim.backend import Array, block_threads, normal
+from tnsim.backend import Array, block_threads
 from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
-from tnsim.linalg.lanczos import Krylov, Ritz
+from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
@@ -43,7 +43,17 @@ class DMRGRun:
         self._progress = progress or Progress()
         self._center: int | None = 0
         self._clock = time.perf_counter()
-        self._load(psi)
+        self._load(psi if progress else self._stirred(psi))
+
+    def _stirred(self, psi: MPS) -> MPS:
+        """psi with a random part: H leads neither out of an eigenstate, nor out of a sector of a symmetry that
+        it has and the tensors do not know."""
+        noise = self.settings.noise_of(0)
+        if noise == 0:
+            return psi
+        chi = min(4, self.settings.truncation_of(0).chi_max)
+        part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
+        return psi * (1 / psi.norm()) + part * (noise**0.5 / part.norm())
 
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
@@ -128,7 +138,7 @@ class DMRGRun:
             environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
         )
         theta = heff.join(tensors[bond], tensors[bond + 1])
-        ritz = self._lowest(heff, theta, bond)
+        ritz = heff.lowest(theta, self._krylov(bond))
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
@@ -143,19 +153,6 @@ class DMRGRun:
         elif not rightwards and bond > 0:
             environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
-
-    def _lowest(self, heff: TwoSiteHamiltonian, theta: Array, bond: int) -> Ritz:
-        """The lowest state near theta. An eigenvector shows no way down: sweeps with noise look for one beside it."""
-        ritz, progress = heff.lowest(theta, self._krylov(bond)), self._progress
-        noise = self.settings.noise_of(progress.sweep)
-        if noise == 0 or ritz.start_residual > _RESIDUAL_FLOOR:
-            return ritz
-        seed = np.random.default_rng([self.settings.seed, progress.sweep, progress.step])
-        kick = normal(heff.plan.size, self._dtype, seed, heff.backend)
-        strength = noise**0.5 / float(heff.backend.read(heff.backend.norm(kick)))
-        kicked = heff.lowest(theta + kick * strength, self._krylov(bond))
-        rounding = _ROUNDING * np.finfo(self._dtype).eps * max(1.0, abs(ritz.energy))
-        return kicked if kicked.energy < ritz.energy - rounding else ritz
 
     def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
         """Follow the basis of the last split where that loses little, else decompose in full.

@@ -11,8 +11,8 @@ from tnsim.algorithms.solution import BondReport
 from tnsim.io.job import Job
 from tnsim.io.run_file import RunRecord, save_run
 
-# EX_TEMPFAIL: the run was saved and can be resumed
-EXIT_SAVED = 75
+# EX_TEMPFAIL: the run was saved and can be resumed; EX_IOERR: its result is not in the file asked for
+EXIT_SAVED, EXIT_UNSAVED = 75, 74
 
 
 class Checkpointer:

@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -44,16 +44,45 @@ _DTYPES = ("float32", "float64", "complex64", "complex128")
 
 def write_file(path: Path, kind: str, fill: Any) -> None:
     """Create a file, let `fill(file)` write into it, then seal it with a checksum of every byte."""
-    with h5py.File(path, "w", libver=("v110", "v114"), locking=False, userblock_size=_SEAL) as file:
-        file.attrs.update(
-            format="tnsim", schema=SCHEMA, kind=kind, host=socket.gethostname(),
-            created=datetime.now(UTC).isoformat(timespec="seconds"), versions=json.dumps(versions()),
-        )  # fmt: skip
-        fill(file)
-    with path.open("rb+") as raw:
+    with path.open("wb+") as raw:
+        target = _Patient(raw)
+        with h5py.File(target, "w", libver=("v110", "v114"), userblock_size=_SEAL) as file:
+            file.attrs.update(
+                format="tnsim", schema=SCHEMA, kind=kind, host=socket.gethostname(),
+                created=datetime.now(UTC).isoformat(timespec="seconds"), versions=json.dumps(versions()),
+            )  # fmt: skip
+            fill(file)
+        if target.error is not None:
+            raise target.error
         seal = _seal(SCHEMA, __version__, raw)
         raw.seek(0)
         raw.write(seal)
+
+
+class _Patient:
+    """A file that keeps the first failure to itself: the HDF5 library crashes the process when a write fails."""
+
+    def __init__(self, raw: BufferedRandom) -> None:
+        self.raw = raw
+        self.error: OSError | None = None
+        self.read, self.readinto, self.seek, self.tell = raw.read, raw.readinto, raw.seek, raw.tell
+
+    def write(self, data: memoryview) -> int:
+        return self._try(self.raw.write, data) or len(data)
+
+    def truncate(self, size: int) -> int:
+        return self._try(self.raw.truncate, size) or size
+
+    def flush(self) -> None:
+        self._try(self.raw.flush)
+
+    def _try(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        if self.error is None:
+            try:
+                return action(*arguments)
+            except OSError as error:
+                self.error = error
+        return None
 
 
 def _seal(schema: int, version: str, raw: BufferedReader | BufferedRandom) -> bytes:

@@ -94,7 +94,8 @@ def _solve(
     alpha, beta = coefficients
     if not np.isfinite(coefficients).all():
         raise NumericalError("NaN or Inf in the Lanczos coefficients: the operator or the state holds NaN or Inf.")
-    spent = np.flatnonzero(beta <= 1e-13 * max(1.0, abs(alpha[0])))
+    scale = np.hypot(alpha, beta).max()
+    spent = np.flatnonzero(beta <= 30 * np.finfo(residual.dtype).eps * scale)
     count = int(spent[0]) + 1 if len(spent) else len(alpha)
     small = np.diag(alpha[:count]) + np.diag(beta[: count - 1], 1) + np.diag(beta[: count - 1], -1)
     values, vectors = np.linalg.eigh(small)
