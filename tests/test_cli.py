@@ -51,6 +51,29 @@ def test_a_run_ends_with_energy_error_variance_entanglement_and_file(finished):
     assert abs(record.energy - record.job.model.facts.energy) < 1e-9
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hubbard", "--U", 2.0, "--mu", 0.3),
+        ("hubbard", "--U", 0.0, "--N", 3, "--t2", 0.2, "--Sz", -0.5),
+        ("t-v", "--V", 2.0),
+        ("t-j", "--N", 3, "--J", 0.0),
+        ("bose-hubbard", "--n-max", 1, "--N", 2),
+        ("kondo-lattice", "--J", 0.0),
+        ("ssh",),
+        ("kitaev-chain", "--parity", 1),
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)
+def test_models_of_particles_run_by_their_names(words, tmp_path):
+    path = tmp_path / "run.h5"
+    result = call("dmrg", *words, "--L", 4, "--chi-max", 64, "--out", path)
+    assert result.exit_code == 0, result.output
+    record = load_run(path)
+    assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-9)
+    assert record.state.sites == record.job.model.sites
+
+
 def test_info_and_plot(finished, tmp_path):
     path, _ = finished
     result = call("info", path)
@@ -183,6 +206,9 @@ def test_a_job_file_runs_the_same(finished, tmp_path):
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "up"), "only state"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", "/absent/folder/x.h5"), "does not exist"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--chi-ramp", "4,x"), "found 'x'"),
+        (("dmrg", "hubbard", "--L", 4, "--N", 9, "--chi-max", 4), "room for 0 to 8"),
+        (("dmrg", "hubbard", "--L", 4, "--Sz", 1.5, "--chi-max", 4), "cannot have Sz = 1.5"),
+        (("dmrg", "t-j", "--L", 4, "--conserve", "N,sz", "--chi-max", 4), 'Did you mean "Sz"'),
         (("info", "absent.h5"), "no file"),
         (("resume", "absent.h5"), "no run can be read"),
         (("run", "absent.toml"), "no job file"),

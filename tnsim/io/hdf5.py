@@ -235,6 +235,7 @@ def _put_site(target: h5py.Group, site: Site) -> None:
     target.attrs["states"] = json.dumps(site.states)
     target.attrs["aliases"] = json.dumps(dict(site.aliases))
     target.attrs["charges"] = np.array(site.charges, dtype=np.int64).reshape(len(site.states), -1)
+    target.attrs["parities"] = np.array(site.parities, dtype=np.int64)
     target.attrs["operator_names"] = json.dumps(list(site.operators))
     for number, matrix in enumerate(site.operators.values()):
         target[str(number)] = np.asarray(matrix)
@@ -249,4 +250,5 @@ def _get_site(source: h5py.Group, group: Group) -> Site:
         charges=tuple(tuple(row) for row in source.attrs["charges"].tolist()),
         operators={name: source[str(k)][()] for k, name in enumerate(names)},
         aliases=json.loads(source.attrs["aliases"]),
+        parities=tuple(source.attrs["parities"].tolist()) if "parities" in source.attrs else (),
     )
