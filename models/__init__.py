@@ -7,12 +7,19 @@ if __name__ != "tnsim.models":
 
 from tnsim.errors import SettingsError, suggest
 from tnsim.models.bilinear_biquadratic import AKLT, BilinearBiquadratic
+from tnsim.models.bose_hubbard import BoseHubbard
 from tnsim.models.haldane_shastry import HaldaneShastry
 from tnsim.models.heisenberg import Heisenberg
+from tnsim.models.hubbard import Hubbard
 from tnsim.models.j1j2 import J1J2, MajumdarGhosh
+from tnsim.models.kitaev_chain import KitaevChain
+from tnsim.models.kondo import KondoLattice
 from tnsim.models.long_range_ising import LongRangeIsing
 from tnsim.models.model import Fact, Facts, Model
 from tnsim.models.random_field import RandomFieldHeisenberg
+from tnsim.models.spinless import SpinlessFermions
+from tnsim.models.ssh import SSH
+from tnsim.models.tj import TJ
 from tnsim.models.transverse_ising import TransverseIsing
 from tnsim.models.xxz import XX, XXZ
 
@@ -28,6 +35,13 @@ MODELS: dict[str, type[Model]] = {
     "long-range-ising": LongRangeIsing,
     "haldane-shastry": HaldaneShastry,
     "random-field-heisenberg": RandomFieldHeisenberg,
+    "hubbard": Hubbard,
+    "t-v": SpinlessFermions,
+    "t-j": TJ,
+    "bose-hubbard": BoseHubbard,
+    "kondo-lattice": KondoLattice,
+    "ssh": SSH,
+    "kitaev-chain": KitaevChain,
 }
 
 
@@ -43,6 +57,7 @@ def find_model(name: str) -> type[Model]:
 
 
 __all__ = [
-    "AKLT", "BilinearBiquadratic", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "J1J2", "LongRangeIsing", "MODELS",
-    "MajumdarGhosh", "Model", "RandomFieldHeisenberg", "TransverseIsing", "XX", "XXZ", "find_model",
+    "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard", "J1J2",
+    "KitaevChain", "KondoLattice", "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model", "RandomFieldHeisenberg", "SSH",
+    "SpinlessFermions", "TJ", "TransverseIsing", "XX", "XXZ", "find_model",
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.errors import SettingsError, StateError, suggest
-from tnsim.models.infinite import infinite_mpo
+from tnsim.errors import SettingsError, StateError, check_fields, suggest
+from tnsim.models.infinite import infinite_mpo, infinite_sum
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
@@ -70,7 +70,8 @@ class Model(ABC):
     L: int = field(metadata={"help": "number of sites"})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.L, (int, np.integer)) or self.L < 2:
+        check_fields(self)
+        if self.L < 2:
             raise SettingsError(f"{type(self).__name__} needs L >= 2 sites, found L = {self.L!r}.")
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -94,6 +95,10 @@ class Model(ABC):
     def mpo(self) -> MPO:
         """The Hamiltonian as an MPO of least bond dimension."""
         return self.operator_sum().mpo(self.sites)
+
+    def infinite_sum(self, cell: int | None = None) -> OperatorSum:
+        """The terms that begin in one cell of the infinite chain, for InfiniteMPO.from_sum on sites of any filling."""
+        return infinite_sum(self, cell)
 
     def infinite_mpo(self, cell: int | None = None) -> InfiniteMPO:
         """The Hamiltonian on the infinite chain, with a cell of `cell` sites (L unless given)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tnsim.models.exact.bethe import open_heisenberg_energy
-from tnsim.models.exact.free_fermions import open_xx_energy, open_xx_entropy
+from tnsim.models.exact.free_fermions import open_xx
 from tnsim.models.heisenberg import add_exchange
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum
@@ -43,9 +43,9 @@ class XXZ(Model):
         if self.S != 0.5 or self.field or self.J <= 0 or self.L % 2:
             return Facts()
         if self.delta == 0:
-            ground = Fact("energy", self.J * open_xx_energy(self.L), "exact", "free fermions")
-            entropy = open_xx_entropy(self.L, self.L // 2)
-            return Facts((ground, Fact("middle entropy", entropy, "exact", "free fermions")))
+            sea = open_xx(self.L)
+            ground = Fact("energy", self.J * sea.energy, "exact", "free fermions")
+            return Facts((ground, Fact("middle entropy", sea.entropy(self.L // 2), "exact", "free fermions")))
         if self.delta == 1:
             energy = self.J * open_heisenberg_energy(self.L)
             return Facts((Fact("energy", energy, "exact", "open-boundary Bethe equations"),))

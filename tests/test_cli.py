@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
 from tnsim.cli import app
-from tnsim.errors import TnsimError
-from tnsim.io import load_run, save_run
+from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
+from tnsim.io import RunOptions, load_run, save, save_run
+from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
 from tnsim.monitor import show_progress
+from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import spin_sites
 
 ROOT = Path(__file__).resolve().parents[1]
 runner = CliRunner()
@@ -45,6 +51,29 @@ def test_a_run_ends_with_energy_error_variance_entanglement_and_file(finished):
     assert abs(record.energy - record.job.model.facts.energy) < 1e-9
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hubbard", "--U", 2.0, "--mu", 0.3),
+        ("hubbard", "--U", 0.0, "--N", 3, "--t2", 0.2, "--Sz", -0.5),
+        ("t-v", "--V", 2.0),
+        ("t-j", "--N", 3, "--J", 0.0),
+        ("bose-hubbard", "--n-max", 1, "--N", 2),
+        ("kondo-lattice", "--J", 0.0),
+        ("ssh",),
+        ("kitaev-chain", "--parity", 1),
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)
+def test_models_of_particles_run_by_their_names(words, tmp_path):
+    path = tmp_path / "run.h5"
+    result = call("dmrg", *words, "--L", 4, "--chi-max", 64, "--out", path)
+    assert result.exit_code == 0, result.output
+    record = load_run(path)
+    assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-9)
+    assert record.state.sites == record.job.model.sites
+
+
 def test_info_and_plot(finished, tmp_path):
     path, _ = finished
     result = call("info", path)
@@ -54,6 +83,52 @@ def test_info_and_plot(finished, tmp_path):
     picture = tmp_path / "run.png"
     assert call("plot", path, "--out", picture).exit_code == 0
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_info_schema_and_doctor_fit_80_columns(finished, monkeypatch):
+    long = "a value that goes on for longer than any terminal of eighty columns can show on one line"
+    monkeypatch.setattr("tnsim.cli.make_console", lambda: Console(width=80))
+    monkeypatch.setattr(
+        "tnsim.cli.findings", lambda: [("kernel cache", long, ""), ("disk here", "1 GiB free", "small")]
+    )
+    history = load_run(finished[0]).progress.history
+    output = call("info", finished[0]).output
+    for line in (sweep_heading(), *map(sweep_line, history)):
+        assert line in output.splitlines()
+        assert line in finished[1].splitlines()
+    listed = call("schema").output
+    assert max(map(len, listed.splitlines())) <= 80
+    for row in (*describe(DMRG), *describe(RunOptions)):
+        assert re.search(rf"^{re.escape(row[0])} +{re.escape(row[1])} +{re.escape(row[2])} +\S", listed, re.M), row
+    checked = call("doctor").output.splitlines()
+    assert checked[0].startswith("kernel cache  ok       a value that")
+    assert checked[1].startswith(" " * 23)
+    assert checked[2].split() == ["disk", "here", "problem", "1", "GiB", "free:", "small"]
+
+
+@pytest.mark.parametrize("command", ["info", "plot"])
+def test_a_damaged_file_is_skipped_for_the_version_before(finished, tmp_path, command):
+    good = finished[0].read_bytes()
+    path = tmp_path / "run.h5"
+    path.write_bytes(good[:5000])
+    result = call(command, path)
+    assert isinstance(result.exception, FileError)
+    assert "damaged" in str(result.exception)
+    (tmp_path / "run.h5.1").write_bytes(good)
+    result = call(command, path)
+    assert result.exit_code == 0, result.output
+    assert f"skipped: {path} is damaged" in result.output
+    for word in ("run.h5.1: converged", "schema 1", "numba") if command == "info" else ("run.png",):
+        assert word in result.output
+
+
+def test_info_of_a_state_and_of_a_damaged_one(tmp_path):
+    path = save(tmp_path / "psi.h5", MPS.product(spin_sites(2), ["up", "down"]))
+    output = call("info", path).output
+    assert output.startswith(f"mps in {path}")
+    assert "schema 1" in output
+    path.write_bytes(path.read_bytes()[:-1])
+    assert isinstance(call("info", path).exception, FileCorruptError)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +206,9 @@ def test_a_job_file_runs_the_same(finished, tmp_path):
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--initial", "up"), "only state"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", "/absent/folder/x.h5"), "does not exist"),
         (("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--chi-ramp", "4,x"), "found 'x'"),
+        (("dmrg", "hubbard", "--L", 4, "--N", 9, "--chi-max", 4), "room for 0 to 8"),
+        (("dmrg", "hubbard", "--L", 4, "--Sz", 1.5, "--chi-max", 4), "cannot have Sz = 1.5"),
+        (("dmrg", "t-j", "--L", 4, "--conserve", "N,sz", "--chi-max", 4), 'Did you mean "Sz"'),
         (("info", "absent.h5"), "no file"),
         (("resume", "absent.h5"), "no run can be read"),
         (("run", "absent.toml"), "no job file"),
@@ -195,6 +273,13 @@ def test_a_disk_that_may_be_too_small_is_named_before_the_run(tmp_path, monkeypa
     assert "0 MiB left" in result.output.split("sweep")[0]
 
 
+def test_the_backend_of_the_environment_is_taken(tmp_path, monkeypatch):
+    words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    monkeypatch.setenv("TNSIM_BACKEND", "strict")
+    assert "float64 on strict" in call(*words).output
+    assert "float64 on numpy" in call(*words, "--backend", "numpy").output
+
+
 def test_sigterm_saves_and_exits_with_75(tmp_path):
     out = tmp_path / "long.h5"
     process = subprocess.Popen(
@@ -214,6 +299,16 @@ def test_sigterm_saves_and_exits_with_75(tmp_path):
     assert "SIGTERM" in record.advice
     result = call("resume", out, "--max-sweeps", record.progress.sweep + 1)
     assert result.exit_code == 0, result.output
+
+
+def test_a_number_of_threads_that_is_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TNSIM_THREADS", "x")
+    result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
+    assert isinstance(result.exception, SettingsError)
+    assert "TNSIM_THREADS" in str(result.exception)
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert re.search(r"threads +problem +.*TNSIM_THREADS must be .* found 'x'", result.output)
 
 
 def test_doctor_and_schema():

@@ -11,6 +11,11 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
 
+def test_lines_are_short():
+    lines = [line for line in README.read_text().splitlines() if not line.startswith(("|", "python -m venv"))]
+    assert [line for line in lines if len(line) > 120] == []
+
+
 def settings_table() -> str:
     rows = [("dmrg", row) for row in describe(tn.DMRG)] + [("run", row) for row in describe(RunOptions)]
     lines = ["| table | setting | type | default | meaning |", "|---|---|---|---|---|"]

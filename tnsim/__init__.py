@@ -30,7 +30,20 @@ _PUBLIC = {
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
-    **dict.fromkeys(["Site", "spin_site", "spin_sites"], "tnsim.networks.sites"),
+    **dict.fromkeys(
+        [
+            "Site",
+            "boson_site",
+            "custom_site",
+            "electron_site",
+            "fermion_site",
+            "kondo_site",
+            "spin_site",
+            "spin_sites",
+            "tj_site",
+        ],
+        "tnsim.networks.sites",
+    ),  # fmt: skip
     **dict.fromkeys(["canonicalize", "schmidt_values", "vidal"], "tnsim.networks.canonical"),
     **dict.fromkeys(["MPS", "overlap"], "tnsim.networks.mps"),
     "MPO": "tnsim.networks.mpo",
@@ -80,4 +93,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return __all__.copy()

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from tnsim.algorithms import DMRG
 from tnsim.doctor import findings
-from tnsim.errors import SettingsError, TnsimError
-from tnsim.io import RunOptions, job_from_table, job_from_toml, load_newest
-from tnsim.io.atomic import check_writable
-from tnsim.io.hdf5 import open_file
+from tnsim.errors import FileError, SettingsError, TnsimError
+from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load_newest
+from tnsim.io.atomic import check_writable, older
+from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.settings import describe, help_of
 from tnsim.models import MODELS
-from tnsim.monitor.progress import history_table
-from tnsim.plotting import plot_run
+from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.runner import make_console, resumed, run_job
 
 _PICTURES = (".png", ".pdf", ".svg")
@@ -129,9 +129,7 @@ def resume(
 ) -> None:
     """Go on with a run from the newest version that verifies, or extend a finished one."""
     console = make_console()
-    record, used, skipped = load_newest(file)
-    for reason in skipped:
-        console.print(f"skipped: {reason}", style="yellow", soft_wrap=True)
+    record, used = _newest(file, console)
     changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol}
     job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
     console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
@@ -142,10 +140,10 @@ def resume(
 def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file")]) -> None:
     """Describe a file: what it holds, how the run went, what wrote it."""
     console = make_console()
-    with open_file(file) as raw:
-        kind, header = str(raw.attrs["kind"]), {k: str(raw.attrs[k]) for k in ("schema", "created", "host", "versions")}
+    kind, header = _kind_and_header(file)
     if kind == "run":
-        record, used, _ = load_newest(file, versions=1)
+        record, used = _newest(file, console)
+        header = record.header or {}
         console.print(f"run in {used}: {record.status}", style="bold", soft_wrap=True)
         if record.advice and record.status != "converged":
             console.print(record.advice, soft_wrap=True)
@@ -154,11 +152,31 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
         if record.progress.history:
-            console.print(history_table(record.progress.history))
+            lines = (sweep_heading(), *map(sweep_line, record.progress.history))
+            console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(record.job.model.facts)
     else:
-        console.print(f"{kind} in {file}", style="bold")
+        console.print(f"{kind} in {file}", style="bold", soft_wrap=True)
     console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
+
+
+def _newest(file: Path, console: Console) -> tuple[RunRecord, Path]:
+    """The newest version of a run that verifies, and its path; what was skipped is said."""
+    record, used, skipped = load_newest(file)
+    for reason in skipped:
+        console.print(f"skipped: {reason}", style="yellow", soft_wrap=True)
+    return record, used
+
+
+def _kind_and_header(file: Path) -> tuple[str, dict[str, str]]:
+    """What a file holds and what wrote it; a damaged file with older versions is a run."""
+    try:
+        with open_file(file) as raw:
+            return str(raw.attrs["kind"]), header_of(raw)
+    except FileError:
+        if not older(file, 1).exists():
+            raise
+        return "run", {}
 
 
 @app.command()
@@ -167,23 +185,25 @@ def plot(
     out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
 ) -> None:
     """Draw convergence and entanglement profile."""
-    record, _, _ = load_newest(file)
+    console = make_console()
+    record, _ = _newest(file, console)
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    plot_run(record.progress.history, record.state, exact=record.job.model.facts.energy, path=target)
-    make_console().print(f"written to {target}")
+    record.plot(target)
+    console.print(f"written to {target}", soft_wrap=True)
 
 
 @app.command()
 def doctor() -> None:
     """Versions, BLAS, threads, GPU, caches, and what is wrong."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = _table("name", "state", "finding", headed=False)
     problems = 0
     for name, value, problem in findings():
         problems += bool(problem)
-        table.add_row(f"[bold]{name}", escape(value), f"[red]{escape(problem)}" if problem else "[green]ok")
+        value = escape(value) + (f": [red]{escape(problem)}" if problem else "")
+        table.add_row(f"[bold]{name}", "[red]problem" if problem else "[green]ok", value)
     make_console().print(table)
     raise typer.Exit(1 if problems else 0)
 
@@ -198,12 +218,19 @@ def schema() -> None:
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:
-        table = Table(title=f"\\[{title}]", title_justify="left", pad_edge=False)
-        for column in ("setting", "type", "default", "meaning"):
-            table.add_column(column)
+        table = _table("setting", "type", "default", "meaning")
+        table.title, table.title_justify = escape(f"[{title}]"), "left"
         for row in describe(cls):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
+
+
+def _table(*columns: str, headed: bool = True) -> Table:
+    """A table whose last column alone is folded where the terminal is narrow."""
+    table = Table(show_header=headed, box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1])
+    return table
 
 
 def main() -> None:

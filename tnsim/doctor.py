@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import threadpoolctl
 
 from tnsim.backend import core_count, get_backend, thread_count
-from tnsim.errors import BackendError
+from tnsim.errors import BackendError, SettingsError
 from tnsim.io.hdf5 import versions
 from tnsim.kernels import CACHE_DIRECTORY
 
@@ -21,15 +21,23 @@ def findings() -> Iterator[Finding]:
         yield name, version, ""
     yield "machine", f"{platform.machine()}, {platform.system()} {platform.release()}", ""
     yield from _blas()
-    cores = core_count()
-    problem = f"more threads than the {cores} cores granted" if thread_count() > cores else ""
-    yield "threads", f"{thread_count()} of {cores} cores", problem
+    yield _threads()
     yield "kernel cache", CACHE_DIRECTORY, ""
     free = shutil.disk_usage(".").free
     yield "disk here", f"{free >> 30} GiB free", "under 1 GiB: checkpoints may fail" if free < 1 << 30 else ""
     yield from _gpu()
     plots = importlib.util.find_spec("matplotlib") is not None
     yield "matplotlib", "installed" if plots else 'missing: pip install "tnsim[plot]" for figures', ""
+
+
+def _threads() -> Finding:
+    cores = core_count()
+    try:
+        count = thread_count()
+    except SettingsError as error:
+        return "threads", f"not known, {cores} cores", str(error)
+    problem = f"more threads than the {cores} cores granted" if count > cores else ""
+    return "threads", f"{count} of {cores} cores", problem
 
 
 def _blas() -> Iterator[Finding]:

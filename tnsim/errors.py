@@ -1,7 +1,11 @@
-"""Every exception class of tnsim, and the helper that names the nearest valid word."""
+"""Every exception class of tnsim, the check of settings, and the helper that names the nearest valid word."""
 
+import types
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
+from numbers import Integral, Real
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
 class TnsimError(Exception):
@@ -68,3 +72,37 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     if near:
         return f'Did you mean "{lowered[near[0]]}"?'
     return "Known: " + ", ".join(f'"{choice}"' for choice in known) + "."
+
+
+_NUMBERS: dict[Any, type] = {int: Integral, float: Real}
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def check_fields(settings: Any) -> None:
+    """Hold a settings dataclass against its type hints; SettingsError names the first field that does not fit.
+
+    An integer may stand for a float, a list for a tuple (it becomes one).
+    """
+    cls: Any = type(settings)
+    for name, hint in _hints(cls).items():
+        value = getattr(settings, name, None)
+        if not _fits(value, hint):
+            word = getattr(hint, "__name__", str(hint)) if get_origin(hint) is None else str(hint)
+            raise SettingsError(f"{cls.__name__}: {name} must be of type {word}, found {value!r}.")
+        if isinstance(value, list):
+            object.__setattr__(settings, name, tuple(value))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, (tuple, list)) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint in _NUMBERS:
+        return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True

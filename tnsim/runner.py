@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tnsim.algorithms import Progress, Solution
-from tnsim.backend import core_count, get_backend, set_threads, thread_count
+from tnsim.backend import core_count, default_backend, get_backend, set_threads, thread_count
 from tnsim.errors import FileForeignError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
 from tnsim.io.atomic import check_writable
@@ -32,13 +32,13 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
     check_writable(out)
     if state is None and out.exists():
         _check_overwritable(out)
-    backend = get_backend(job.run.backend)
+    backend = get_backend(job.run.backend) if job.run.backend else default_backend()
     set_threads(job.run.threads or None)
     if thread_count() > core_count():
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
         console.print(warning, style="yellow", soft_wrap=True)
     H = job.model.mpo().to(backend)
-    psi = job.model.product(job.run.initial).to(backend) if state is None else state.to(backend)
+    psi = job.model.product(job.run.initial, backend=backend.name) if state is None else state.to(backend)
     _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)

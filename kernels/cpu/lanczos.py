@@ -5,16 +5,14 @@ from numba import njit
 
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.products import run_rows, share_rows
-from tnsim.kernels.cpu.symbols import eigh
+from tnsim.kernels.cpu.symbols import eigh, real_dot
 from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, open_round, wait
 
-# sums may be reordered, so that they run in vector registers
-_REORDER = {"reassoc", "contract", "nsz"}
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _dot(a, b):
     total = a[0] * 0
     for i in range(len(a)):
@@ -22,23 +20,12 @@ def _dot(a, b):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
-def _norm(a):
-    total = 0.0
-    for i in range(len(a)):
-        total += a[i].real ** 2 + a[i].imag ** 2
-    return np.sqrt(total)
-
-
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _subtract(w, alpha, v, beta, u):
-    """w -= alpha v + beta u in one pass; the norm of what is left."""
-    total = 0.0
+    """w -= alpha v + beta u; the norm of what is left."""
     for i in range(len(w)):
-        x = w[i] - (alpha * v[i] + beta * u[i])
-        w[i] = x
-        total += x.real**2 + x.imag**2
-    return np.sqrt(total)
+        w[i] -= alpha * v[i] + beta * u[i]
+    return np.sqrt(real_dot(w, w))
 
 
 @njit(cache=True, nogil=True)
@@ -47,7 +34,7 @@ def _scale(a, factor):
         a[i] *= factor
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _combine(basis, coefficients, vector):
     """vector = sum of coefficients times rows of the basis, scaled to norm 1."""
     number, zero = basis.dtype.type, basis.dtype.type(0)
@@ -59,7 +46,7 @@ def _combine(basis, coefficients, vector):
         c, u = number(coefficients[j]), basis[j]
         for i in range(len(vector)):
             vector[i] += c * u[i]
-    _scale(vector, number(1 / _norm(vector)))
+    _scale(vector, number(1 / np.sqrt(real_dot(vector, vector))))
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +87,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
     """
     k_min, tolerance, gain, rounding = limits
     k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
-    _scale(basis[0], number(1 / _norm(basis[0])))
+    _scale(basis[0], number(1 / np.sqrt(real_dot(basis[0], basis[0]))))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
     one = np.ones(1, dtype=basis.dtype)
@@ -111,11 +98,11 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if not _product(rows, alphas, one, buffers, starts, order, board, j):
             raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         count = j + 1
-        alpha[j] = _dot(v, w).real
+        alpha[j] = real_dot(v, w)
         beta[j] = _subtract(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
         scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
         if beta[j] < 0.1 * abs(alpha[j]):  # most of H v cancelled: so did digits of what is left
-            beta[j] = _subtract(w, _dot(v, w), v, number(0), u)
+            beta[j] = _subtract(w, number(real_dot(v, w)), v, number(0), u)
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
                 beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)

@@ -34,6 +34,9 @@ def _register() -> dict[tuple[str, types.Type], types.ExternalFunction]:
             llvm.add_symbol(f"tnsim_{name}", get_cython_function_address(module, name))
             arguments = [types.intp] * (complex_count if is_complex else real_count)
             functions[role, dtype] = types.ExternalFunction(f"tnsim_{name}", types.void(*arguments))
+    for dtype, name in ((types.float32, "sdot"), (types.float64, "ddot")):
+        llvm.add_symbol(f"tnsim_{name}", get_cython_function_address("scipy.linalg.cython_blas", name))
+        functions["dot", dtype] = types.ExternalFunction(f"tnsim_{name}", dtype(*[types.intp] * 5))
     return functions
 
 
@@ -78,6 +81,28 @@ def _gemm(ta, tb, m, n, k, alpha, one, a, lda, b, ldb, c, ldc, ints, chars):
             t, t + 1, p, p + 4, p + 8, alpha.ctypes.data, b.ctypes.data, p + 12,
             a.ctypes.data, p + 16, one.ctypes.data, c.ctypes.data, p + 20,
         )  # fmt: skip
+
+    return implementation
+
+
+def real_dot(a, b):
+    """Real part of <a|b>."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(real_dot)
+def _real_dot(a, b):
+    # BLAS, not a loop of ours: a compiler that may reorder a sum gives other bits in every copy of a function
+    width, real = (2, a.dtype.underlying_float) if isinstance(a.dtype, types.Complex) else (1, a.dtype)
+    function = _FUNCTIONS["dot", real]
+
+    def implementation(a, b):
+        ints = np.empty(2, dtype=np.int32)
+        ints[0], ints[1] = width * len(a), 1
+        p = ints.ctypes.data
+        value = function(p, a.ctypes.data, p + 4, b.ctypes.data, p + 4)
+        ints[0] = 0  # alive until here
+        return value
 
     return implementation
 

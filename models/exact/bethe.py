@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tnsim.errors import NumericalError, SettingsError
+from tnsim.errors import SettingsError
+from tnsim.models.exact.newton import damped_newton
 
 
 @lru_cache(maxsize=128)
@@ -26,27 +27,13 @@ def open_heisenberg_energy(L: int) -> float:
     count = L // 2
     numbers = np.arange(1, count + 1)
     roots = 0.5 * np.tan(0.98 * np.pi * numbers / (2 * L + 2))
-    residual = _residual(roots, L, numbers)
-    for _ in range(200):
-        if np.abs(residual).max() < 1e-12 * L:
-            break
-        step = np.linalg.solve(_jacobian(roots, L), residual)
-        damping = 1.0
-        while True:
-            trial = roots - damping * step
-            if (trial > 0).all():
-                new = _residual(trial, L, numbers)
-                if np.abs(new).max() < np.abs(residual).max() or damping < 1e-6:
-                    break
-            damping /= 2
-            if damping < 1e-12:
-                raise NumericalError(
-                    f"the Bethe equations of L = {L} did not converge: residual {np.abs(residual).max():.1e}."
-                )
-        roots, residual = trial, new
-    else:
-        raise NumericalError(f"the Bethe equations of L = {L} did not converge: residual {np.abs(residual).max():.1e}.")
-    roots = roots - np.linalg.solve(_jacobian(roots, L), residual)
+    roots = damped_newton(
+        roots,
+        lambda roots: _residual(roots, L, numbers),
+        lambda roots: _jacobian(roots, L),
+        tolerance=1e-12 * L,
+        what=f"the Bethe equations of L = {L}",
+    )
     return float((L - 1) / 4 - (1 / (2 * (roots**2 + 0.25))).sum())
 
 

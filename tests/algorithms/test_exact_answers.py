@@ -5,7 +5,7 @@ import pytest
 
 import tnsim as tn
 from tnsim.models import AKLT, XX, Heisenberg, MajumdarGhosh, TransverseIsing
-from tnsim.models.exact.free_fermions import open_ising, open_xx_entropy
+from tnsim.models.exact.free_fermions import open_ising, open_xx
 
 
 def solve(model, chi, start="neel", **options):
@@ -31,7 +31,8 @@ def test_xx_chain_against_free_fermions():
     model = XX(L=100)
     result = solve(model, 200)
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
-    entropies = [open_xx_entropy(100, sites) for sites in range(1, 100)]
+    sea = open_xx(100)
+    entropies = [sea.entropy(sites) for sites in range(1, 100)]
     np.testing.assert_allclose(tn.entropy(result.state), entropies, atol=1e-7)
 
 

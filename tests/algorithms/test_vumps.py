@@ -6,11 +6,11 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError, StateError
-from tnsim.models import AKLT, XX, XXZ, Heisenberg, MajumdarGhosh, TransverseIsing
+from tnsim.models import AKLT, XX, XXZ, Heisenberg, Hubbard, MajumdarGhosh, TransverseIsing
 from tnsim.models.exact.free_fermions import infinite_ising_energy
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
-from tnsim.networks.sites import spin_sites
+from tnsim.networks.sites import fermion_site, spin_sites
 
 
 def solve(H, psi, chi, **options):
@@ -240,3 +240,28 @@ def test_a_lost_canonical_form_is_a_result(monkeypatch):
     model = XX(L=2)
     result = solve(model.infinite_mpo(), model.infinite_product(), 8)
     assert result.status.name == "canonical form lost" and "by the test" in result.status.advice
+
+
+def test_free_fermions_at_any_filling():
+    """-2 sin(pi n) / pi: hopping across cells, with signs that pass through neutral_cell."""
+    sites = tn.neutral_cell((fermion_site(),) * 3, (1,))
+    H = OperatorSum()
+    for i in range(3):
+        H += plus_hc(-1.0, "Cdag", i, "C", i + 1)
+    start = tn.InfiniteMPS.product(sites, ["full", "empty", "empty"])
+    result = solve(InfiniteMPO.from_sum(H, sites), start, 24, gradient_tol=1e-5)
+    exact = -2 * np.sin(np.pi / 3) / np.pi
+    assert result.status.converged and exact < result.energy < exact + 4e-4
+    hop = tn.expect(result.state, [("Cdag", 2), ("C", 3)])
+    assert hop == pytest.approx(np.sin(np.pi / 3) / np.pi, abs=2e-2)
+    assert tn.expect(result.state, H) == pytest.approx(3 * result.energy)
+
+
+def test_the_hubbard_chain():
+    """Lieb-Wu at U = 4 and half filling: -0.573729367898 t a site, after E. H. Lieb, F. Y. Wu, PRL 20, 1445 (1968)."""
+    model = Hubbard(L=2, U=4.0)
+    sites = tn.neutral_cell(model.sites, (2, 0))
+    start = tn.InfiniteMPS.product(sites, ["up", "down"])
+    settings = tn.IDMRG(truncation=tn.Truncation(chi_max=60))
+    result = settings.solve(InfiniteMPO.from_sum(model.infinite_sum(), sites), start)
+    assert -0.57372936789844 < result.energy < -0.57372936789844 + 1e-3

@@ -95,8 +95,14 @@ def test_thread_counts(monkeypatch):
     assert available_threads() == 7
     monkeypatch.setenv("OMP_NUM_THREADS", "3,1")
     assert available_threads() == 3
-    monkeypatch.setenv("TNSIM_THREADS", "nonsense")
-    assert available_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "nonsense")
+    assert available_threads() == 7
+    for value in ("x", "0", "-2", "1.5", "²"):
+        monkeypatch.setenv("TNSIM_THREADS", value)
+        with pytest.raises(SettingsError, match=f"TNSIM_THREADS must be .* found '{value}'"):
+            available_threads()
+    monkeypatch.setenv("TNSIM_THREADS", " ")
+    assert available_threads() == 7
     monkeypatch.setenv("TNSIM_THREADS", "2")
     assert available_threads() == 2
     with pytest.raises(SettingsError, match="at least 1, found 0"):

@@ -16,11 +16,24 @@ def kron(matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def place(sites: Sequence[Site], factors: Sequence[tuple]) -> np.ndarray:
-    """The product of (operator, site) on the whole chain, in the order written."""
-    matrices = [np.eye(site.dim) for site in sites]
+    """The product of (operator, site) on the whole chain, in the order written.
+
+    Each factor is the full Jordan-Wigner matrix: F on all sites to its left where it is fermionic.
+    """
+    result = kron([np.eye(site.dim) for site in sites])
     for op, i in factors:
-        matrices[i] = matrices[i] @ sites[i].op(op)
-    return kron(matrices)
+        result = result @ embedded(sites, op, i)
+    return result
+
+
+def embedded(sites: Sequence[Site], op, i: int) -> np.ndarray:
+    """One operator on the whole chain, its even and its odd part each with the string that it needs."""
+    matrix, sign = sites[i].op(op), np.diag([(-1.0) ** p for p in sites[i].parities])
+    even, odd = (matrix + sign @ matrix @ sign) / 2, (matrix - sign @ matrix @ sign) / 2
+    left = [np.diag([(-1.0) ** p for p in site.parities]) for site in sites[:i]]
+    right = [np.eye(site.dim) for site in sites[i + 1 :]]
+    result = kron([*(np.eye(site.dim) for site in sites[:i]), even, *right])
+    return result + kron([*left, odd, *right]) if odd.any() else result
 
 
 def hamiltonian(H: OperatorSum, sites: Sequence[Site]) -> np.ndarray:
@@ -66,3 +79,10 @@ def ground_energy(matrix: np.ndarray, sites: Sequence[Site], charge: tuple[int, 
     """Lowest eigenvalue in one charge sector."""
     inside = (charges(sites) == np.array(charge)).all(axis=1)
     return float(np.linalg.eigvalsh(matrix[np.ix_(inside, inside)])[0])
+
+
+def entropy(state: np.ndarray, rows: int) -> float:
+    """Von Neumann entropy of a vector cut into a matrix of so many rows."""
+    weights = np.linalg.svd(state.reshape(rows, -1), compute_uv=False) ** 2
+    weights = weights[weights > 1e-30]
+    return float(-(weights * np.log(weights)).sum())

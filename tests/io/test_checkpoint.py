@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +54,14 @@ def test_a_run_from_its_file_goes_on_as_if_never_stopped(tmp_path):
             assert abs(a.energy - b.energy) < 1e-12
 
 
+def test_a_run_is_described_in_two_lines(tmp_path):
+    job = make_job(tmp_path / "run.h5")
+    save_run(job.run.out, RunRecord(job, job.model.product(), tn.Progress(), "converged", energy=-4.25))
+    first, second = repr(load_run(job.run.out)).splitlines()
+    assert first == f"Run of {job.model}: converged, energy -4.250000000000, 0 sweeps"
+    assert second.startswith("MPS on 10 sites")
+
+
 def test_the_last_versions_are_kept_and_the_newest_valid_one_is_found(tmp_path):
     job = make_job(tmp_path / "run.h5")
     psi = job.model.product()
@@ -90,13 +101,79 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_run_goes_on(tmp_path, monk
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
 
 
-def test_checkpoints_by_time_fall_inside_sweeps(tmp_path, monkeypatch):
-    job = make_job(tmp_path / "run.h5", checkpoint_every="1s")
-    clock = iter(range(10000))
-    monkeypatch.setattr(checkpoint_module.time, "monotonic", lambda: float(next(clock)))
-    saver = Checkpointer(job)
-    job.dmrg.solve(job.model.mpo(), job.model.product(), [saver, StopAfter(7)])
-    assert load_run(job.run.out).progress.step in (6, 7)
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless it is moved."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(checkpoint_module.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+class Tick(StopAfter):
+    """Lets every bond update take so many seconds, and stops the run after some of them."""
+
+    def __init__(self, clock, seconds: float, steps: int) -> None:
+        super().__init__(steps)
+        self.clock, self.seconds = clock, seconds
+
+    def bond(self, report, run) -> None:
+        self.clock.now += self.seconds
+        super().bond(report, run)
+
+
+def test_checkpoints_by_time_fall_inside_sweeps(tmp_path, clock):
+    job = make_job(tmp_path / "run.h5", checkpoint_every="2s")
+    job.dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 7), Checkpointer(job)])
+    assert [load_run(tmp_path / name).progress.step for name in ("run.h5", "run.h5.1", "run.h5.2")] == [6, 4, 2]
+
+
+@pytest.mark.parametrize("every", ["0.05s", "1sweeps"])
+def test_saving_takes_a_tenth_of_the_time_at_most(tmp_path, clock, monkeypatch, every):
+    job = make_job(tmp_path / "run.h5", checkpoint_every=every)
+    saved = []
+
+    def slow_save(*args, **kwargs):
+        saved.append(clock.now)
+        clock.now += 0.1
+
+    monkeypatch.setattr(checkpoint_module, "save_run", slow_save)
+    dmrg = replace(job.dmrg, max_sweeps=30, min_sweeps=31)
+    dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 0.01, 10**6), Checkpointer(job)])
+    assert 0.05 * clock.now < 0.1 * len(saved) < 0.11 * clock.now
+    assert min(later - earlier for earlier, later in pairwise(saved)) > 0.999
+
+
+def test_the_interval_counts_from_the_end_of_a_save(tmp_path, clock, monkeypatch):
+    job = make_job(tmp_path / "run.h5", checkpoint_every="20s")
+    saved = []
+
+    def slow_save(*args, **kwargs):
+        saved.append(clock.now)
+        clock.now += 2.0
+
+    monkeypatch.setattr(checkpoint_module, "save_run", slow_save)
+    job.dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 60), Checkpointer(job)])
+    assert saved == [20.0, 42.0, 64.0]
+
+
+def test_a_second_writer_of_the_same_file_is_named(tmp_path):
+    job = make_job(tmp_path / "run.h5", checkpoint_every="0")
+    psi = job.model.product()
+    save_run(job.run.out, RunRecord(job, psi, tn.Progress()))
+    first, run = Checkpointer(job), job.dmrg.start(job.model.mpo(), psi)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first.save(run)
+        assert first.save(run)
+        second = Checkpointer(job)
+        assert second.save(run)
+    for saver in (first, second):
+        with pytest.warns(UserWarning, match=r"another process wrote .*run\.h5"):
+            assert saver.save(run)
+    (tmp_path / "run.h5").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first.save(run)
 
 
 def test_signals_finish_the_bond_and_stop():

@@ -6,8 +6,9 @@ import pytest
 from tests.suites import decompositions
 from tests.suites.structures import STRUCTURES
 from tnsim.errors import LegError, NumericalError, SettingsError, ShapeError
-from tnsim.linalg import Truncation, discarded_weight, eigh, qr, random_isometry, svd
-from tnsim.tensor import from_dense, random_tensor
+from tnsim.linalg import Spectrum, Truncation, discarded_weight, eigh, qr, random_isometry, svd
+from tnsim.symmetry import U1, Leg
+from tnsim.tensor import from_dense, random_tensor, zeros
 
 CHECKS = [
     decompositions.check_svd,
@@ -107,3 +108,12 @@ def test_truncation_rules():
 
 def test_discarded_weight_of_zeros_is_zero():
     assert discarded_weight(np.zeros(3), np.array([0])) == 0
+
+
+def test_a_spectrum_is_one_short_line():
+    leg = Leg(U1("Sz"), [-1, 1], [1, 2])
+    spectrum = Spectrum(leg, np.array([0.8, 0.6, 1e-7]), 2e-12)
+    assert repr(spectrum) == "Spectrum(3 values from 0.8 to 1e-07, 2 sectors, discarded 2.0e-12)"
+    assert len(repr(Spectrum(leg, np.linspace(1, 0, 500)))) < 79
+    _, kept, _ = svd(zeros([leg, leg.dual]), (0,), Truncation(chi_max=1))
+    assert "discarded 0.0e+00" in repr(kept)

@@ -23,8 +23,17 @@ def weights(psi: tn.MPS, bond: int) -> np.ndarray:
     return values[values > 1e-14]
 
 
+def in_front(psi: tn.MPS, sites: list[int]) -> np.ndarray:
+    """The amplitudes with the chosen fermions exchanged in front of the others: a sign for each that is passed."""
+    parities = np.meshgrid(*(np.array(site.parities) for site in psi.sites), indexing="ij")
+    passed = sum(
+        (parities[i] * parities[k] for i in sites for k in range(i) if k not in sites), np.zeros_like(parities[0])
+    )
+    return relative(psi).reshape(passed.shape) * (-1.0) ** passed
+
+
 def dense_density(psi: tn.MPS, sites: list[int]) -> np.ndarray:
-    tensor = relative(psi).reshape([site.dim for site in psi.sites])
+    tensor = in_front(psi, sites)
     others = [i for i in range(psi.L) if i not in sites]
     dim = int(np.prod([psi.sites[i].dim for i in sites]))
     matrix = tensor.transpose([*sites, *others]).reshape(dim, -1)

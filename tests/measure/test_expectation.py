@@ -8,7 +8,8 @@ from tests.devices import backend_or_skip
 from tests.exact import dense
 from tests.strict_device import sync_budget
 from tests.suites.chains import CHAINS, FEW_CHAINS, PLACES, Chain, random_state, relative, tolerance
-from tnsim.errors import OperatorError, ShapeError, StateError
+from tnsim.errors import LegError, OperatorError, ShapeError, StateError
+from tnsim.models import Heisenberg
 
 on_every_device = pytest.mark.parametrize(("device", "dtype"), PLACES)
 few_chains = pytest.mark.parametrize("chain", FEW_CHAINS, ids=lambda chain: chain.name)
@@ -146,7 +147,18 @@ def test_nothing_is_measured_in_the_zero_state():
             measure()
 
 
-def test_an_operator_of_another_length_is_refused():
+def test_a_sum_stands_for_its_mpo():
+    model = Heisenberg(L=6)
+    psi = tn.MPS.random(model.sites, chi=6, seed=3)
+    assert tn.expect(psi, model.operator_sum()) == pytest.approx(tn.expect(psi, model.mpo()), abs=1e-13)
+    with pytest.raises(StateError, match="a state first"):
+        tn.expect(model.mpo(), psi)
+
+
+def test_an_operator_of_other_sites_is_refused():
     psi = tn.MPS.product(tn.spin_sites(4), ["up", "down"] * 2)
+    for S, conserve in ((1, "Sz"), (2.5, "Sz"), (0.5, None)):
+        with pytest.raises(LegError, match="make both from the same sites"):
+            tn.expect(psi, Heisenberg(L=4, S=S, conserve=conserve).mpo())
     with pytest.raises(ShapeError, match="6 sites, the state 4"):
         tn.expect(psi, tn.MPO.identity(tn.spin_sites(6)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import tnsim as tn
 from tests.devices import backend_or_skip
@@ -33,9 +34,11 @@ def assert_follows(psi: tn.MPS, outcomes: np.ndarray, rotation: np.ndarray) -> N
     assert (np.abs(found - chances) <= 5 * spread + 2 / len(outcomes)).all()
 
 
-def random_unitary(dim: int, seed: int) -> np.ndarray:
+def random_unitary(site: tn.Site, seed: int) -> np.ndarray:
+    """exp(i h) that mixes all states of equal fermion parity."""
     rng = np.random.default_rng(seed)
-    return np.linalg.qr(rng.standard_normal((dim, dim)) + 1j * rng.standard_normal((dim, dim)))[0]
+    h = rng.standard_normal((site.dim, site.dim)) + 1j * rng.standard_normal((site.dim, site.dim))
+    return scipy.linalg.expm(1j * dict(site.by_parity(h + h.conj().T))[0])
 
 
 def test_outcomes_follow_the_amplitudes(chain):
@@ -49,7 +52,7 @@ def test_outcomes_follow_the_amplitudes(chain):
 
 def test_any_basis_even_one_that_breaks_the_charge(chain):
     psi = random_state(chain, np.complex128)
-    basis = {i: random_unitary(psi.sites[i].dim, seed=i) for i in range(0, psi.L, 2)}
+    basis = {i: random_unitary(psi.sites[i], seed=i) for i in range(0, psi.L, 2)}
     rotation = dense.kron([basis.get(i, np.eye(site.dim)) for i, site in enumerate(psi.sites)])
     assert_follows(psi, tn.sample(psi, SHOTS, seed=2, basis=basis), rotation)
 
@@ -68,7 +71,7 @@ def test_an_operator_by_name_counts_its_eigenvalues_upwards():
 def test_the_same_seed_gives_the_same_outcomes_everywhere(device, dtype):
     psi = random_state(CHAINS[1], dtype)
     moved = psi.to(backend_or_skip(device))
-    for basis in (None, "Sx", {2: random_unitary(2, seed=4)}):
+    for basis in (None, "Sx", {2: random_unitary(tn.spin_site(), seed=4)}):
         expected = tn.sample(psi.astype(np.result_type(dtype, np.float64)), 200, seed=7, basis=basis)
         # single precision may round one draw in many across an edge
         assert (tn.sample(moved, 200, seed=7, basis=basis) != expected).any(axis=1).mean() < 0.02

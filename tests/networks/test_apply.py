@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.exact.dense import hamiltonian
-from tnsim.errors import SettingsError, ShapeError
+from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.networks.apply import apply
 from tnsim.networks.canonical import isometry_error
@@ -142,7 +142,9 @@ def test_bad_input(sector):
     W, psi, _ = sector
     with pytest.raises(SettingsError, match='Did you mean "zip-up"'):
         apply(W, psi, Truncation(chi_max=4), method="zipup")
-    with pytest.raises(ShapeError, match="does not act on the sites"):
+    with pytest.raises(ShapeError, match="sites"):
         apply(MPO.identity(spin_sites(psi.L + 1)), psi)
-    with pytest.raises(ShapeError, match="does not act on the sites"):
+    with pytest.raises(LegError, match="make both from the same sites"):
         apply(MPO.identity(spin_sites(psi.L, S=1.5)), psi)
+    with pytest.raises(OperatorError, match=r"H\.mpo\(sites\)"):
+        apply(psi, W)

@@ -10,7 +10,7 @@ from tnsim.errors import ChargeError, LegError, OperatorError, SettingsError, Sh
 from tnsim.models import J1J2, XXZ, HaldaneShastry, Heisenberg, RandomFieldHeisenberg, TransverseIsing
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
-from tnsim.networks.sites import spin_site, spin_sites
+from tnsim.networks.sites import fermion_site, spin_site, spin_sites
 
 
 def repeated(H: OperatorSum, cell: int, length: int) -> OperatorSum:
@@ -144,3 +144,20 @@ def test_moving_and_casting():
     assert H.astype(np.complex64).dtype == np.complex64 and "2 sites" in repr(H)
     assert H.to("numpy").backend.name == "numpy" and len(H) == 2
     assert tn.InfiniteMPO is InfiniteMPO
+
+
+@pytest.mark.parametrize("cell", [1, 2])
+def test_fermions_carry_their_strings_from_cell_to_cell(cell):
+    H = OperatorSum()
+    for i in range(cell):
+        H += plus_hc(-1.0, "Cdag", i, "C", i + 1)
+        H += plus_hc(0.3, "C", i + 3, "Cdag", i)
+        H += 0.7, "N", i + 2, "N", i
+        H += plus_hc(0.2j, "Cdag", i + 1, "N", i + 2, "C", i)
+    assert_repeats(H, (fermion_site(),) * cell, 6 // cell)
+
+
+def test_fermions_with_exponentials():
+    H = OperatorSum().add_exponential(0.8, "N", "N", 0.6)
+    H += plus_hc(1.0, "Cdag", 0, "C", 1)
+    assert_repeats(H, (fermion_site(),), 5)

@@ -134,7 +134,7 @@ def test_what_cannot_repeat_is_refused():
         InfiniteMPS.product(spin_sites(1), ["up"])
     with pytest.raises(ChargeError, match="1 site is neutral"):
         InfiniteMPS.random(spin_sites(1), chi=4)
-    with pytest.raises(StateError, match="1 sites need as many states"):
+    with pytest.raises(StateError, match="found 1 sites and 2 states"):
         InfiniteMPS.product(spin_sites(1), ["up", "down"])
     with pytest.raises(ShapeError, match="chi = 0"):
         InfiniteMPS.random(spin_sites(2), chi=0)

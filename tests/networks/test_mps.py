@@ -52,7 +52,7 @@ def test_product_states_of_vectors_and_aliases():
 @pytest.mark.parametrize(
     ("states", "error", "words"),
     [
-        (["up", "down"], StateError, "3 sites need as many states, found 2"),
+        (["up", "down"], StateError, "found 3 sites and 2 states"),
         (["up", "dwn", "up"], StateError, 'site 1.*Did you mean "down"'),
         (["up", [1.0, 1.0], "up"], ChargeError, "site 1 mixes the charges"),
         (["up", [1.0, 0.0, 0.0], "up"], StateError, "vector of length 2"),

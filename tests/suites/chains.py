@@ -7,7 +7,7 @@ import pytest
 
 from tnsim.backend import Backend
 from tnsim.networks.mps import MPS
-from tnsim.networks.sites import Site, spin_sites
+from tnsim.networks.sites import Site, electron_site, spin_sites
 from tnsim.symmetry import U1, Zn
 
 
@@ -41,11 +41,12 @@ CHAINS = [
     Chain("spin-1", spin_sites(4, S=1), (-2,), ("Sz", "Sz Sz"), ("S+", "S-")),
     Chain("spin-1-Z2", spin_sites(4, S=1, conserve="parity"), (1,), ("Sz", "Sz Sz"), ("Sx", "Sy")),
     Chain("U1xZ2", (spinful_site(),) * 4, (1, 1), ("N", "Turn"), ("S+", "S-")),
+    Chain("electrons", (electron_site(),) * 4, (3, 1), ("N_up", "Sz"), ("Cdag_down", "C_down")),
     Chain("mixed", (*spin_sites(2), *spin_sites(2, S=1), *spin_sites(1)), (3,), ("Sz", "Id"), ("S-", "S+")),
 ]
 
 # one chain a kind of symmetry, for what runs on every device
-FEW_CHAINS = [CHAINS[0], CHAINS[1], CHAINS[5]]
+FEW_CHAINS = [CHAINS[0], CHAINS[1], CHAINS[5], CHAINS[6]]
 
 # every dtype on the host and on a GPU, single and double, real and complex on the make-believe devices
 PLACES = [

@@ -35,8 +35,13 @@ def gradient_is_small(settings: Any, gradient: float, trunc_err: float) -> bool:
 
 
 def needs_second_start(settings: Any, solution: Solution) -> bool:
-    """A variance that neither the tolerance nor the truncation explains."""
-    return variance_is_large(settings, solution.progress, solution.variance)
+    """A run that settled at a variance which neither the tolerance nor the truncation explains: a local minimum.
+
+    One that max_sweeps cut short is only not finished.
+    """
+    return is_converged(settings, solution.progress) and variance_is_large(
+        settings, solution.progress, solution.variance
+    )
 
 
 def variance_is_large(settings: Any, progress: Progress, variance: float | None) -> bool:
@@ -54,7 +59,7 @@ def judge(settings: Any, progress: Progress, variance: float | None, stop_reason
         return Status("interrupted", False, f"{stop_reason}; resume it to go on at the same bond.")
     last = progress.history[-1]
     again = " after a second start" if progress.restarts else ""
-    if variance_is_large(settings, progress, variance):
+    if is_converged(settings, progress) and variance_is_large(settings, progress, variance):
         return Status(
             "high variance",
             False,

@@ -11,7 +11,7 @@ import numpy as np
 from tnsim.algorithms.convergence import judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
-from tnsim.errors import SettingsError, StateError
+from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.measure.variance import variance
 from tnsim.networks.mpo import MPO
@@ -68,11 +68,12 @@ class DMRG:
     seed: int = field(default=0, metadata={"help": "of every random choice"})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         limits = {
             "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
             "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
             "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
-            "variance_tol": (0, np.inf),
+            "variance_tol": (0, np.inf), "seed": (0, np.inf),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

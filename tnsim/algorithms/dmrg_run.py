@@ -10,8 +10,9 @@ import numpy as np
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
 from tnsim.backend import Array, block_threads
-from tnsim.errors import BackendError, NumericalError, OperatorError, ShapeError, StateError
+from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
+from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
@@ -53,7 +54,7 @@ class DMRGRun:
             return psi
         chi = min(4, self.settings.truncation_of(0).chi_max)
         part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
-        return psi * (1 / psi.norm()) + part * (noise**0.5 / part.norm())
+        return psi + part * (noise**0.5 * psi.norm() / part.norm())
 
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
@@ -66,6 +67,8 @@ class DMRGRun:
         bond, rightwards = self._position(self._progress.step)
         psi = canonicalize(psi.astype(dtype), bond if rightwards else bond + 1)
         norm = psi.norm()
+        if not 0 < norm < np.inf:
+            raise StateError(f"DMRG needs a start state of finite norm, not zero; found norm {norm}.")
         if abs(norm - 1) > _ROUNDING * np.finfo(dtype).eps * psi.L:
             psi = psi * (1 / norm)  # not at every resume: a last bit changed is another run
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
@@ -253,19 +256,9 @@ class DMRGRun:
 
 def check_input(H: MPO, psi: MPS) -> None:
     """What DMRG needs of its input, said before the first product."""
-    if not isinstance(H, MPO) or not isinstance(psi, MPS):
-        raise OperatorError(
-            f"DMRG takes an MPO and an MPS, found {type(H).__name__} and {type(psi).__name__}: "
-            "an OperatorSum becomes an MPO by H.mpo(sites)."
-        )
-    if H.L != psi.L:
-        raise ShapeError(f"the MPO has {H.L} sites, the state {psi.L}: build both for one chain.")
+    check_acts_on(H, psi)
     if psi.L < 2:
         raise ShapeError(f"two-site DMRG needs at least 2 sites, found {psi.L}.")
-    if psi.backend is not H.backend:
-        raise BackendError(
-            f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
-        )
     if max(psi.bond_dimensions) == 1 and sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
             f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "

@@ -57,6 +57,12 @@ class SweepReport:
     split: str = "gram"
     dtype: str = "float64"
 
+    def __repr__(self) -> str:
+        return (
+            f"SweepReport({self.sweep + 1}: energy {self.energy:.10g}, change {self.energy_change:.1e}, "
+            f"discarded {self.max_trunc_err:.1e}, chi {self.chi})"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -80,6 +86,10 @@ class Progress:
     full_trunc_errs: tuple[float, ...] = ()
     restarts: int = 0
     history: tuple[SweepReport, ...] = ()
+
+    def __repr__(self) -> str:
+        where = f"sweep {self.sweep + 1}, step {self.step}"
+        return f"Progress({where}: energy {self.energy:.10g}, {len(self.history)} sweeps done)"
 
 
 class Observer(Protocol):

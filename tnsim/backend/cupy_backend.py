@@ -1,6 +1,5 @@
 """CuPy arrays on an NVIDIA GPU. Importing this file needs CuPy; making the backend needs a device."""
 
-import os
 from typing import Any
 
 import cupy
@@ -55,11 +54,3 @@ class CupyBackend(ArrayModule):
 
     def synchronize(self) -> None:
         cupy.cuda.get_current_stream().synchronize()
-
-    def memory_limit(self) -> int:
-        """Bytes the memory pool may take; TNSIM_GPU_MEMORY_FRACTION sets it (default: all)."""
-        fraction = float(os.environ.get("TNSIM_GPU_MEMORY_FRACTION", "1"))
-        pool = cupy.get_default_memory_pool()
-        if fraction < 1:
-            pool.set_limit(fraction=fraction)
-        return int(pool.get_limit())

@@ -18,11 +18,19 @@ _AS_IT_IS = nullcontext()
 
 
 def available_threads() -> int:
-    """What the environment grants: TNSIM_THREADS, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, else this process's cores."""
+    """What the environment grants: TNSIM_THREADS, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, else this process's cores.
+
+    Raises SettingsError where TNSIM_THREADS is no whole number; the others are not tnsim's own, and what they hold
+    may be meant for another program.
+    """
     for variable in _VARIABLES:
         value = os.environ.get(variable, "").split(",")[0].strip()
-        if value.isdigit() and int(value) > 0:
+        if value.isdecimal() and int(value) > 0:
             return int(value)
+        if value and variable == _VARIABLES[0]:
+            raise SettingsError(
+                f"{variable} must be a whole number of at least 1, found {value!r}: correct or unset it."
+            )
     return core_count()
 
 
@@ -44,8 +52,8 @@ def set_threads(count: int | None) -> None:
     >>> set_threads(None)
     """
     global _chosen
-    if count is not None and count < 1:
-        raise SettingsError(f"threads must be at least 1, found {count}.")
+    if count is not None and (not isinstance(count, int) or count < 1):
+        raise SettingsError(f"threads must be a whole number of at least 1, found {count!r}.")
     _chosen = count
 
 

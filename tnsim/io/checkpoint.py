@@ -3,11 +3,13 @@
 import signal
 import time
 import warnings
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 from tnsim.algorithms import SweepReport
 from tnsim.algorithms.solution import BondReport
+from tnsim.io.atomic import stamp
 from tnsim.io.job import Job
 from tnsim.io.run_file import RunRecord, save_run
 
@@ -16,29 +18,43 @@ EXIT_SAVED, EXIT_UNSAVED = 75, 74
 
 
 class Checkpointer:
-    """Saves the run every so many seconds (at any bond) or sweeps. A failed save warns and the run goes on."""
+    """Saves the run every so many seconds (at any bond) or sweeps, but less often where that would take over a tenth
+    of the time. A failed save warns and the run goes on.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.seconds, self.sweeps = job.run.checkpoint_interval()
-        self._last = time.monotonic()
+        self._last, self._cost = time.monotonic(), 0.0
+        self._seen = stamp(Path(job.run.out))
 
     def bond(self, report: BondReport, run: Any) -> None:
-        if self.seconds and time.monotonic() - self._last >= self.seconds:
+        if self.seconds and self._is_time(self.seconds):
             self.save(run)
 
     def sweep(self, report: SweepReport, run: Any) -> None:
-        if self.sweeps and (report.sweep + 1) % self.sweeps == 0:
+        if self.sweeps and (report.sweep + 1) % self.sweeps == 0 and self._is_time(0.0):
             self.save(run)
+
+    def _is_time(self, seconds: float) -> bool:
+        """So long after the end of the last save, and after nine times as long as it took."""
+        return time.monotonic() - self._last >= max(seconds, 9 * self._cost)
 
     def save(self, run: Any, status: str = "running") -> bool:
         """Write a checkpoint now; False where the disk refused, and the last one is still there."""
-        self._last = time.monotonic()
+        begin, out = time.monotonic(), Path(self.job.run.out)
+        if stamp(out) not in (None, self._seen):
+            text = f"another process wrote {out} while this run went on: end one, or use two files."
+            warnings.warn(text, stacklevel=2)
         try:
-            save_run(self.job.run.out, RunRecord(self.job, run.state, run.progress(), status), keep=self.job.run.keep)
+            save_run(out, RunRecord(self.job, run.state, run.progress(), status), keep=self.job.run.keep)
         except OSError as error:
             warnings.warn(f"checkpoint not written ({error}); the previous one is kept, the run goes on.", stacklevel=2)
             return False
+        finally:
+            self._last = time.monotonic()
+            self._cost = self._last - begin
+            self._seen = stamp(out)
         return True
 
 

@@ -34,7 +34,10 @@ def save(path: str | Path, thing: Thing) -> Path:
     """
     path = Path(path)
     if type(thing) not in _KINDS:
-        raise FileError(f"a file holds a tensor, a state or an operator, found {type(thing).__name__}.")
+        raise FileError(
+            f"a Tensor, a state or an MPO (finite or infinite) can be saved, found {type(thing).__name__}: of a result "
+            "save .state, of an OperatorSum the MPO."
+        )
     check_writable(path)
 
     def fill(file) -> None:

@@ -120,6 +120,11 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         raise FileCorruptError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}.") from error
 
 
+def header_of(file: h5py.File) -> dict[str, str]:
+    """Schema, time, host and versions of what wrote an open file."""
+    return {key: str(file.attrs[key]) for key in ("schema", "created", "host", "versions")}
+
+
 def _check_seal(path: Path) -> None:
     with path.open("rb") as raw:
         head = raw.read(_SEAL)
@@ -248,6 +253,7 @@ def _put_site(target: h5py.Group, site: Site) -> None:
     target.attrs["states"] = json.dumps(site.states)
     target.attrs["aliases"] = json.dumps(dict(site.aliases))
     target.attrs["charges"] = np.array(site.charges, dtype=np.int64).reshape(len(site.states), -1)
+    target.attrs["parities"] = np.array(site.parities, dtype=np.int64)
     target.attrs["operator_names"] = json.dumps(list(site.operators))
     for number, matrix in enumerate(site.operators.values()):
         target[str(number)] = np.asarray(matrix)
@@ -262,4 +268,5 @@ def _get_site(source: h5py.Group, group: Group) -> Site:
         charges=tuple(tuple(row) for row in source.attrs["charges"].tolist()),
         operators={name: source[str(k)][()] for k, name in enumerate(names)},
         aliases=json.loads(source.attrs["aliases"]),
+        parities=tuple(source.attrs["parities"].tolist()) if "parities" in source.attrs else (),
     )

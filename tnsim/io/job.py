@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tnsim.algorithms import DMRG
-from tnsim.errors import SettingsError, suggest
+from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.settings import from_table, parse_toml, to_table, to_toml
 from tnsim.models import MODELS, Model, find_model
 
@@ -17,12 +17,13 @@ class RunOptions:
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
     initial: str = field(default="neel", metadata={"help": "product state to start from (neel, up, down)"})
-    backend: str = field(default="numpy", metadata={"help": "array library: numpy or cupy"})
+    backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
     checkpoint_every: str = field(default="300s", metadata={"help": "such as 60s or 2sweeps; 0 switches it off"})
     keep: int = field(default=3, metadata={"help": "how many checkpoints are kept"})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self.checkpoint_interval()
         if self.threads < 0 or self.keep < 1:
             raise SettingsError(f"threads must be >= 0 and keep >= 1, found {self.threads} and {self.keep}.")

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tnsim.algorithms import Progress, SweepReport
 from tnsim.errors import FileError, FileForeignError, TnsimError
 from tnsim.io.atomic import older, replace_file
-from tnsim.io.hdf5 import get_chain, get_text, open_file, put_chain, put_text, write_file
+from tnsim.io.hdf5 import get_chain, get_text, header_of, open_file, put_chain, put_text, write_file
 from tnsim.io.job import Job, job_from_table
 from tnsim.io.settings import parse_toml
 from tnsim.networks.mps import MPS
@@ -25,7 +26,17 @@ class RunRecord:
     advice: str = ""
     energy: float | None = None
     variance: float | None = None
-    header: dict[str, Any] | None = None
+    header: dict[str, str] | None = None
+
+    def plot(self, path: Any = None) -> Any:
+        """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
+        plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
+        return plot_run(self.progress.history, self.state, exact=exact, path=path)
+
+    def __repr__(self) -> str:
+        energy = "" if self.energy is None else f", energy {self.energy:.12f}"
+        sweeps = len(self.progress.history)
+        return f"Run of {self.job.model}: {self.status}{energy}, {sweeps} sweep{'s' * (sweeps != 1)}\n{self.state!r}"
 
 
 def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
@@ -49,12 +60,11 @@ def load_run(path: str | Path) -> RunRecord:
     with open_file(Path(path)) as file:
         if str(file.attrs["kind"]) != "run":
             raise FileForeignError(f"{path} holds a {file.attrs['kind']}, not a run: read it with tnsim.load.")
-        header = {key: str(file.attrs[key]) for key in ("schema", "host", "created", "versions")}
         return RunRecord(
             job=job_from_table(parse_toml(get_text(file, "job"), str(path))),
             state=get_chain(file["state"]),  # type: ignore[arg-type]
             progress=_progress(json.loads(get_text(file, "progress"))),
-            header=header,
+            header=header_of(file),
             **json.loads(get_text(file, "result")),
         )
 

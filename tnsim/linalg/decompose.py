@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +26,23 @@ class Spectrum:
     values: np.ndarray
     discarded_weight: float = 0.0
 
+    def __repr__(self) -> str:
+        count, sectors = len(self.values), len(self.leg)
+        values = f"{count} value{'s' * (count != 1)}"
+        if count:
+            values += f" from {self.values.max():.3g} to {self.values.min():.3g}"
+        return f"Spectrum({values}, {sectors} sector{'s' * (sectors != 1)}, discarded {self.discarded_weight:.1e})"
+
     def by_charge(self) -> dict[tuple[int, ...], np.ndarray]:
         """Values of every sector, largest first."""
         return {
             charge: np.sort(self.values[self.leg.starts[n] : self.leg.starts[n + 1]])[::-1]
             for n, charge in enumerate(self.leg.charges)
         }
+
+    def plot(self, path: Any = None) -> Any:
+        """Entanglement energies by charge; saved where a path is given. Returns the matplotlib figure."""
+        return import_module("tnsim.plotting").plot_spectrum(self, path=path)
 
 
 def _as_matrix(tensor: Tensor, rows: Sequence[int]) -> tuple[Tensor, tuple[Leg, ...], tuple[Leg, ...]]:

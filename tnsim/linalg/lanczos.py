@@ -1,7 +1,7 @@
 """Lanczos for the lowest eigenvector of any Hermitian callable, with few reads from the device."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,10 @@ class Ritz:
     residual: (H - start_energy) applied to the start vector, start_residual its norm; matvecs: products spent.
     """
 
-    vector: Array
+    vector: Array = field(repr=False)
     energy: float
     start_energy: float
-    residual: Array
+    residual: Array = field(repr=False)
     start_residual: float
     matvecs: int
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.errors import SettingsError
+from tnsim.errors import SettingsError, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,9 @@ class Truncation:
     )
 
     def __post_init__(self) -> None:
-        if isinstance(self.chi_max, bool) or not isinstance(self.chi_max, (int, np.integer)) or self.chi_max < 1:
-            raise SettingsError(f"chi_max must be an integer of at least 1, found {self.chi_max!r}.")
+        check_fields(self)
+        if self.chi_max < 1:
+            raise SettingsError(f"chi_max must be at least 1, found {self.chi_max!r}.")
         if not 1 <= self.chi_min <= self.chi_max:
             raise SettingsError(f"chi_min must lie between 1 and chi_max = {self.chi_max}, found {self.chi_min}.")
         for name in ("svd_min", "trunc_err", "degeneracy_tol"):

@@ -36,18 +36,18 @@ def is_hermitian(matrix: np.ndarray) -> bool:
 
 
 def components(site: Site, matrix: np.ndarray) -> dict[Charge, Tensor]:
-    """Parts of a local operator by the charge that they add: tensors (out, in) of that charge, on the host."""
-    group = site.group
-    parts: dict[Charge, np.ndarray] = {}
-    for out, into in np.argwhere(matrix != 0).tolist():
-        (charge,) = group.fuse(site.charges[out], group.dual(site.charges[into]))
-        parts.setdefault(charge, np.zeros_like(matrix))[out, into] = matrix[out, into]
+    """Parts of a local operator by the charge and fermion parity that they add (`Site.graded`), on the host.
+
+    Tensors have legs (out, in) and the charge without the parity.
+    """
     legs = (site.leg, site.leg.dual)
-    return {charge: from_dense(part, legs, charge) for charge, part in sorted(parts.items())}
+    return {graded: from_dense(part, legs, graded[:-1]) for graded, part in sorted(site.parts(matrix).items())}
 
 
 def local_values(psi: MPS, matrices: Mapping[int, np.ndarray]) -> np.ndarray:
     """<matrix> for one matrix at each of some ascending sites; the centre moves along, two reads in all.
+
+    Parts that change the charge or the fermion parity give 0.
 
     .--t--.
     l  |  r      sum of conj(A) matrix A
@@ -55,7 +55,7 @@ def local_values(psi: MPS, matrices: Mapping[int, np.ndarray]) -> np.ndarray:
     """
     places = list(matrices)
     psi = canonicalize(psi.astype(matching_dtype(psi.dtype, *matrices.values())), places[0])
-    norm, neutral = norm_squared(psi), psi.sites[0].group.identity
+    norm, neutral = norm_squared(psi), psi.sites[0].graded.identity
     found, data = [], []
     for n, (i, a) in enumerate(zip(places, center_tensors(psi, places), strict=True)):
         part = components(psi.sites[i], matrices[i]).get(neutral)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tnsim.errors import ShapeError
 from tnsim.measure.local import norm_squared
+from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import absorb_site
 from tnsim.networks.effective_plans import RIGHT
@@ -17,9 +18,11 @@ from tnsim.tensor import from_dense
 
 
 def expect_mpo(H: MPO, psi: MPS) -> complex:
-    """<psi|H|psi> / <psi|psi>; cost O(L chi^3 d w) over the terms there are, exact."""
-    if H.L != psi.L:
-        raise ShapeError(f"the operator has {H.L} sites, the state {psi.L}.")
+    """<psi|H|psi> / <psi|psi>; cost O(L chi^3 d w) over the terms there are, exact.
+
+    Raises OperatorError, ShapeError, LegError or BackendError where H does not act on psi.
+    """
+    check_acts_on(H, psi)
     psi = canonicalize(psi, 0)
     dtype = np.result_type(H.dtype, psi.dtype)
     tensors = [tensor.astype(dtype) for tensor in psi.tensors]

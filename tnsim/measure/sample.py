@@ -26,8 +26,9 @@ def sample(psi: MPS, shots: int, *, seed: Seed = None, basis: Basis = None) -> n
     Without `basis` an outcome is the number of a state in `site.states`. A name such as "Sx" measures that
     operator (outcomes count its eigenvalues in ascending order); a mapping gives single sites an operator's
     name or a unitary matrix, whose rows are the conjugated outcome states. Bases that break the charge are
-    allowed. The same seed gives the same outcomes, and fewer shots the first of them. Cost O(shots L d chi^2),
-    one read a site and 4096 shots. Source: A. J. Ferris, G. Vidal, Phys. Rev. B 85, 165146 (2012).
+    allowed, those that mix the fermion parity are not (OperatorError). The same seed gives the same outcomes,
+    and fewer shots the first of them. Cost O(shots L d chi^2), one read a site and 4096 shots. Source: A. J.
+    Ferris, G. Vidal, Phys. Rev. B 85, 165146 (2012).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> sample(MPS.product(spin_sites(3), ["up", "down", "up"]), 2, seed=0).tolist()
@@ -106,6 +107,10 @@ def _rotation(site: Site, basis: Operator, place: int) -> np.ndarray:
         matrix = site.op(basis)
         if not is_hermitian(matrix):
             raise OperatorError(f"operator {basis!r} at site {place} is not Hermitian: it cannot be measured.")
+        if any(parity for parity, _ in site.by_parity(matrix)):
+            raise OperatorError(
+                f"operator {basis!r} at site {place} changes the fermion parity: it cannot be measured."
+            )
         return np.linalg.eigh(matrix)[1].conj().T
     rotation = np.asarray(basis)
     expected = (site.dim, site.dim)
@@ -114,6 +119,9 @@ def _rotation(site: Site, basis: Operator, place: int) -> np.ndarray:
             f"the basis of site {place} must be a unitary matrix of shape {expected}, found shape {rotation.shape}"
             f"{'' if rotation.shape != expected else ', not unitary'}."
         )
+    odd = np.abs(rotation) @ np.array(site.parities)
+    if site.is_fermionic and (np.minimum(odd, np.abs(rotation).sum(axis=1) - odd) > 1e-6).any():
+        raise OperatorError(f"a row of the basis of site {place} mixes even and odd numbers of fermions.")
     return rotation
 
 

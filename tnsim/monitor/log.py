@@ -1,6 +1,7 @@
 """A machine-readable log: one JSON object a sweep."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,11 @@ from tnsim.algorithms.solution import BondReport, SweepReport
 
 
 class JsonLog:
-    """Appends every sweep report as one line of JSON."""
+    """An observer that appends every sweep report as one line of JSON; null stands for what is not finite.
+
+    >>> JsonLog("sweeps.jsonl").path.name
+    'sweeps.jsonl'
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -18,5 +23,9 @@ class JsonLog:
         """Bonds are not logged."""
 
     def sweep(self, report: SweepReport, run: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(asdict(report)) + "\n")
+        values = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(report).items()
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values, allow_nan=False) + "\n")

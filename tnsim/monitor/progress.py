@@ -5,31 +5,44 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tnsim.algorithms.solution import BondReport, SweepReport
 from tnsim.kernels.cpu import compiled_before
 
-_COLUMNS = ("sweep", "energy", "change", "discarded", "chi", "gradient", "entropy", "products", "seconds")
+# heading and width of every column; with the spaces between them a line has 79 characters at most
+_COLUMNS = {
+    "sweep": 5, "energy": 17, "change": 8, "discarded": 9, "chi": 5, "gradient": 8, "entropy": 7, "H psi": 5,
+    "seconds": 7,
+}  # fmt: skip
 
 
-def sweep_cells(report: SweepReport) -> tuple[str, ...]:
-    """One sweep as text, in the order of the table."""
-    return (
-        str(report.sweep + 1), f"{report.energy:.12f}", f"{report.energy_change:+.1e}",
-        f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}", f"{report.entropy:.6f}",
-        str(report.matvecs), f"{report.seconds:.2f}",
-    )  # fmt: skip
+def sweep_heading() -> str:
+    """The names above the lines of `sweep_line`; "H psi" counts the products with the Hamiltonian."""
+    return _line(tuple(_COLUMNS))
 
 
-def history_table(history: tuple[SweepReport, ...], title: str = "") -> Table:
-    """All sweeps of a run."""
-    table = Table(title=title or None, title_justify="left", pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for report in history:
-        table.add_row(*sweep_cells(report))
-    return table
+def sweep_line(report: SweepReport) -> str:
+    """One sweep as a line that an 80-column terminal holds.
+
+    >>> report = SweepReport(
+    ...     sweep=3, energy=-44.12773989, energy_change=-2e-9, max_trunc_err=1e-12, sum_trunc_err=2e-11, gradient=1e-6,
+    ...     entropy=0.74831, entropy_change=1e-7, chi=200, chi_max=200, noise=0.0, matvecs=412, seconds=3.25,
+    ... )
+    >>> print(sweep_heading() + "\\n" + sweep_line(report))
+    sweep            energy   change discarded   chi gradient entropy H psi seconds
+        4    -44.1277398900 -2.0e-09   1.0e-12   200  1.0e-06 0.74831   412    3.25
+    """
+    energy = f"{report.energy:.10f}"
+    return _line((
+        str(report.sweep + 1), energy if len(energy) <= _COLUMNS["energy"] else f"{report.energy:.9e}",
+        f"{report.energy_change:+.1e}", f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}",
+        f"{report.entropy:z.5f}", str(report.matvecs),
+        f"{report.seconds:.2f}" if report.seconds < 9999 else f"{report.seconds:.0f}",
+    ))  # fmt: skip
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
 
 def show_progress(console: Console, max_sweeps: int) -> "LiveProgress | LineProgress":
@@ -63,11 +76,10 @@ class LineProgress:
 
     def sweep(self, report: SweepReport, run: Any) -> None:
         self._last = time.monotonic()
-        widths = (5, 20, 9, 9, 6, 8, 9, 8, 8)
         if not self._headed:
             self._headed = True
-            self._print(" ".join(name.rjust(width) for name, width in zip(_COLUMNS, widths, strict=True)))
-        self._print(" ".join(cell.rjust(width) for cell, width in zip(sweep_cells(report), widths, strict=True)))
+            self._print(sweep_heading())
+        self._print(sweep_line(report))
 
     def _print(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False)
@@ -83,8 +95,8 @@ class LiveProgress:
         self.max_sweeps, self.every = max_sweeps, every
         self.lines = LineProgress(console, heartbeat=float("inf"))
         self._bar = Progress(
-            TextColumn("[bold]sweep {task.fields[sweep]}"), BarColumn(bar_width=24),
-            TextColumn("E {task.fields[energy]}  w {task.fields[weight]}  chi {task.fields[chi]}"),
+            TextColumn("[bold]sweep {task.fields[sweep]}"), BarColumn(bar_width=8),
+            TextColumn("E {task.fields[energy]} w {task.fields[weight]} chi {task.fields[chi]}"),
             TimeElapsedColumn(), TextColumn("left ≤"), TimeRemainingColumn(),
             console=console, transient=True, auto_refresh=False,
         )  # fmt: skip
@@ -115,7 +127,7 @@ class LiveProgress:
         self._bar.update(
             self._task, total=2 * report.bonds * self.max_sweeps,
             completed=2 * report.bonds * report.sweep + progress.step,
-            sweep=f"{report.sweep + 1}/{self.max_sweeps}", energy=f"{report.energy:.8f}",
+            sweep=f"{report.sweep + 1}/{self.max_sweeps}", energy=f"{report.energy:.6f}",
             weight=f"{progress.max_trunc_err:.1e}", chi=str(report.chi), refresh=True,
         )  # fmt: skip
 

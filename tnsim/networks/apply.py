@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tnsim.errors import SettingsError, ShapeError, suggest
+from tnsim.errors import SettingsError, suggest
 from tnsim.linalg import Truncation, eigh, svd
+from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
@@ -18,11 +19,10 @@ from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, split, tr
 def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str = "zip-up") -> MPS:
     """H |psi>, exactly without truncation, else by method "zip-up", "variational", "density-matrix" or "svd".
 
-    Raises ShapeError where the sites do not fit. Costs: exact O(L d^2 chi^2 w^2) with bond chi w; zip-up
-    O(L d chi^3 w); density matrix O(L d chi^3 w^2).
+    Raises OperatorError, ShapeError or LegError where H does not act on psi. Costs: exact O(L d^2 chi^2 w^2) with
+    bond chi w; zip-up O(L d chi^3 w); density matrix O(L d chi^3 w^2).
     """
-    if H.L != psi.L or any(w.legs[2].dual is not a.legs[1] for w, a in zip(H.tensors, psi.tensors, strict=True)):
-        raise ShapeError(f"{H!r} does not act on the sites of {psi!r}.")
+    check_acts_on(H, psi)
     if truncation is None:
         return apply_exact(H, psi)
     if method not in _METHODS:

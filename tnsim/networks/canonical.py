@@ -90,6 +90,10 @@ class Vidal:
     sites: tuple[Site, ...]
     norm: float
 
+    def __repr__(self) -> str:
+        largest = max((len(spectrum.values) for spectrum in self.spectra), default=1)
+        return f"Vidal form on {len(self.gammas)} sites, bond dimensions up to {largest}, norm {self.norm:.12g}"
+
     def to_mps(self) -> MPS:
         """The state as left-isometric tensors with the centre on the last site."""
         tensors = [self.gammas[0]]

@@ -23,6 +23,16 @@ def boundary_environment(side: str, bond: Leg, operator_leg: Leg, like: Tensor) 
     return Tensor(legs, like.backend.asarray(np.ones(1, dtype=like.dtype)))
 
 
+def check_legs(tensors: Sequence[Tensor], physical: Sequence[Leg]) -> None:
+    """Raises LegError where a site of the state is another than that of the operator."""
+    for i, (tensor, leg) in enumerate(zip(tensors, physical, strict=True)):
+        if tensor.legs[1] is not leg:
+            raise LegError(
+                f"site {i}: the state's physical leg is {tensor.legs[1]!r}, the MPO's {leg!r}; "
+                "make both from the same sites."
+            )
+
+
 class Environments:
     """All environments of one state and one MPO.
 
@@ -34,12 +44,7 @@ class Environments:
     def __init__(self, tensors: list[Tensor], operators: Sequence[SiteOperator]) -> None:
         if len(tensors) != len(operators):
             raise ShapeError(f"the state has {len(tensors)} sites, the MPO {len(operators)}: they must agree.")
-        for i, (tensor, operator) in enumerate(zip(tensors, operators, strict=True)):
-            if tensor.legs[1] is not operator.phys:
-                raise LegError(
-                    f"site {i}: the state's physical leg is {tensor.legs[1]!r}, the MPO's {operator.phys!r}; "
-                    "make both from the same sites."
-                )
+        check_legs(tensors, [operator.phys for operator in operators])
         if len({tensor.backend.name for tensor in tensors}) > 1:
             raise BackendError("the site tensors of a state must lie on one backend: use psi.to(...).")
         self.tensors, self.operators = tensors, tuple(operators)

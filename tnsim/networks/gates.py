@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.errors import ShapeError
+from tnsim.errors import OperatorError, ShapeError
 from tnsim.linalg import Truncation, svd
 from tnsim.networks.canonical import center_within
 from tnsim.networks.mps import MPS
@@ -21,7 +21,9 @@ def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = 
 
     gate: matrix d^n x d^n in the Kronecker basis of the sites' states, rows out; n follows from its size.
     The result has its centre on the last of these sites; a non-unitary gate changes the norm. Cost
-    O(chi^3 d^(n+2)); error sqrt(discarded weight) times the norm. ChargeError for a gate that breaks a charge.
+    O(chi^3 d^(n+2)); error sqrt(discarded weight) times the norm. ChargeError for a gate that breaks a charge,
+    OperatorError for one that breaks the fermion parity. Fermions on these sites are in Jordan-Wigner order:
+    `OperatorSum.mpo(sites).to_dense()` gives such matrices.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> swap = np.eye(4)[[0, 2, 1, 3]]
@@ -59,6 +61,11 @@ def _as_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
     dims = [site.dim for site in sites]
     legs = [site.leg for site in sites] + [site.leg.dual for site in sites]
     rounding = 100 * float(np.finfo(matrix.dtype).eps) * float(np.abs(matrix).max())
+    parity = np.ones(1)
+    for site in sites:
+        parity = np.kron(parity, site.string.diagonal())
+    if np.abs(matrix[parity[:, None] != parity[None, :]]).max(initial=0.0) > rounding:
+        raise OperatorError("the gate changes the fermion parity: such operators come in pairs only.")
     return from_dense(matrix.reshape(dims + dims), legs, tolerance=rounding)
 
 

@@ -203,7 +203,8 @@ def _build(expansion: Expansion, sites: tuple[Site, ...]) -> InfiniteMPO:
         dense: np.ndarray = np.zeros((len(left), site.dim, site.dim, len(right)), dtype=dtype)
         for (a, n, b), value in entries[i].items():
             number = value if dtype is complex else complex(value).real
-            dense[left[a], :, :, right[b]] += number * bases[i].matrices[n]
+            matrix = bases[i].matrices[n] @ site.string if channels[(i + 1) % cell][b][-1] else bases[i].matrices[n]
+            dense[left[a], :, :, right[b]] += number * matrix
         legs = (bonds[i].leg(site.group), site.leg, site.leg.dual, bonds[(i + 1) % cell].leg(site.group).dual)
         tensors.append(from_dense(dense, legs).to(default_backend()))
     ends = [[int(bond.order[place]) for bond in bonds] for place in (0, -1)]
@@ -236,8 +237,8 @@ def _add_tail(site: Entries, first: int, tail: Tail, value: complex) -> None:
 
 
 def _channels(entries: Entries, behind: Sequence[LocalBasis]) -> dict[Channel, Charge]:
-    """The channels right of a site with the charge that each has taken up; START first, DONE last."""
-    group = behind[0].site.group
+    """The channels right of a site with the charge and parity that each has taken up; START first, DONE last."""
+    group = behind[0].site.graded
     found = dict.fromkeys(b for _, _, b in entries if b not in (START, DONE))
     charges = {channel: _charge(channel, behind) for channel in found}
     return {START: group.identity, **charges, DONE: group.identity}
@@ -245,7 +246,7 @@ def _channels(entries: Entries, behind: Sequence[LocalBasis]) -> dict[Channel, C
 
 def _charge(channel: Channel, behind: Sequence[LocalBasis]) -> Charge:
     """What the operators still to come take back; `behind` are the bases of one cell."""
-    group = behind[0].site.group
+    group = behind[0].site.graded
     if isinstance(channel, Tail):
         rest: String = ((0, channel.last),)
     else:

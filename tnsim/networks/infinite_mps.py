@@ -208,6 +208,7 @@ def neutral_cell(sites: Sequence[Site], charge: Charge | int) -> tuple[Site, ...
         last,
         states=tuple(last.states[k] for k in order),
         charges=tuple(charges[k] for k in order),
+        parities=tuple(last.parities[k] for k in order),
         operators={name: matrix[np.ix_(order, order)] for name, matrix in last.operators.items()},
     )
     return (*others, moved)

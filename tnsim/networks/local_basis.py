@@ -1,7 +1,7 @@
 """A growing basis of linearly independent operators on one kind of site.
 
-Every operator is cut into parts of definite charge, and every part is expanded in operators that were met
-before.
+Every operator is cut into parts of definite charge and fermion parity, and every part is expanded in operators
+that were met before.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,10 @@ _NEARLY_KNOWN = 1e-2
 
 @dataclass
 class LocalBasis:
-    """Linearly independent operators of one kind of site; number 0 is the identity."""
+    """Linearly independent operators of one kind of site; number 0 is the identity.
+
+    charges: what each adds, in the site's `graded` group: the last component is its fermion parity.
+    """
 
     site: Site
     matrices: list[np.ndarray] = field(default_factory=list)
@@ -28,7 +31,7 @@ class LocalBasis:
 
     def __post_init__(self) -> None:
         self.matrices.append(np.eye(self.site.dim))
-        self.charges.append(self.site.group.identity)
+        self.charges.append(self.site.graded.identity)
         self._cache: dict[bytes, Combination] = {}
         self._adjoints: dict[int, Combination] = {}
 
@@ -37,7 +40,7 @@ class LocalBasis:
         key = matrix.astype(complex).tobytes()
         if key not in self._cache:
             limit = _ROUNDING * np.abs(matrix).max(initial=0.0)
-            parts = {q: part for q, part in self._parts(matrix).items() if np.abs(part).max() > limit}
+            parts = {q: part for q, part in self.site.parts(matrix).items() if np.abs(part).max() > limit}
             self._cache[key] = tuple(pair for charge in sorted(parts) for pair in self._solve(parts[charge], charge))
         return self._cache[key]
 
@@ -46,15 +49,6 @@ class LocalBasis:
         if n not in self._adjoints:
             self._adjoints[n] = self.expand(self.matrices[n].conj().T)
         return self._adjoints[n]
-
-    def _parts(self, matrix: np.ndarray) -> dict[Charge, np.ndarray]:
-        """The matrix cut into parts that each change the charge by one value."""
-        group, charges = self.site.group, self.site.charges
-        parts: dict[Charge, np.ndarray] = {}
-        for out, into in np.argwhere(matrix != 0).tolist():
-            (charge,) = group.fuse(charges[out], group.dual(charges[into]))
-            parts.setdefault(charge, np.zeros_like(matrix))[out, into] = matrix[out, into]
-        return parts
 
     def _solve(self, part: np.ndarray, charge: Charge) -> list[tuple[int, complex]]:
         size = 2.0 ** floor(log2(np.abs(part).max()))  # a power of two scales without rounding

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.backend import Array, Backend, default_backend, get_backend
-from tnsim.errors import LegError, ShapeError
+from tnsim.errors import LegError, OperatorError, ShapeError
 from tnsim.linalg import Truncation, qr, svd
 from tnsim.networks.direct_sum import direct_sum
 from tnsim.networks.identity_channels import scale_train, share_identities
@@ -158,6 +158,10 @@ class MPO:
         l2--[other]-r2
             i |
         """
+        if not isinstance(other, MPO):
+            raise OperatorError(
+                f"H @ x multiplies operators, found {type(other).__name__}: a state takes tn.apply(H, psi)."
+            )
         if self.L != other.L:
             raise ShapeError(f"operators on {self.L} and {other.L} sites cannot be multiplied.")
         tensors = []

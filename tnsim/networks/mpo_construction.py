@@ -4,7 +4,9 @@ At every bond the sum is a matrix: rows are (channel, operator on this site), co
 still have to come. It is split into channels (`mpo_channels`): one factor fills the site, the other goes
 on. What has not started and what is finished keep channels of their own wherever that costs no bond
 dimension, so that their environments are identities (Jordan form). Near an end of the chain the matrix has
-fewer rows or columns than that would take, and the two are merged into the other channels.
+fewer rows or columns than that would take, and the two are merged into the other channels. A channel to whose
+right an odd number of fermionic operators still has to come carries the Jordan-Wigner string: on its site the
+matrix is multiplied by F.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,11 @@ from tnsim.tensor import Tensor, from_dense
 
 @dataclass(frozen=True)
 class Bond:
-    """Channels of one bond: their charges, and which of them wait for the start or are finished (None: absent)."""
+    """Channels of one bond: their charges, and which of them wait for the start or are finished (None: absent).
+
+    The last component of a charge is the fermion parity of what was placed (equal to that of what is to come);
+    it is no part of the leg.
+    """
 
     charges: tuple[Charge, ...]
     start: int | None = None
@@ -40,8 +46,14 @@ class Bond:
         return order
 
     def leg(self, group: Group) -> Leg:
-        sectors = sorted(set(self.charges))
-        return Leg(group, sectors, [self.charges.count(charge) for charge in sectors])
+        charges = [charge[:-1] for charge in self.charges]
+        sectors = sorted(set(charges))
+        return Leg(group, sectors, [charges.count(charge) for charge in sectors])
+
+    @property
+    def odd(self) -> np.ndarray:
+        """Which channels carry a Jordan-Wigner string."""
+        return np.array([charge[-1] == 1 for charge in self.charges])
 
 
 @dataclass(frozen=True)
@@ -112,10 +124,12 @@ def _dense_site(plan: SitePlan, left: Bond, right: Bond, basis: LocalBasis, dtyp
     dim = basis.site.dim
     dense: np.ndarray = np.zeros((len(left.charges), dim, dim, len(right.charges)), dtype=dtype)
     value = plan.value if dtype is np.complex128 else plan.value.real
-    for n in np.unique(plan.operator):
-        mine = plan.operator == n
+    odd = right.odd[plan.right]
+    for n, with_string in sorted(set(zip(plan.operator.tolist(), odd.tolist(), strict=True))):
+        mine = (plan.operator == n) & (odd == with_string)
+        matrix = basis.matrices[n] @ basis.site.string if with_string else basis.matrices[n]
         places = left.order[plan.left[mine]], right.order[plan.right[mine]]
-        dense[places[0], :, :, places[1]] += value[mine][:, None, None] * basis.matrices[n]
+        dense[places[0], :, :, places[1]] += value[mine][:, None, None] * matrix
     return dense
 
 
@@ -129,7 +143,7 @@ def _is_complex(plans: Sequence[SitePlan], expansion: Expansion) -> bool:
 
 def plan_sites(expansion: Expansion) -> tuple[list[SitePlan], list[Bond]]:
     """The MPO as symbols: entries of every site, channels of every bond (L + 1 of them)."""
-    group = expansion.bases[0].site.group
+    group = expansion.bases[0].site.graded
     tables, columns, values = suffix_tables(expansion)
     if not values.imag.any() and not any(table.weight.imag.any() for table in tables):
         values = values.real  # real arithmetic, so that no rounding makes the MPO complex

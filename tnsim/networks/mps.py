@@ -67,8 +67,11 @@ class MPS:
         Raises StateError for an unknown name or a wrong length, ChargeError for a vector of mixed charge.
         """
         sites = tuple(sites)
-        if len(states) != len(sites):
-            raise StateError(f"{len(sites)} sites need as many states, found {len(states)}.")
+        if len(states) != len(sites) or not sites:
+            raise StateError(
+                "a product state needs at least one site and a state for every site, "
+                f"found {len(sites)} sites and {len(states)} states."
+            )
         vectors = [_local_vector(site, state, i) for i, (site, state) in enumerate(zip(sites, states, strict=True))]
         dtype = dtype or np.result_type(np.float64, *(vector.dtype for vector in vectors))
         library = default_backend() if backend is None else get_backend(backend)
@@ -246,6 +249,8 @@ class MPS:
 
     def __add__(self, other: "MPS") -> "MPS":
         """The sum, bond dimensions added; see `compress`."""
+        if not isinstance(other, MPS):
+            return NotImplemented
         if self.L != other.L or self.sites != other.sites:
             raise ShapeError("states can be added where they live on the same sites.")
         if self.charge != other.charge:

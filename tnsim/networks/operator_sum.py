@@ -3,6 +3,9 @@
 H = OperatorSum()
 for i in range(L - 1):
     H += 0.5, "S+", i, "S-", i + 1
+
+Fermionic operators (those that change the fermion parity of a site) stand for themselves: H += t, "Cdag", i, "C", j
+is right in any order of sites and operators, the Jordan-Wigner strings are placed when the MPO is made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -63,7 +66,7 @@ class Exponential:
 
 
 def plus_hc(coefficient: complex, *factors: Any) -> Term:
-    """A term and its Hermitian conjugate: H += plus_hc(t, "S+", i, "S-", j).
+    """A term and its Hermitian conjugate: H += plus_hc(t, "S+", i, "S-", j), or plus_hc(-t, "Cdag", i, "C", j).
 
     >>> str(plus_hc(0.5, "S+", 0, "S-", 1))
     '0.5 S+[0] S-[1] + h.c.'
@@ -76,7 +79,8 @@ class OperatorSum:
     """A sum of terms; `H += coefficient, "name", site, "name", site, ...` adds one.
 
     Operators are names, products of names ("Sz Sz"), or matrices in the basis of the site's states. Any
-    number of sites and any order; several operators on a site multiply in the order written.
+    number of sites and any order; several operators on a site multiply in the order written. Fermionic
+    operators of different sites anticommute, as they are written: no strings need to be given.
 
     >>> H = OperatorSum()
     >>> H += 1.0, "Sz", 0, "Sz", 1
@@ -101,8 +105,8 @@ class OperatorSum:
     ) -> "OperatorSum":
         """Add coefficient * sum_{i<j} decay**(j - i) first_i second_j over the whole chain, in place.
 
-        `string` acts on every site between. Costs one MPO channel, however long the chain. Raises
-        OperatorError unless 0 < |decay| <= 1.
+        `string` acts on every site between (beside the Jordan-Wigner string, if first and second are
+        fermionic). Costs one MPO channel, however long the chain. Raises OperatorError unless 0 < |decay| <= 1.
 
         >>> from tnsim.networks.sites import spin_sites
         >>> H = OperatorSum().add_exponential(1.0, "Sz", "Sz", 0.5)
@@ -176,8 +180,8 @@ class OperatorSum:
         """The matrix-product operator of least bond dimension; see `mpo_construction`.
 
         Cost O(terms * L), and the cube of the bond dimension where ranks have to be found. Exact to 1e-13 of
-        the largest coefficient. Raises OperatorError for an unknown operator or site, ChargeError for a
-        term that breaks a conserved charge.
+        the largest coefficient. Raises OperatorError for an unknown operator or site and for an odd number of
+        fermionic operators in a term, ChargeError for a term that breaks a conserved charge.
         """
         expansion = expand(self.terms, self.exponentials, sites)
         return build_mpo(expansion, tuple(sites), is_hermitian(expansion))

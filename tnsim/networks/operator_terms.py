@@ -1,7 +1,8 @@
 """Terms as strings of linearly independent local operators: the form in which sums can be compared.
 
 Strings of basis operators are linearly independent, so equal sums have equal coefficients, and ranks of
-coefficient matrices are operator Schmidt ranks.
+coefficient matrices are operator Schmidt ranks. The operators of a string stand in ascending order of sites and
+anticommute where they are fermionic (`fermion_order`): no signs are written out between them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.errors import ChargeError, OperatorError, ShapeError
+from tnsim.networks.fermion_order import reversal_sign, site_ordered
 from tnsim.networks.local_basis import Combination, LocalBasis
-from tnsim.networks.sites import Site, multiply
+from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge
 
 String = tuple[tuple[int, int], ...]  # ((site, basis operator), ...), ascending sites, no identities
@@ -67,8 +69,8 @@ def _pairs(length: int) -> Iterator[tuple[int, int]]:
 def expand(terms: Sequence[Any], exponentials: Sequence[Any], sites: Sequence[Site]) -> Expansion:
     """Coefficients of every basis string; strings that cancel are dropped.
 
-    Raises OperatorError for a site out of range or an unknown operator, ChargeError where what remains
-    breaks a conserved charge.
+    Raises OperatorError for a site out of range, an unknown operator or where what remains is odd in fermions,
+    ChargeError where it breaks a conserved charge.
     """
     _check_sites(sites)
     shared: dict[Site, LocalBasis] = {}
@@ -125,16 +127,17 @@ def _matrix(term: Any, op: str | np.ndarray, site: Site) -> np.ndarray:
 
 def _strings(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> Iterator[tuple[String, complex]]:
     """The term as (string, coefficient) pairs in the local bases."""
-    matrices: dict[int, np.ndarray] = {}
+    factors = []
     for op, i in term.factors:
         if not 0 <= i < len(sites):
             raise OperatorError(f"the term '{term}' names site {i}, but the chain has sites 0 to {len(sites) - 1}.")
-        matrix = _matrix(term, op, sites[i])
-        matrices[i] = multiply(matrices[i], matrix) if i in matrices else matrix
-    yield from _product(term.coefficient, matrices, bases)
+        factors.append((_matrix(term, op, sites[i]), i))
+    for sign, matrices in site_ordered(factors, sites):
+        yield from _product(sign * term.coefficient, matrices, bases)
     if term.adjoint_coefficient:
-        adjoints = {i: matrix.conj().T for i, matrix in matrices.items()}
-        yield from _product(term.adjoint_coefficient, adjoints, bases)
+        adjoints = [(matrix.conj().T, i) for matrix, i in reversed(factors)]
+        for sign, matrices in site_ordered(adjoints, sites):
+            yield from _product(sign * term.adjoint_coefficient, matrices, bases)
 
 
 def _product(
@@ -157,7 +160,7 @@ def _tails(term: Any, bases: Sequence[LocalBasis]) -> Iterator[tuple[tuple[int, 
 
 
 def _written_out(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> Iterator[tuple[String, complex]]:
-    """An exponential on sites of several kinds, pair by pair."""
+    """An exponential on sites of several kinds, pair by pair (in the order of the sites: no sign)."""
     for i, j in _pairs(len(sites)):
         matrices = {k: _matrix(term, term.string, sites[k]) for k in range(i + 1, j)}
         matrices |= {i: _matrix(term, term.first, sites[i]), j: _matrix(term, term.second, sites[j])}
@@ -165,7 +168,7 @@ def _written_out(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) 
 
 
 def _check_charges(expansion: Expansion, sites: Sequence[Site], origin: dict[Any, Any]) -> None:
-    group = sites[0].group
+    group = sites[0].graded
     changes: list[tuple[Any, list[Charge]]] = [
         (string, [expansion.bases[i].charges[n] for i, n in string]) for string in expansion.coefficients
     ]
@@ -175,9 +178,14 @@ def _check_charges(expansion: Expansion, sites: Sequence[Site], origin: dict[Any
         changes += [((first, tail), [own[n]]) for n, _ in tail.between]
     for key, charges in changes:
         total = group.total(charges, [1] * len(charges))
+        if total[-1]:
+            raise OperatorError(
+                f"the term '{origin[key]}' has an odd number of fermionic operators: no Hamiltonian or observable "
+                "changes the fermion parity. Use them in pairs, such as Cdag on one site and C on another."
+            )
         if total != group.identity:
             raise ChargeError(
-                f"the term '{origin[key]}' changes the conserved charge ({group!r}) by {total}: "
+                f"the term '{origin[key]}' changes the conserved charge ({sites[0].group!r}) by {total[:-1]}: "
                 "use sites that conserve less, or add the terms that cancel this part."
             )
 
@@ -197,8 +205,9 @@ def _antihermitian_strings(expansion: Expansion) -> dict[String, complex]:
     """The coefficients minus those of the adjoint."""
     difference = dict(expansion.coefficients)
     for string, c in expansion.coefficients.items():
+        sign = reversal_sign(sum(expansion.bases[i].charges[n][-1] for i, n in string))
         for choice in product(*(expansion.bases[i].adjoint(n) for i, n in string)):
-            value = np.conj(c)
+            value = sign * np.conj(c)
             for _, factor in choice:
                 value = value * factor
             mirror = tuple((i, n) for (i, _), (n, _) in zip(string, choice, strict=True) if n != 0)
@@ -215,7 +224,8 @@ def _antihermitian_tails(expansion: Expansion) -> dict[tuple[int, Tail], complex
             for m, y in basis.adjoint(n):
                 between[m] = between.get(m, 0.0) + np.conj(x) * y
         decay = np.conj(tail.decay).item() if isinstance(tail.decay, complex) else tail.decay
+        sign = reversal_sign(basis.charges[first][-1] + basis.charges[tail.last][-1])
         for (a, x), (b, y) in product(basis.adjoint(first), basis.adjoint(tail.last)):
             key = (a, Tail(b, decay, tuple(sorted(between.items()))))
-            difference[key] = difference.get(key, 0.0) - np.conj(c) * x * y
+            difference[key] = difference.get(key, 0.0) - sign * np.conj(c) * x * y
     return difference

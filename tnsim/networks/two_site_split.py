@@ -16,6 +16,8 @@ from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
+# Schmidt weights from a Gram matrix are good to this many eps
+_GRAM_ROUNDING = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +75,11 @@ def split_two_site(
         )
     if not np.isfinite(weights).all():
         raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
+    used = "svd" if method == "svd" and gram is None else "gram"
+    # weights of a Gram matrix below its rounding are noise: kept, they would make a run depend on the last bit
+    floor = (_GRAM_ROUNDING * np.finfo(heff.dtype).eps) ** 0.5 if used == "gram" else 0.0
     dims, kept, trunc_err = choose(
-        weights, ranks, truncation.chi_max, truncation.chi_min, truncation.svd_min, truncation.trunc_err,
+        weights, ranks, truncation.chi_max, truncation.chi_min, max(truncation.svd_min, floor), truncation.trunc_err,
         truncation.degeneracy_tol,
     )  # fmt: skip
     bond = _bond(plan.left.center, dims.tobytes())
@@ -82,7 +87,6 @@ def split_two_site(
     carrier = second if rightwards else first
     norm = np.sqrt(kept.sum()) if gram is None else carrier.norm()
     carrier.data *= float(1 / norm)
-    used = "svd" if method == "svd" and gram is None else "gram"
     return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, used)
 
 
