@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from tnsim.errors import SettingsError
 from tnsim.models.exact.free_fermions import open_ising
@@ -17,6 +18,7 @@ class LongRangeIsing(Model):
     The MPO's bond dimension is the numerical rank of the couplings (about 20 at L = 100), exact to 1e-13.
     """
 
+    start: ClassVar[str] = "up"  # parity +1, as the ground state; a Neel state has (-1)^(L/2)
     J: float = setting(1.0, "coupling at distance 1 (Pauli units)")
     alpha: float = setting(2.0, "power of the decay")
     h: float = setting(1.0, "field along z (Pauli units)")

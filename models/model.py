@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,7 @@ def setting(default: Any, help: str) -> Any:
 class Model(ABC):
     """A Hamiltonian on an open chain. Frozen; equal settings make equal operators."""
 
+    start: ClassVar[str] = "neel"
     L: int = field(metadata={"help": "number of sites"})
 
     def __post_init__(self) -> None:
@@ -113,8 +114,14 @@ class Model(ABC):
         )
         return {"neel": (names[-1], names[0]), "up": (names[-1],), "down": (names[0],)}
 
-    def product(self, pattern: str | Sequence[str] = "neel", *, dtype: Any = None, backend: str | None = None) -> MPS:
-        """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site."""
+    def product(
+        self, pattern: str | Sequence[str] | None = None, *, dtype: Any = None, backend: str | None = None
+    ) -> MPS:
+        """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site.
+
+        Without one, the pattern `start`, which lies in the sector of the ground state.
+        """
+        pattern = self.start if pattern is None else pattern
         states = list(pattern)
         if isinstance(pattern, str):
             unit = self._pattern(pattern)
@@ -123,7 +130,7 @@ class Model(ABC):
 
     def infinite_product(
         self,
-        pattern: str | Sequence[str] = "neel",
+        pattern: str | Sequence[str] | None = None,
         cell: int | None = None,
         *,
         dtype: Any = None,
@@ -131,8 +138,9 @@ class Model(ABC):
     ) -> InfiniteMPS:
         """A product state that repeats with a cell of `cell` sites (L unless given).
 
-        Raises StateError where the pattern does not fit the cell.
+        Without a pattern, `start`. Raises StateError where the pattern does not fit the cell.
         """
+        pattern = self.start if pattern is None else pattern
         size, unit = self.L if cell is None else cell, list(pattern)
         if isinstance(pattern, str):
             unit = list(self._pattern(pattern))

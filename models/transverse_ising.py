@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from tnsim.models.exact.free_fermions import infinite_ising_energy, open_ising
 from tnsim.models.model import Fact, Facts, Model, setting
@@ -17,6 +18,7 @@ class TransverseIsing(Model):
     -126.9618767397
     """
 
+    start: ClassVar[str] = "up"  # parity +1, as the ground state; a Neel state has (-1)^(L/2)
     J: float = setting(1.0, "coupling of the X components (Pauli units)")
     h: float = setting(1.0, "field along z (Pauli units); critical at h = J")
     conserve: str | None = setting(None, "conserved quantity: parity or none")

@@ -273,6 +273,15 @@ def test_a_disk_that_may_be_too_small_is_named_before_the_run(tmp_path, monkeypa
     assert "0 MiB left" in result.output.split("sweep")[0]
 
 
+def test_the_exact_energy_of_another_sector_is_no_error(tmp_path):
+    words = ("dmrg", "tfim", "--L", 10, "--h", 2, "--conserve", "parity", "--chi-max", 20, "--out", tmp_path / "run.h5")
+    own, other = call(*words).output, call(*words, "--initial", "neel").output
+    assert "energy error" in own
+    assert "against" in own
+    assert abs(load_run(tmp_path / "run.h5.1").energy - load_run(tmp_path / "run.h5.1").job.model.facts.energy) < 1e-9
+    assert "is that of charge (0,), this state has (1,)" in other
+
+
 def test_the_backend_of_the_environment_is_taken(tmp_path, monkeypatch):
     words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
     monkeypatch.setenv("TNSIM_BACKEND", "strict")

@@ -38,7 +38,7 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
         console.print(warning, style="yellow", soft_wrap=True)
     H = job.model.mpo().to(backend)
-    psi = job.model.product(job.run.initial, backend=backend.name) if state is None else state.to(backend)
+    psi = job.model.product(job.run.initial or None, backend=backend.name) if state is None else state.to(backend)
     _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)
@@ -116,7 +116,10 @@ def summary(job: Job, solution: Solution, saved: Path | None) -> Table:
     exact = job.model.facts.energy
     if exact is not None:
         source = next(fact.source for fact in job.model.facts if fact.name == "energy")
-        table.add_row("energy error", f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})")
+        own, sector = solution.state.charge, job.model.product().charge
+        error = f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})"
+        other = f"not known: {exact:.13f} ({source}) is that of charge {sector}, this state has {own}"
+        table.add_row("energy error", error if own == sector else other)
     if solution.variance is not None:
         table.add_row("variance", f"{solution.variance:.2e}")
     entropies = entropy(solution.state)

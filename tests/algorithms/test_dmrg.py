@@ -63,6 +63,40 @@ def test_random_hamiltonians_against_exact_diagonalisation(conserve, S, L, compl
     assert abs(result.state.norm() - 1) < 1e-12
 
 
+GROUPS = [tn.Zn(3, "q"), tn.U1("N") * tn.Zn(2, "p"), tn.Zn(3) * tn.Zn(2), tn.U1("N"), tn.FermionParity()]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
+@pytest.mark.parametrize("seed", range(3))
+def test_random_charges_of_any_group_against_exact_diagonalisation(group, seed):
+    rng = np.random.default_rng(seed)
+    dim, L = int(rng.integers(2, 4)), int(rng.integers(3, 6))
+    charges = sorted(
+        tuple(int(rng.integers(0, m)) if m else int(rng.integers(-1, 2)) for m in group.moduli) for _ in range(dim)
+    )
+    steps = {(x, y): group.fuse(charges[x], group.dual(charges[y]))[0] for x in range(dim) for y in range(dim)}
+    number = {q: f"o{k}" for k, q in enumerate(sorted(set(steps.values())))}
+    operators = {}
+    for q, name in number.items():
+        allowed = np.array([[steps[x, y] == q for y in range(dim)] for x in range(dim)])
+        operators[name] = allowed * (rng.normal(size=(dim, dim)) + 1j * rng.normal(size=(dim, dim)))
+    site = tn.Site(
+        name="any", states=tuple(map(str, range(dim))), group=group, charges=tuple(charges), operators=operators
+    )
+    H = tn.OperatorSum()
+    for i in range(L):
+        H += tn.plus_hc(rng.normal(), number[group.identity], i)
+        for j in range(i + 1, L):
+            for q in number:
+                H += tn.plus_hc(complex(*rng.normal(size=2)), number[q], i, number[group.dual(q)], j)
+    sites = (site,) * L
+    sectors, counts = np.unique(dense.charges(sites), axis=0, return_counts=True)
+    psi = tn.MPS.random(sites, chi=4, charge=tuple(sectors[counts.argmax()].tolist()), seed=seed)
+    exact = dense.ground_energy(dense.hamiltonian(H, sites), sites, psi.charge)
+    result = solve(sites, H.mpo(sites), psi, noise=1e-2, noise_sweeps=4, gradient_tol=1e-7)
+    assert result.energy == pytest.approx(exact, abs=1e-9)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 @pytest.mark.parametrize("conserve", SYMMETRIES)
 def test_single_precision_sweeps_are_polished_in_double(dtype, conserve):

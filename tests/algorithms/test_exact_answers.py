@@ -14,10 +14,10 @@ def solve(model, chi, start="neel", **options):
 
 
 @pytest.mark.parametrize("conserve", [None, "parity"])
-@pytest.mark.parametrize(("L", "h"), [(100, 1.0), (200, 1.2), (60, 0.7)])
+@pytest.mark.parametrize(("L", "h"), [(200, 1.0), (200, 1.2), (60, 0.7)])
 def test_ising_against_free_fermions(L, h, conserve):
     model = TransverseIsing(L=L, h=h, conserve=conserve)
-    result = solve(model, 60, "up")
+    result = solve(model, 72, "up")
     assert result.status.converged, result
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
     if h >= 1:
@@ -28,11 +28,11 @@ def test_ising_against_free_fermions(L, h, conserve):
 
 
 def test_xx_chain_against_free_fermions():
-    model = XX(L=100)
-    result = solve(model, 200)
+    model = XX(L=200)
+    result = solve(model, 300)
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
-    sea = open_xx(100)
-    entropies = [sea.entropy(sites) for sites in range(1, 100)]
+    sea = open_xx(200)
+    entropies = [sea.entropy(sites) for sites in range(1, 200)]
     np.testing.assert_allclose(tn.entropy(result.state), entropies, atol=1e-7)
 
 

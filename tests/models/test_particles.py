@@ -317,7 +317,7 @@ def test_rings_and_pairs():
     [
         (lambda: Hubbard(L=4, N=9), "N = 9 electrons do not fit: there is room for 0 to 8"),
         (lambda: Hubbard(L=4, N=-1), "N = -1 electrons do not fit"),
-        (lambda: Hubbard(L=4, N=2.5), "N = 2.5 electrons do not fit"),
+        (lambda: Hubbard(L=4, N=2.5), "N must be of type int"),
         (lambda: Hubbard(L=4, N=3, Sz=1), "cannot have Sz = 1, but -1.5 to 1.5 in whole steps"),
         (lambda: Hubbard(L=4, N=7, Sz=1.5), "cannot have Sz = 1.5, but -0.5 to 0.5"),
         (lambda: Hubbard(L=4, Sz=0.3), "cannot have Sz = 0.3"),

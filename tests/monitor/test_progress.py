@@ -92,3 +92,12 @@ def test_a_long_sweep_gives_a_sign_of_life():
     with LineProgress(Console(file=text), heartbeat=0.0) as display:
         tn.DMRG(truncation=tn.Truncation(chi_max=8), max_sweeps=1).solve(model.mpo(), model.product(), [display])
     assert re.search(r"  sweep 1, bond 3/5 rightwards: energy -\d\.\d+, chi \d", text.getvalue())
+
+
+def test_a_second_start_is_announced():
+    text = StringIO()
+    lines = LineProgress(Console(file=text, width=80))
+    for sweep in (0, 1, 0):
+        lines.sweep(replace(REPORT, sweep=sweep), None)
+    assert text.getvalue().splitlines()[3].startswith("second start")
+    assert text.getvalue().count("second start") == 1

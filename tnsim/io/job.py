@@ -16,7 +16,9 @@ class RunOptions:
     """Where a run writes, how it starts, and on what it runs."""
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
-    initial: str = field(default="neel", metadata={"help": "product state to start from (neel, up, down)"})
+    initial: str = field(
+        default="", metadata={"help": "product state to start from (neel, up, down); empty takes the model's own"}
+    )
     backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
     checkpoint_every: str = field(default="300s", metadata={"help": "such as 60s or 2sweeps; 0 switches it off"})

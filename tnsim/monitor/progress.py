@@ -76,6 +76,8 @@ class LineProgress:
 
     def sweep(self, report: SweepReport, run: Any) -> None:
         self._last = time.monotonic()
+        if self._headed and report.sweep == 0:
+            self._print("second start, from a random state: the variance of the first run is too large")
         if not self._headed:
             self._headed = True
             self._print(sweep_heading())
