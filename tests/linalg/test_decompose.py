@@ -79,7 +79,7 @@ def test_spectrum_by_charge():
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ({"chi_max": 0}, "chi_max must be an integer of at least 1, found 0"),
+        ({"chi_max": 0}, "chi_max must be at least 1, found 0"),
         ({"chi_max": 2.5}, "chi_max"),
         ({"chi_max": True}, "chi_max"),
         ({"chi_max": 3, "chi_min": 4}, "chi_min"),
