@@ -6,6 +6,7 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.symbols import eigh, lq, svd
 
 
@@ -59,11 +60,9 @@ def qr_blocks(source, blocks, by_rows):
         basis = block[:k].copy() if by_rows else np.ascontiguousarray(block[:, :k].T.conj())
         infos[i] = lq(basis, np.empty(k, dtype=source.dtype))
         adjoint = np.ascontiguousarray(basis.T.conj())
-        first, second = left[a : a + rows * k].reshape(rows, k), right[c : c + k * cols].reshape(k, cols)
-        if by_rows:
-            first[:], second[:] = np.dot(block, adjoint), basis
-        else:
-            first[:], second[:] = adjoint, np.dot(basis, block)
+        first, second = (np.dot(block, adjoint), basis) if by_rows else (adjoint, np.dot(basis, block))
+        copy_vector(left[a : a + rows * k], first.reshape(rows * k))
+        copy_vector(right[c : c + k * cols], second.reshape(k * cols))
     return left, right, starts, infos
 
 

@@ -9,7 +9,7 @@ most of it.
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.layout import first_places, stable_order
+from tnsim.kernels.cpu.layout import copy_vector, first_places, stable_order
 from tnsim.kernels.table import (
     ADD,
     B_BUFFER,
@@ -152,7 +152,7 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
                 row[TASK] = 0
                 n_rows += 1
             elif not whole:
-                terms[n_terms] = piece
+                copy_vector(terms[n_terms], piece)
                 alphas[n_terms] = value
                 n_terms += 1
         if dense:

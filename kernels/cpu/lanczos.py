@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.layout import longest_first
+from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import run_rows, share_rows
 from tnsim.kernels.cpu.symbols import eigh, real_dot
 from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, open_round, wait
@@ -113,7 +113,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
                 ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
         eigh(ritz, values)
         if j == 0:
-            first_residual[:] = w
+            copy_vector(first_residual, w)
         residual = beta[j] * abs(ritz[0, j])
         exhausted = beta[j] <= rounding * scale or count >= size
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):

@@ -5,6 +5,13 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
+def copy_vector(target, source):
+    """target[:] = source, whose check of shapes would compile for two seconds (it writes a text)."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@njit(cache=True, nogil=True)
 def stable_order(keys):
     """Argsort of integers, equal ones in their old order (merge sort from below; NumPy's compiles for seconds)."""
     count = len(keys)
@@ -110,11 +117,12 @@ def enumerate_blocks(keys, dims, starts, flows, moduli, total):
             if count == capacity:
                 capacity *= 2
                 more_indices = np.empty((capacity, rank), dtype=np.int64)
-                more_indices[:count] = indices[:count]
                 more_offsets = np.zeros(capacity + 1, dtype=np.int64)
-                more_offsets[: count + 1] = offsets[: count + 1]
+                for k in range(count):
+                    copy_vector(more_indices[k], indices[k])
+                    more_offsets[k + 1] = offsets[k + 1]
                 indices, offsets = more_indices, more_offsets
-            indices[count, : rank - 1] = current[: rank - 1]
+            copy_vector(indices[count], current)
             indices[count, rank - 1] = found
             offsets[count + 1] = offsets[count] + volume * dims[starts[rank - 1] + found]
             count += 1

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.layout import longest_first, stable_order
+from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
 from tnsim.kernels.cpu.team import share, tasks
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
@@ -25,20 +25,19 @@ def _descending(rows, values, basis, weights):
     n = len(values)
     for i in range(len(weights)):
         weights[i] = max(values[n - 1 - i], values[0] * 0)
-        basis[i] = rows[n - 1 - i]
+        copy_vector(basis[i], rows[n - 1 - i])
 
 
 @njit(cache=True, nogil=True)
 def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     """Basis of the rows (rightwards: its adjoint) or columns from the smaller Gram matrix."""
     own, other = (m, n) if rightwards else (n, m)
+    # (theta, its adjoint) or the other way round
+    first, second = (NO_TRANSPOSE, ADJOINT) if rightwards else (ADJOINT, NO_TRANSPOSE)
     noisy = len(noise) > 0
     if noisy or own <= LONGER * other:
         gram = np.empty(own * own, dtype=theta.dtype)
-        if rightwards:
-            _product(NO_TRANSPOSE, ADJOINT, m, m, n, theta, n, theta, n, gram)
-        else:
-            _product(ADJOINT, NO_TRANSPOSE, n, n, m, theta, n, theta, n, gram)
+        _product(first, second, own, own, other, theta, n, theta, n, gram)
         if noisy:
             for i in range(own * own):
                 gram[i] += amplitude * noise[i]
@@ -47,19 +46,15 @@ def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
         _descending(rows, values, basis, weights)
         return info
     gram = np.empty(other * other, dtype=theta.dtype)
-    if rightwards:
-        _product(ADJOINT, NO_TRANSPOSE, n, n, m, theta, n, theta, n, gram)
-    else:
-        _product(NO_TRANSPOSE, ADJOINT, m, m, n, theta, n, theta, n, gram)
+    _product(second, first, other, other, own, theta, n, theta, n, gram)
     rows, values = gram.reshape(other, other), np.empty(other, dtype=weights.dtype)
     info = eigh(rows, values)
     ordered = np.empty_like(rows)
     _descending(rows, values, ordered, weights)
-    flat = basis.reshape(other * own)
-    if rightwards:
-        _product(NO_TRANSPOSE, ADJOINT, other, m, n, ordered.reshape(other * other), n, theta, n, flat)
-    else:
-        _product(NO_TRANSPOSE, NO_TRANSPOSE, other, n, m, ordered.reshape(other * other), m, theta, n, flat)
+    flat, plain = basis.reshape(other * own), np.int64(NO_TRANSPOSE)
+    _product(
+        plain, second if rightwards else plain, other, own, other, ordered.reshape(other * other), other, theta, n, flat
+    )
     return max(info, lq(basis, np.empty(other, dtype=theta.dtype)))
 
 
@@ -133,11 +128,9 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
 def _follow_block(theta, block, guess, rightwards, basis):
     """Orthonormal rows that span the product of theta with a basis of its other side."""
     (offset, m, n), rank = block, len(basis)
-    flat = basis.reshape(basis.size)
-    if rightwards:
-        _product(TRANSPOSE, ADJOINT, rank, m, n, guess, rank, theta[offset:], n, flat)
-    else:
-        _product(ADJOINT, NO_TRANSPOSE, rank, n, m, guess, rank, theta[offset:], n, flat)
+    own, other = (m, n) if rightwards else (n, m)
+    first, second = (TRANSPOSE, ADJOINT) if rightwards else (ADJOINT, NO_TRANSPOSE)
+    _product(first, second, rank, own, other, guess, rank, theta[offset:], n, basis.reshape(basis.size))
     return lq(basis, np.empty(rank, dtype=theta.dtype))
 
 
