@@ -16,8 +16,6 @@ from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
-# Schmidt weights from a Gram matrix are good to this many eps
-_GRAM_ROUNDING = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +74,8 @@ def split_two_site(
     if not np.isfinite(weights).all():
         raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
     used = "svd" if method == "svd" and gram is None else "gram"
-    # weights of a Gram matrix below its rounding are noise: kept, they would make a run depend on the last bit
-    floor = (_GRAM_ROUNDING * np.finfo(heff.dtype).eps) ** 0.5 if used == "gram" else 0.0
+    # weights of a Gram matrix below eps are rounding, and so are the states that belong to them
+    floor = float(np.finfo(heff.dtype).eps) ** 0.5 if used == "gram" else 0.0
     dims, kept, trunc_err = choose(
         weights, ranks, truncation.chi_max, truncation.chi_min, max(truncation.svd_min, floor), truncation.trunc_err,
         truncation.degeneracy_tol,
