@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from tnsim.models.chain import Pair, add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.exact.lieb_wu import bulk_charge_gap, bulk_hubbard_energy, open_hubbard_energy
@@ -88,7 +90,7 @@ class Hubbard(Model):
         if not keeps_sector(self.conserve, self.two_sz):
             return Facts(tuple(items))
         if not (self.U or self.V):
-            matrix = sum(hopping_matrix(self.L, pairs, t, flux=self.flux) for pairs, t in self.steps)
+            matrix = np.sum([hopping_matrix(self.L, pairs, t, flux=self.flux) for pairs, t in self.steps], axis=0)
             seas = [FermiSea(matrix, (self.electrons + sign * self.two_sz) // 2) for sign in (1, -1)]
             items += free_facts(seas, -self.mu * self.electrons)
         elif plain and self._solvable():

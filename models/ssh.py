@@ -62,7 +62,7 @@ class SSH(Model):
 
     @property
     def facts(self) -> Facts:
-        sea = FermiSea(sum(hopping_matrix(self.L, pairs, t) for pairs, t in self.steps), self.particles)
+        sea = FermiSea(np.sum([hopping_matrix(self.L, pairs, t) for pairs, t in self.steps], axis=0), self.particles)
         items = free_facts([sea]) if conserves(self.conserve, "N") else []
         if self.L % 2 == 0:
             items.append(Fact("edge level", float(np.abs(sea.levels).min()), "exact", "free fermions"))
