@@ -23,7 +23,7 @@ def count_rounds(counts, board):
         number, left = await_task(board)
         if left == 0:
             return
-        counts[number - 1, left - 1] += 1
+        counts[number - 1, counts.shape[1] - left] += 1
         finish(board)
 
 
