@@ -33,7 +33,8 @@ class SiteOperator:
 
 def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
     """The entries of every site, and the identity channels found by walking from both ends."""
-    found = [_entries(tensor) for tensor in tensors]
+    entries = {key: _entries(tensor) for key, tensor in {id(tensor): tensor for tensor in tensors}.items()}
+    found = [entries[id(tensor)] for tensor in tensors]
     count = len(tensors)
     left_units, right_units = [0] * (count + 1), [0] * (count + 1)
     for i in range(count):
