@@ -1,37 +1,40 @@
 """The Haldane-Shastry chain: a ring with inverse-square exchange."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 
-from tnsim.models.heisenberg import add_exchange
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.lattice import Pair
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
+from tnsim.models.spin_model import SpinModel, add_exchange, exchange_matrix
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
 
 
 @dataclass(frozen=True, kw_only=True)
-class HaldaneShastry(Model):
+class HaldaneShastry(SpinModel):
     """J sum_{i<j} S_i . S_j / d_ij^2 with the chord distance d = (L/pi) sin(pi |i - j| / L) on a ring.
+
+    A ring in folded order (lattice chain, periodic, order folded) is the same model on another path.
 
     >>> round(HaldaneShastry(L=4).facts.energy, 10)
     -2.1589759627
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("chain",)
+    periodic: bool = setting(True, "a ring", init=False)
+    flux: float = setting(0.0, "none", init=False)
+    S: float = setting(0.5, "spin length", init=False)
     J: float = setting(1.0, "exchange at chord distance 1")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
-
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, 0.5, self.conserve)
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for i in range(self.L):
-            for j in range(i + 1, self.L):
-                J = self.J * (np.pi / self.L / np.sin(np.pi * (j - i) / self.L)) ** 2
-                add_exchange(H, i, j, J, J)
+        for a, b in combinations(self.geometry.vertices, 2):
+            turn = np.pi * (b.cell[0] - a.cell[0]) / self.L
+            J = self.J * (np.pi / self.L / np.sin(turn)) ** 2
+            add_exchange(H, Pair(a.index, b.index), exchange_matrix(J, J, J))
         return H
 
     @property
