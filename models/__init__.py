@@ -13,6 +13,7 @@ from tnsim.models.heisenberg import Heisenberg
 from tnsim.models.hubbard import Hubbard
 from tnsim.models.j1j2 import J1J2, J1J2J3, MajumdarGhosh
 from tnsim.models.kitaev_chain import KitaevChain
+from tnsim.models.kitaev_honeycomb import KitaevHoneycomb
 from tnsim.models.kondo import KondoLattice
 from tnsim.models.lattice import Lattice, Pair, Vertex
 from tnsim.models.lattice_model import LatticeModel
@@ -37,6 +38,7 @@ MODELS: dict[str, type[Model]] = {
     "majumdar-ghosh": MajumdarGhosh,
     "bilinear-biquadratic": BilinearBiquadratic,
     "aklt": AKLT,
+    "kitaev-honeycomb": KitaevHoneycomb,
     "long-range-ising": LongRangeIsing,
     "power-law-heisenberg": PowerLawHeisenberg,
     "haldane-shastry": HaldaneShastry,
@@ -64,7 +66,7 @@ def find_model(name: str) -> type[Model]:
 
 __all__ = [
     "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard",
-    "J1J2", "J1J2J3", "KitaevChain", "KondoLattice", "Lattice", "LatticeModel", "LongRangeIsing",
+    "J1J2", "J1J2J3", "KitaevChain", "KitaevHoneycomb", "KondoLattice", "Lattice", "LatticeModel", "LongRangeIsing",
     "MODELS", "MajumdarGhosh", "Model", "Pair", "PowerLawHeisenberg", "RandomFieldHeisenberg", "SSH",
     "SpinlessFermions", "TJ", "TransverseIsing", "Vertex", "XX", "XXZ", "XYZ", "find_model",
 ]  # fmt: skip
