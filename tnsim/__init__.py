@@ -81,6 +81,7 @@ _PUBLIC = {
             "plot_correlation",
             "plot_dispersion",
             "plot_entropy",
+            "plot_lattice",
             "plot_run",
             "plot_spectrum",
         ],
