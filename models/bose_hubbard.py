@@ -59,7 +59,7 @@ class BoseHubbard(LatticeModel):
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": [str(n) for n in spread(self.bosons, self.L)]}
+        return {"neel": self.by_sublattice([str(n) for n in spread(self.bosons, self.L)])}
 
     @property
     def facts(self) -> Facts:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tnsim.models.coupling import Coupling
-from tnsim.models.exact.bethe import BULK_HEISENBERG, open_heisenberg_energy, ring_heisenberg_energy
+from tnsim.models.exact.bethe import BULK_HEISENBERG, heisenberg_energy
 from tnsim.models.model import Fact, Facts
 from tnsim.models.published import heisenberg_facts
 from tnsim.models.setting import setting
@@ -43,6 +43,4 @@ class Heisenberg(SpinModel):
         bulk = Fact("bulk energy per site", self.J * BULK_HEISENBERG, "exact", "Hulthen 1938: 1/4 - ln 2")
         if self.L % 2:
             return [bulk]
-        if self.is_ring:
-            return [Fact("energy", self.J * ring_heisenberg_energy(self.L), "exact", "Bethe 1931"), bulk]
-        return [Fact("energy", self.J * open_heisenberg_energy(self.L), "exact", "open-boundary Bethe equations"), bulk]
+        return [Fact("energy", self.J * heisenberg_energy(self.L, ring=self.is_ring), "exact", "Bethe equations"), bulk]

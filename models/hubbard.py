@@ -75,7 +75,7 @@ class Hubbard(LatticeModel):
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": electron_states(self.electrons, self.two_sz, self.L)}
+        return {"neel": self.by_sublattice(electron_states(self.electrons, self.two_sz, self.L))}
 
     @property
     def facts(self) -> Facts:

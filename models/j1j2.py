@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tnsim.errors import check_fields
 from tnsim.models.coupling import Coupling
-from tnsim.models.exact.bethe import open_heisenberg_energy, ring_heisenberg_energy
+from tnsim.models.exact.bethe import heisenberg_energy
 from tnsim.models.model import Fact, Facts
 from tnsim.models.published import j1j2_facts
 from tnsim.models.setting import setting
@@ -37,12 +37,12 @@ class J1J2(SpinModel):
             return Facts(tuple(j1j2_facts(self.geometry, self.J1, self.J2)))
         if self.L % 2:
             return Facts()
-        if self.J2 == self.J1 / 2 and (self.is_open_chain or self.L > 4):
+        if self.J2 == self.J1 / 2:
             energy = -0.375 * self.J1 * self.L
             return Facts((Fact("energy", energy, "exact", "Majumdar, Ghosh 1969: singlets on every other bond"),))
         if self.J2 == 0:
-            energy = ring_heisenberg_energy(self.L) if self.is_ring else open_heisenberg_energy(self.L)
-            return Facts((Fact("energy", self.J1 * energy, "exact", "Bethe equations"),))
+            energy = self.J1 * heisenberg_energy(self.L, ring=self.is_ring)
+            return Facts((Fact("energy", energy, "exact", "Bethe equations"),))
         return Facts()
 
 

@@ -71,7 +71,9 @@ class KondoLattice(LatticeModel):
             mobile += rest - self.L if rest > 0 else rest + self.L
         localized = alternating(self.two_sz - mobile, self.L)[::-1]
         electrons = electron_states(self.electrons, mobile, self.L)
-        return {"neel": [f"{spin},{state}" for spin, state in zip(localized, electrons, strict=True)]}
+        return {
+            "neel": self.by_sublattice([f"{spin},{state}" for spin, state in zip(localized, electrons, strict=True)])
+        }
 
     @property
     def facts(self) -> Facts:

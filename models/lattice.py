@@ -1,6 +1,7 @@
 """Lattices: sites in the plane, the order in which an MPS visits them, and pairs of neighbours."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from itertools import product
@@ -9,7 +10,7 @@ import numpy as np
 
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.models.setting import setting
-from tnsim.models.unit_cells import UNIT_CELLS, Displacement, UnitCell, neighbour_displacements
+from tnsim.models.unit_cells import UNIT_CELLS, UnitCell, neighbour_displacements
 
 BOUNDARIES = ("open", "periodic")
 ORDERS = ("columns", "snake", "folded")
@@ -144,14 +145,6 @@ class Lattice:
         """
         return _pairs(self, order)
 
-    def pair(self, vertex: Vertex, way: Displacement) -> Pair | None:
-        """The pair of a site and the one that lies in some direction; None where that is over an open end."""
-        (over_x, x), (over_y, y) = divmod(vertex.cell[0] + way.dx, self.Lx), divmod(vertex.cell[1] + way.dy, self.Ly)
-        if (over_x and self.bc_x == "open") or (over_y and self.bc_y == "open"):
-            return None
-        turns = over_y if self.bc_y == "periodic" else over_x
-        return Pair(vertex.index, self.index[x, y, way.end], way.vector, turns)
-
     @cached_property
     def distances(self) -> np.ndarray:
         """Shortest distance of every two sites, over the periodic boundaries too; shape (sites, sites)."""
@@ -167,7 +160,7 @@ class Lattice:
     def two_colouring(self) -> tuple[int, ...] | None:
         """0 or 1 for every site such that nearest neighbours differ; None where that cannot be."""
         neighbours: list[list[int]] = [[] for _ in range(len(self))]
-        for pair in self.pairs(1):
+        for pair in _steps(self, 1):
             neighbours[pair.i].append(pair.j)
             neighbours[pair.j].append(pair.i)
         colours = [-1] * len(self)
@@ -190,11 +183,8 @@ def _pairs(lattice: Lattice, order: int) -> tuple[Pair, ...]:
     if not isinstance(order, (int, np.integer)) or order < 1:
         raise SettingsError(f"neighbours are counted 1 (nearest), 2, 3, ..., found {order!r}.")
     taken = {frozenset((pair.i, pair.j)) for nearer in range(1, order) for pair in lattice.pairs(nearer)}
-    found = []
-    for vertex, way in product(lattice.vertices, neighbour_displacements(lattice.cell, order)):
-        pair = lattice.pair(vertex, way) if way.start == vertex.place else None
-        if pair is None:
-            continue
+    found = tuple(_steps(lattice, order))
+    for pair in found:
         sites = frozenset((pair.i, pair.j))
         if len(sites) < 2 or sites in taken:
             raise SettingsError(
@@ -202,5 +192,15 @@ def _pairs(lattice: Lattice, order: int) -> tuple[Pair, ...]:
                 f"boundary, sites {pair.i} and {pair.j} are neighbours in two ways. Take more cells around, or open it."
             )
         taken.add(sites)
-        found.append(pair)
-    return tuple(found)
+    return found
+
+
+def _steps(lattice: Lattice, order: int) -> Iterator[Pair]:
+    """All ways to a neighbour, also where two lead to the same one."""
+    for vertex, way in product(lattice.vertices, neighbour_displacements(lattice.cell, order)):
+        over_x, x = divmod(vertex.cell[0] + way.dx, lattice.Lx)
+        over_y, y = divmod(vertex.cell[1] + way.dy, lattice.Ly)
+        left = (over_x and lattice.bc_x == "open") or (over_y and lattice.bc_y == "open")
+        if way.start == vertex.place and not left:
+            turns = over_y if lattice.bc_y == "periodic" else over_x
+            yield Pair(vertex.index, lattice.index[x, y, way.end], way.vector, turns)

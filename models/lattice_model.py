@@ -1,8 +1,9 @@
 """Models on lattices: where the sites lie, and couplings that may vary over them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,6 +69,9 @@ class LatticeModel(Model):
         places = () if is_uniform(value) and value == 0 else self.geometry.pairs(int(over))
         return resolve(value, places, label, f"pairs of {self.geometry!r}.pairs({over})")
 
+    def _over(self, name: str) -> Any:
+        return next(entry.metadata["over"] for entry in fields(self) if entry.name == name)
+
     @cached_property
     def geometry(self) -> Lattice:
         """The lattice, also where only L was given."""
@@ -108,6 +112,17 @@ class LatticeModel(Model):
         """Whether the named couplings are the same everywhere."""
         return all(is_uniform(getattr(self, name)) for name in names)
 
+    # -- product states ---------------------------------------------------------------------------------
+
+    def by_sublattice(self, states: Sequence[str]) -> list[str]:
+        """States named for the two sublattices in turn, in the order of the MPS; as they are where there are none."""
+        colours = self.geometry.two_colouring
+        if colours is None:
+            return list(states)
+        first, second = ([i for i, colour in enumerate(colours) if colour == wanted] for wanted in (0, 1))
+        places = [i for both in zip_longest(first, second) for i in both if i is not None]
+        return [state for _, state in sorted(zip(places, states, strict=True))]
+
     # -- for sums ---------------------------------------------------------------------------------------
 
     def on_pairs(self, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -115,12 +130,14 @@ class LatticeModel(Model):
 
         Nothing is looked up where all are zero, so a lattice too narrow for third neighbours is no error then.
         """
-        over = next(entry.metadata["over"] for entry in fields(self) if entry.name == names[0])
-        couplings = [getattr(self, name) for name in names]
-        if any(coupling != 0 for coupling in couplings):
-            pairs = self.geometry.pairs(over)
-            columns = [spread_out(coupling, len(pairs)) for coupling in couplings]
+        if any(getattr(self, name) != 0 for name in names):
+            columns = [self.at_pairs(name).tolist() for name in names]
+            pairs = self.geometry.pairs(self._over(names[0]))
             yield from (row for row in zip(pairs, *columns, strict=True) if any(row[1:]))
+
+    def at_pairs(self, name: str) -> np.ndarray:
+        """The value of a coupling at all pairs that it is declared over."""
+        return np.array(spread_out(getattr(self, name), len(self.geometry.pairs(self._over(name)))))
 
     def on_sites(self, name: str) -> Iterator[tuple[int, float]]:
         """(site, value of the coupling there), but where it vanishes."""

@@ -30,6 +30,8 @@ def heisenberg_facts(lattice: Lattice, S: float, J: float) -> Iterator[Fact]:
         yield Fact("Haldane gap", J * 0.41047925, "published", "Golinelli, Jolicoeur, Lacaze 1994")
         if len(lattice) == 100 and lattice.bc_x == "open":
             yield Fact("energy (chi = 200 SU(2) DMRG)", J * -138.94008616656, "published", "block2")
+    if S == 0.5 and lattice.kind == "ladder" and lattice.Ly == 2:
+        yield Fact("bulk energy per site", J * -0.5780431402, "published", "Ramos, Xavier 2014: DMRG")
     if S == 0.5:
         yield from j1j2_facts(lattice, J, 0.0)
 

@@ -1,7 +1,7 @@
 """What the spin models share: sites, product states, and couplings of two spins as a 3 x 3 matrix."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,14 +41,17 @@ class SpinModel(LatticeModel):
         unit = super()._pattern(name)
         if self.is_open_chain or name not in ("neel", "stripes"):
             return unit
-        if name == "stripes":
-            return [unit[vertex.cell[0] % 2] for vertex in self.geometry.vertices]
-        if self.geometry.two_colouring is None:
+        # on twice the length, so that what does not repeat is seen on infinite cylinders
+        lattice = self.geometry
+        longer = lattice if lattice.bc_x == "periodic" else replace(lattice, Lx=2 * lattice.Lx)
+        colours = [vertex.cell[0] % 2 for vertex in longer.vertices] if name == "stripes" else longer.two_colouring
+        if colours is None:
             raise StateError(
                 f"{self.geometry!r} has no two sublattices for a Neel state. Take an even length around (on a chain, "
                 "ladder or square lattice), or start from alternating or stripes."
             )
-        return [unit[colour] for colour in self.geometry.two_colouring]
+        repeats = colours[: self.L] == colours[self.L :]
+        return [unit[colour] for colour in (colours[: self.L] if repeats else colours)]
 
     def add_isotropic(self, H: OperatorSum, name: str) -> None:
         """Add J S_i . S_j with the coupling of this name on all its pairs."""

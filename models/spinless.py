@@ -62,7 +62,7 @@ class SpinlessFermions(LatticeModel):
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": occupations(spread(self.particles, self.L))}
+        return {"neel": self.by_sublattice(occupations(spread(self.particles, self.L)))}
 
     @property
     def facts(self) -> Facts:

@@ -61,7 +61,7 @@ class TJ(LatticeModel):
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": electron_states(self.electrons, self.two_sz, self.L)}
+        return {"neel": self.by_sublattice(electron_states(self.electrons, self.two_sz, self.L))}
 
     @property
     def facts(self) -> Facts:

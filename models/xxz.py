@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tnsim.models.coupling import Coupling
-from tnsim.models.exact.bethe import open_heisenberg_energy, ring_heisenberg_energy
+from tnsim.models.exact.bethe import heisenberg_energy
 from tnsim.models.exact.free_fermions import open_xx, ring_xx_energy
 from tnsim.models.model import Fact, Facts
 from tnsim.models.setting import setting
@@ -39,8 +39,8 @@ class XXZ(SpinModel):
         if not (plain and self.J > 0 and self.L % 2 == 0 and (self.is_open_chain or self.is_ring)):
             return Facts()
         if self.delta == 1:
-            bethe = ring_heisenberg_energy(self.L) if self.is_ring else open_heisenberg_energy(self.L)
-            return Facts((Fact("energy", self.J * bethe, "exact", "Bethe equations"),))
+            bethe = Fact("energy", self.J * heisenberg_energy(self.L, ring=self.is_ring), "exact", "Bethe equations")
+            return Facts((bethe,))
         if self.delta != 0:
             return Facts()
         if self.is_ring:

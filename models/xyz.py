@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from tnsim.models.coupling import Coupling
+from tnsim.models.exact.free_fermions import PairedGround
+from tnsim.models.model import Fact, Facts
 from tnsim.models.setting import setting
 from tnsim.models.spin_model import SpinModel, add_exchange, exchange_matrix
 from tnsim.networks.operator_sum import OperatorSum
@@ -17,6 +21,8 @@ class XYZ(SpinModel):
     Sites conserve nothing unless told to: parity needs Dx = Dy = hx = hy = 0, Sz also Jx = Jy. A pair goes from
     i to j in the direction of x > 0 (or x = 0, y > 0), which the sign of D refers to.
 
+    >>> round(XYZ(L=20, Jy=0.5, Jz=0.0, hz=0.3).facts.energy, 10)
+    -5.4721045656
     >>> XYZ(L=4, Jx=1.0, Jy=0.5, Jz=0.2, hz=0.1, conserve="parity").mpo().bond_dimensions
     (1, 4, 5, 4, 1)
     """
@@ -40,3 +46,12 @@ class XYZ(SpinModel):
         for axis in "xyz":
             self.add_field(H, f"h{axis}", f"S{axis}")
         return H
+
+    @property
+    def facts(self) -> Facts:
+        others = (self.Jz, self.Dx, self.Dy, self.Dz, self.hx, self.hy)
+        if self.S != 0.5 or not self.is_open_chain or any(other != 0 for other in others):
+            return Facts()
+        upper, lower = (np.diag(self.at_pairs(name) / 2, k) for name, k in (("Jx", 1), ("Jy", -1)))
+        ground = PairedGround(upper + lower - np.diag(self.at_sites("hz")))
+        return Facts((Fact("energy", ground.energy, "exact", "free fermions (Lieb, Schultz, Mattis 1961)"),))

@@ -64,6 +64,11 @@ def ring_heisenberg_energy(L: int) -> float:
     return float(L / 4 - 2 * (M % 2) - (4 / (4 * roots**2 + 1)).sum())
 
 
+def heisenberg_energy(L: int, *, ring: bool) -> float:
+    """Ground-state energy of sum_i S_i . S_{i+1} on a ring or an open chain of even length."""
+    return ring_heisenberg_energy(L) if ring else open_heisenberg_energy(L)
+
+
 def _spin_pairs(L: int) -> int:
     if L < 2 or L % 2:
         raise SettingsError(f"the Bethe solution is for even chains of at least 2 sites, found L = {L}.")

@@ -20,6 +20,7 @@ def cylinder(Lx: int, Ly: int, **options) -> Lattice:
 @pytest.mark.parametrize(
     "lattice",
     [Lattice("honeycomb", 5, 1), Lattice("honeycomb", 3, 2), Lattice("honeycomb", 2, 3, order="snake"),
+     Lattice("honeycomb", 4, 1, bc_x="periodic"), Lattice("honeycomb", 3, 2, bc_x="periodic"),
      cylinder(2, 2), cylinder(3, 2), cylinder(2, 3), cylinder(2, 3, order="folded")],
     ids=repr,
 )  # fmt: skip

@@ -78,6 +78,7 @@ def test_paths():
 
 
 def test_two_sublattices():
+    assert Lattice("chain", 2, bc_x="periodic").two_colouring == (0, 1)
     for lattice in (Lattice("ladder", 3, 3), Lattice("honeycomb", 1, 4), Lattice("square", 3, 4, bc_y="periodic")):
         colours = lattice.two_colouring
         assert all(colours[pair.i] != colours[pair.j] for pair in lattice.pairs())

@@ -114,6 +114,13 @@ def test_xyz_from_spin_matrices():
     np.testing.assert_allclose(matrix_of(xxz), matrix_of(XYZ(lattice=lattice, Jz=0.3, Dz=0.5, hz=0.2)), atol=1e-14)
 
 
+def test_xy_chain_of_free_fermions():
+    model = XYZ(L=7, Jx=lambda pair: 1.0 - 0.1 * pair.i, Jy=0.4, Jz=0.0, hz=[0.3, -0.2, 0.1, 0.8, 0.7, 0.5, 0.4])
+    energies = np.linalg.eigvalsh(matrix_of(model))
+    assert model.facts.energy == pytest.approx(energies[0], abs=1e-12)
+    assert check_model(XYZ(L=6, Jy=0.3, Jz=0.0)) is not None
+
+
 def test_flux_is_a_twist():
     """Through a cylinder 2 pi is a gauge, and pi differs; DM exchange along a ring is a flux spread over its bonds."""
     lattice = Lattice("triangular", 2, 3, bc_y="periodic")
@@ -143,7 +150,7 @@ def test_product_states_on_lattices():
     def places(model, pattern=None):
         return (2 * tn.expect(model.product(pattern), "Sz")).astype(int).tolist()
 
-    square = Heisenberg(lattice=Lattice("square", 2, 2))
+    square = Heisenberg(lattice=Lattice("square", 2, 2), field=[0.1, 0.2, 0.3, 0.4])
     assert places(square) == [1, -1, -1, 1] == places(square, "neel")
     assert places(square, "stripes") == [1, 1, -1, -1] and places(square, "alternating") == [1, -1, 1, -1]
     triangle = Heisenberg(lattice=Lattice("triangular", 2, 2))
@@ -160,8 +167,18 @@ def test_infinite_cylinders_repeat():
     H = model.infinite_mpo()
     exact = J1J2(lattice=Lattice("square", 2, 4, bc_y="periodic"), J2=0.5, flux=0.4)
     np.testing.assert_allclose(H.open_chain(2).to_dense(), exact.mpo().to_dense(), atol=1e-12)
+    assert Heisenberg(lattice=Lattice("square", 2, 4, bc_y="periodic")).infinite_product().L == 8
+    with pytest.raises(StateError, match="'neel' of 8 sites does not repeat in a cell of 4"):
+        model.infinite_product()
     with pytest.raises(SettingsError, match="no whole columns"):
         Heisenberg(lattice=Lattice("square", 2, 4)).infinite_mpo(cell=1)
+
+
+def test_infinite_ladder_by_vumps():
+    model = Heisenberg(lattice=Lattice("ladder", 2, 2))
+    settings = tn.VUMPS(truncation=tn.Truncation(chi_max=32), gradient_tol=1e-5)
+    energy = settings.solve(model.infinite_mpo(), model.infinite_product()).energy
+    assert energy == pytest.approx(model.facts["bulk energy per site"].value, abs=3e-6)
 
 
 @pytest.mark.parametrize(

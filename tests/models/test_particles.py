@@ -298,6 +298,12 @@ def test_product_states_lie_in_the_sector():
         for name in ("neel", "empty"):
             assert KitaevChain(L=L, parity=parity).product(name).charge == (parity,)
     assert tn.expect(Hubbard(L=4).product(), "Sz").tolist() == [0.5, -0.5, 0.5, -0.5]
+    # by sublattice, where there are two
+    square = Hubbard(lattice=Lattice("square", 2, 2))
+    assert tn.expect(square.product(), "Sz").tolist() == [0.5, -0.5, -0.5, 0.5]
+    triangle = SpinlessFermions(lattice=Lattice("triangular", 2, 2))
+    assert tn.expect(triangle.product(), "N").tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert TJ(lattice=cylinder("square", 3, 4), N=9, Sz=1.5).product().charge == (9, 3)
 
 
 def test_rings_and_pairs():

@@ -72,6 +72,11 @@ def test_distances_on_rings_and_lattices():
     assert sorted(near) == pytest.approx([3.0**-1.5, 1.0])
 
 
+def test_a_ring_of_two():
+    model = HaldaneShastry(L=2)
+    assert check_model(model) == pytest.approx(-0.75 * np.pi**2 / 4)
+
+
 def test_folded_ring():
     """Haldane-Shastry on the path that visits both ends in turn is the same model."""
     folded = HaldaneShastry(lattice=Lattice("chain", 8, bc_x="periodic", order="folded"))
