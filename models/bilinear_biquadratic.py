@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
-from tnsim.errors import check_fields
-from tnsim.models.coupling import Coupling
+from tnsim.models.coupling import Coupling, is_uniform
 from tnsim.models.model import Fact, Facts
 from tnsim.models.setting import setting
 from tnsim.models.spin_model import SpinModel, exchange_matrix, exchange_terms
@@ -54,6 +53,6 @@ class AKLT(BilinearBiquadratic):
     biquadratic: float = setting(1 / 3, "coefficient of (S . S)^2: a third of it", over=1, init=False)
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        object.__setattr__(self, "biquadratic", self.bilinear / 3)
+        if is_uniform(self.bilinear):
+            object.__setattr__(self, "biquadratic", self.bilinear / 3)
         super().__post_init__()

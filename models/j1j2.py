@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from tnsim.errors import check_fields
-from tnsim.models.coupling import Coupling
+from tnsim.models.coupling import Coupling, is_uniform
 from tnsim.models.exact.bethe import heisenberg_energy
 from tnsim.models.model import Fact, Facts
 from tnsim.models.published import j1j2_facts
@@ -74,6 +73,6 @@ class MajumdarGhosh(J1J2):
     J2: float = setting(0.5, "second-neighbour exchange: half of J1", over=2, init=False)
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        object.__setattr__(self, "J2", self.J1 / 2)
+        if is_uniform(self.J1):
+            object.__setattr__(self, "J2", self.J1 / 2)
         super().__post_init__()

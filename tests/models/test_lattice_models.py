@@ -9,7 +9,21 @@ import tnsim as tn
 from tests.exact import dense, sparse
 from tests.models.test_models import check_model
 from tnsim.errors import SettingsError, StateError
-from tnsim.models import AKLT, J1J2, J1J2J3, XX, XXZ, XYZ, Heisenberg, Lattice, MajumdarGhosh, TransverseIsing
+from tnsim.models import (
+    AKLT,
+    J1J2,
+    J1J2J3,
+    MODELS,
+    XX,
+    XXZ,
+    XYZ,
+    HaldaneShastry,
+    Heisenberg,
+    Lattice,
+    LatticeModel,
+    MajumdarGhosh,
+    TransverseIsing,
+)  # fmt: skip
 from tnsim.models.unit_cells import UNIT_CELLS
 from tnsim.networks.sites import spin_site
 
@@ -41,6 +55,28 @@ def solve(model, chi=120, **options) -> tn.Solution:
 
 
 # -- spins -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", UNIT_CELLS)
+@pytest.mark.parametrize("name", [name for name, cls in MODELS.items() if issubclass(cls, LatticeModel)])
+def test_every_model_on_every_lattice(name, kind):
+    """The MPO against Kronecker sums, and energies where they are known, on strips and cylinders of few sites."""
+    cls = MODELS[name]
+    if cls.kinds and kind not in cls.kinds:
+        return
+    few = cls(L=2).sites[0].dim > 2
+    sizes = {
+        "chain": (4,) if few else (6,),
+        "honeycomb": (1, 2) if few else (3, 1),
+        "kagome": (1, 1) if few else (2, 1),
+    }
+    strip = Lattice(
+        kind, *sizes.get(kind, (2, 2) if few else (3, 2)), bc_x="periodic" if cls is HaldaneShastry else "open"
+    )
+    if name != "kondo-lattice" or len(strip) < 4:
+        check_model(cls(lattice=strip))
+    if kind not in ("chain", "kagome", "honeycomb") and name not in ("j1j2", "j1j2j3", "majumdar-ghosh"):
+        check_model(cls(lattice=Lattice(kind, 1, 3, bc_y="periodic")))
 
 
 @pytest.mark.parametrize("order", ["columns", "snake"])
