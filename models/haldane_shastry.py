@@ -1,20 +1,17 @@
 """The Haldane-Shastry chain: a ring with inverse-square exchange."""
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
 
-from tnsim.models.lattice import Pair
 from tnsim.models.model import Fact, Facts
+from tnsim.models.power_law import PowerLawHeisenberg
 from tnsim.models.setting import setting
-from tnsim.models.spin_model import SpinModel, add_exchange, exchange_matrix
-from tnsim.networks.operator_sum import OperatorSum
 
 
 @dataclass(frozen=True, kw_only=True)
-class HaldaneShastry(SpinModel):
+class HaldaneShastry(PowerLawHeisenberg):
     """J sum_{i<j} S_i . S_j / d_ij^2 with the chord distance d = (L/pi) sin(pi |i - j| / L) on a ring.
 
     A ring in folded order (lattice chain, periodic, order folded) is the same model on another path.
@@ -25,17 +22,15 @@ class HaldaneShastry(SpinModel):
 
     kinds: ClassVar[tuple[str, ...]] = ("chain",)
     periodic: bool = setting(True, "a ring", init=False)
-    flux: float = setting(0.0, "none", init=False)
     S: float = setting(0.5, "spin length", init=False)
     J: float = setting(1.0, "exchange at chord distance 1")
+    alpha: float = setting(2.0, "power of the decay", init=False)
+    tolerance: float = setting(0.0, "every pair exactly", init=False)
 
-    def operator_sum(self) -> OperatorSum:
-        H = OperatorSum()
-        for a, b in combinations(self.geometry.vertices, 2):
-            turn = np.pi * (b.cell[0] - a.cell[0]) / self.L
-            J = self.J * (np.pi / self.L / np.sin(turn)) ** 2
-            add_exchange(H, Pair(a.index, b.index), exchange_matrix(J, J, J))
-        return H
+    @property
+    def distances(self) -> np.ndarray:
+        """Chord distances, on a circle with circumference L."""
+        return self.L / np.pi * np.sin(np.pi * self.geometry.distances / self.L)
 
     @property
     def facts(self) -> Facts:

@@ -25,7 +25,8 @@ class PowerLawModel(SpinModel):
 
     With tolerance 0 every pair is exact, and the MPO's bond dimension is the numerical rank of the couplings
     (about 20 at L = 100, exact to 1e-13). A positive tolerance, on open chains, fits a sum of exponentials:
-    no coupling is off by more than tolerance * J, and the bond dimension is lower.
+    no coupling (up to distance 63 at least, which counts on infinite chains) is off by more than tolerance * J, and
+    the bond dimension is lower.
     """
 
     J: float = setting(1.0, "coupling at distance 1")
@@ -44,6 +45,11 @@ class PowerLawModel(SpinModel):
                 "tolerance to 0 to take every pair exactly."
             )
 
+    @property
+    def distances(self) -> np.ndarray:
+        """Distance of every two sites."""
+        return self.geometry.distances
+
     @cached_property
     def fit(self) -> ExponentialSum | None:
         """The exponentials in place of 1 / d^alpha, with their error; None where every pair is exact."""
@@ -58,7 +64,7 @@ class PowerLawModel(SpinModel):
                 for weight, decay in zip(self.fit.coefficients, self.fit.decays, strict=True):
                     H.add_exponential(self.J * coefficient * weight, first, second, decay)
                 continue
-            strengths = self.J * coefficient / self.geometry.distances[np.triu_indices(self.L, 1)] ** self.alpha
+            strengths = self.J * coefficient / self.distances[np.triu_indices(self.L, 1)] ** self.alpha
             for i, j, strength in zip(*np.triu_indices(self.L, 1), strengths.tolist(), strict=True):
                 H += strength, first, i, second, j
 
