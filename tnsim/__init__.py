@@ -76,9 +76,18 @@ _PUBLIC = {
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
-        ["plot_convergence", "plot_correlation", "plot_dispersion", "plot_entropy", "plot_run", "plot_spectrum"],
+        [
+            "plot_convergence",
+            "plot_correlation",
+            "plot_dispersion",
+            "plot_entropy",
+            "plot_lattice",
+            "plot_run",
+            "plot_spectrum",
+        ],
         "tnsim.plotting",
     ),
+    "Lattice": "tnsim.models.lattice",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

@@ -17,7 +17,7 @@ class RunOptions:
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
     initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down); empty takes the model's own"}
+        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
     )
     backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
