@@ -19,7 +19,7 @@ def infinite_sum(model: Any, cell: int | None = None) -> OperatorSum:
     size = model.L if cell is None else cell
     if size < 1 or model.L % size:
         raise SettingsError(f"a cell of {size} sites does not fit L = {model.L}: L must be a multiple of it.")
-    chain = replace(model, L=_CELLS * size).operator_sum()
+    chain = replace(model, L=_CELLS * size).operator_sum().written_out()
     first, second = (_terms_from(chain, k * size, size) for k in (1, 2))
     if first != second:
         raise SettingsError(
