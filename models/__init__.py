@@ -8,6 +8,7 @@ if __name__ != "tnsim.models":
 from tnsim.errors import SettingsError, suggest
 from tnsim.models.bilinear_biquadratic import AKLT, BilinearBiquadratic
 from tnsim.models.bose_hubbard import BoseHubbard
+from tnsim.models.chemistry import Integrals, hydrogen_chain, read_fcidump, write_fcidump
 from tnsim.models.haldane_shastry import HaldaneShastry
 from tnsim.models.heisenberg import Heisenberg
 from tnsim.models.hubbard import Hubbard
@@ -16,6 +17,7 @@ from tnsim.models.kitaev_chain import KitaevChain
 from tnsim.models.kondo import KondoLattice
 from tnsim.models.long_range_ising import LongRangeIsing
 from tnsim.models.model import Fact, Facts, Model
+from tnsim.models.quantum_chemistry import QuantumChemistry
 from tnsim.models.random_field import RandomFieldHeisenberg
 from tnsim.models.spinless import SpinlessFermions
 from tnsim.models.ssh import SSH
@@ -42,6 +44,7 @@ MODELS: dict[str, type[Model]] = {
     "kondo-lattice": KondoLattice,
     "ssh": SSH,
     "kitaev-chain": KitaevChain,
+    "chemistry": QuantumChemistry,
 }
 
 
@@ -57,7 +60,8 @@ def find_model(name: str) -> type[Model]:
 
 
 __all__ = [
-    "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard", "J1J2",
-    "KitaevChain", "KondoLattice", "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model", "RandomFieldHeisenberg", "SSH",
-    "SpinlessFermions", "TJ", "TransverseIsing", "XX", "XXZ", "find_model",
+    "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard",
+    "Integrals", "J1J2", "KitaevChain", "KondoLattice", "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model",
+    "QuantumChemistry", "RandomFieldHeisenberg", "SSH", "SpinlessFermions", "TJ", "TransverseIsing", "XX", "XXZ",
+    "find_model", "hydrogen_chain", "read_fcidump", "write_fcidump",
 ]  # fmt: skip

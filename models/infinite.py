@@ -36,7 +36,7 @@ def infinite_mpo(model: Any, cell: int | None = None) -> InfiniteMPO:
     >>> infinite_mpo(Heisenberg(L=2))
     InfiniteMPO with a cell of 2 sites, bond dimensions 5 5, float64 on numpy
     """
-    H = infinite_sum(model, cell)
+    H = model.infinite_sum(cell)
     return InfiniteMPO.from_sum(H, model.sites[: model.L if cell is None else cell])
 
 
