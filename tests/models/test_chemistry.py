@@ -10,6 +10,7 @@ import tnsim as tn
 from tests.exact import dense
 from tests.exact.full_ci import full_ci, hartree_fock
 from tnsim.errors import FileError, SettingsError, ShapeError
+from tnsim.measure.operator import expect_mpo
 from tnsim.models import Integrals, QuantumChemistry, hydrogen_chain, read_fcidump, write_fcidump
 from tnsim.models.chemistry.hydrogen import BOHR, atomic_integrals, rotated
 from tnsim.models.chemistry.orbital_order import fiedler_order
@@ -446,3 +447,31 @@ LOPSIDED = np.arange(9.0).reshape(3, 3)
 def test_bad_settings(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("integrals", [random_integrals(10, 14), hydrogen_chain(12, 1.0)], ids=["random", "h12"])
+def test_large_operators_keep_their_digits(integrals):
+    """Determinants, and states that two determinants share, whose energy holds one element in between."""
+    K, rng = integrals.orbitals, np.random.default_rng(15)
+    model = model_of(integrals, K)
+    W, names = model.mpo(), {(0, 0): "empty", (1, 0): "up", (0, 1): "down", (1, 1): "full"}
+    for _ in range(4):
+        up, down = (np.sort(rng.permutation(K)[: K // 2]) for _ in range(2))
+        filled = [(int(i in up), int(i in down)) for i in range(K)]
+        first = model.product([names[pair] for pair in filled])
+        exact = integrals.determinant_energy(up, down)
+        assert expect_mpo(W, first) == pytest.approx(exact, abs=1e-10)
+        i, a = rng.choice(up), rng.choice(np.setdiff1d(np.arange(K), up))
+        moved = np.sort(np.append(np.setdiff1d(up, [i]), a))
+        filled = [(int(k in moved), pair[1]) for k, pair in enumerate(filled)]
+        second = model.product([names[pair] for pair in filled])
+        # Slater and Condon: the sign is that of moving one electron past those between
+        eri, eri_mixed = integrals.two_body[0], integrals.two_body[1]
+        others = np.setdiff1d(up, [i])
+        element = integrals.one_body[0][a, i] + eri_mixed[a, i, down, down].sum()
+        element += (eri[a, i, others, others] - eri[a, others, others, i]).sum()
+        low, high = min(a, i), max(a, i)
+        between = np.count_nonzero((up > low) & (up < high)) + np.count_nonzero((down >= low) & (down < high))
+        energies = [integrals.determinant_energy(u, down) for u in (up, moved)]
+        expected = sum(energies) / 2 + (-1) ** between * element
+        assert expect_mpo(W, first + second) == pytest.approx(expected, abs=1e-10)
