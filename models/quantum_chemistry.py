@@ -1,5 +1,6 @@
 """Electrons in molecular orbitals: the full Hamiltonian of quantum chemistry."""
 
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -9,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tnsim.errors import FileError, SettingsError, suggest
+from tnsim.models.chemistry.determinants import start_determinant
 from tnsim.models.chemistry.fcidump import read_fcidump
 from tnsim.models.chemistry.integrals import Integrals
 from tnsim.models.chemistry.orbital_order import fiedler_order
-from tnsim.models.filling import check_number
+from tnsim.models.chemistry.orbital_site import orbital_site
+from tnsim.models.filling import check_number, conserves
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, electron_site
@@ -41,20 +44,24 @@ class QuantumChemistry(Model):
     electrons: int | None = setting(None, "number of electrons (default: NELEC of the file)")
     twice_spin: int | None = setting(None, "2 Sz (default: MS2 of the file, or 0 or 1)")
     order: str = setting("given", "orbitals on the chain: given, or fiedler (strongly exchanging ones side by side)")
-    conserve: str | None = setting("N,Sz", "conserved quantities: N, Sz, parity with commas, or none")
+    conserve: str | None = setting("N,Sz", "conserved quantities: N, Sz, parity, irrep with commas, or none")
+    irrep: int | None = setting(None, "irrep of the state, 1 to 8 (default: that of the lowest determinant)")
     checksum: str = field(default="", repr=False, metadata={"help": "SHA-256 of the integrals, set when they are read"})
     L: int = setting(0, "number of orbitals (default: that of the file)")
     one_body: InitVar[Any] = None
     two_body: InitVar[Any] = None
     core_energy: InitVar[float] = 0.0
+    irreps: InitVar[Sequence[int]] = ()
 
-    def __post_init__(self, one_body: Any, two_body: Any, core_energy: float) -> None:  # type: ignore[override]
+    def __post_init__(  # type: ignore[override]
+        self, one_body: Any, two_body: Any, core_energy: float, irreps: Sequence[int]
+    ) -> None:
         # kept under the names of the settings, so that dataclasses.replace hands them on
-        self._set({"one_body": one_body, "two_body": two_body, "core_energy": core_energy})
+        self._set({"one_body": one_body, "two_body": two_body, "core_energy": core_energy, "irreps": irreps})
         if self.fcidump and one_body is not None:
             raise SettingsError("QuantumChemistry takes an FCIDUMP file or arrays of integrals, found both.")
         if one_body is not None:
-            self._take(Integrals.from_arrays(one_body, two_body, core_energy))
+            self._take(Integrals.from_arrays(one_body, two_body, core_energy, irreps))
         elif not (self.checksum and self.L and self.electrons is not None and self.twice_spin is not None):
             if not self.fcidump:
                 raise SettingsError("QuantumChemistry needs integrals: fcidump=..., or one_body=... and two_body=...")
@@ -63,6 +70,15 @@ class QuantumChemistry(Model):
         if self.order not in _ORDERS:
             raise SettingsError(f"QuantumChemistry: unknown order {self.order!r}. {suggest(self.order, _ORDERS)}")
         self._check_sector()
+        if self.irrep is not None and not (self._keeps_irrep and 1 <= self.irrep <= 8):
+            raise SettingsError(
+                f"QuantumChemistry: irrep = {self.irrep} with conserve = {self.conserve!r}: an irrep is a number from "
+                '1 to 8, and is kept by conserve = "N,Sz,irrep".'
+            )
+
+    @property
+    def _keeps_irrep(self) -> bool:
+        return conserves(self.conserve, "irrep")
 
     @classmethod
     def from_fcidump(
@@ -73,12 +89,15 @@ class QuantumChemistry(Model):
         twice_spin: int | None = None,
         order: str = "given",
         conserve: str | None = "N,Sz",
+        irrep: int | None = None,
     ) -> "QuantumChemistry":
         """The Hamiltonian of an FCIDUMP file, in its sector or another one.
 
         Raises FileError, which names the line, where the file is no proper FCIDUMP of real orbitals.
         """
-        return cls(fcidump=str(path), electrons=electrons, twice_spin=twice_spin, order=order, conserve=conserve)
+        return cls(
+            fcidump=str(path), electrons=electrons, twice_spin=twice_spin, order=order, conserve=conserve, irrep=irrep
+        )
 
     def _set(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
@@ -157,10 +176,16 @@ class QuantumChemistry(Model):
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
-        return (electron_site(self.conserve),) * self.L
+        if not self._keeps_irrep:
+            return (electron_site(self.conserve),) * self.L
+        if not self.integrals.has_irreps:
+            raise SettingsError("QuantumChemistry conserves irreps where every orbital has one, 1 to 8: ORBSYM=... .")
+        return tuple(orbital_site(self.conserve, self.integrals.irreps[i]) for i in self.orbital_order)
 
     def operator_sum(self) -> OperatorSum:
         integrals = self.integrals.permuted(self.orbital_order)
+        if self._keeps_irrep and integrals.has_irreps:
+            integrals = integrals.symmetric()
         upup, updown, downdown = integrals.two_body
         H = OperatorSum()
         if integrals.core_energy:
@@ -189,7 +214,7 @@ class QuantumChemistry(Model):
         """Orbitals (numbers as in the integrals) of the start: of the electrons of spin up and of spin down."""
         assert self.electrons is not None and self.twice_spin is not None
         up = (self.electrons + self.twice_spin) // 2
-        return self.integrals.start_determinant(up, self.electrons - up)
+        return start_determinant(self.integrals, up, self.electrons - up, self.irrep)
 
     @property
     def product_states(self) -> list[str]:

@@ -16,8 +16,6 @@ from tnsim.errors import FileError
 from tnsim.models.chemistry.integrals import SYMMETRY_TOLERANCE, Integrals
 
 _BLOCKS = ("up-up (ij|kl)", "down-down (ij|kl)", "up-down (ij|kl)", "h of spin up", "h of spin down")
-# integrals that the irreps of ORBSYM forbid have to stay below this
-_FORBIDDEN = 1e-6
 _TWO, _ONE, _CORE, _LEVEL, _WRONG = range(5)
 
 
@@ -65,17 +63,16 @@ def read_fcidump(path: str | Path) -> Integrals:
     K = header["NORB"][0]
     body = _body(path, lines, length)
     _check_indices(body, K)
-    integrals = _unrestricted(body, K) if header["IUHF"][0] else _restricted(body, K)
-    one, two, core, used = integrals
+    one, two, core, used = _unrestricted(body, K) if header["IUHF"][0] else _restricted(body, K)
     if not used.all():
         raise FileError(
             f"{path}: orbital {int(np.flatnonzero(~used)[0]) + 1} is in no integral, though NORB = {K}: the file is "
             "cut short, or NORB too large."
         )
-    irreps = header["ORBSYM"]
-    if len(set(irreps)) > 1 and all(1 <= irrep <= 8 for irrep in irreps):
-        _check_irreps(path, (*one, *two), np.array(irreps))
-    return Integrals(one, two, core, header["NELEC"][0], header["MS2"][0], tuple(irreps))
+    integrals = Integrals(one, two, core, header["NELEC"][0], header["MS2"][0], tuple(header["ORBSYM"]))
+    if problem := integrals.forbidden():
+        raise FileError(f"{path}: {problem} (ORBSYM): correct ORBSYM, or leave it out.")
+    return integrals
 
 
 # -- header --------------------------------------------------------------------------------------------
@@ -276,22 +273,6 @@ def _representative(indices: np.ndarray, K: int, pairs_alike: bool) -> np.ndarra
     if pairs_alike:
         pair = np.sort(pair, axis=1)[:, ::-1]
     return pair[:, 0] * K * K + pair[:, 1]
-
-
-def _check_irreps(path: Path, arrays: tuple[np.ndarray, ...], irreps: np.ndarray) -> None:
-    """FileError where an integral is not zero whose irreps (of D2h and its subgroups, counted from 1) do not multiply
-    to the first: their product is the exclusive or of the numbers counted from 0."""
-    label = irreps - 1
-    pair = label[:, None] ^ label[None, :]
-    for array in arrays:
-        total = pair if array.ndim == 2 else pair[:, :, None, None] ^ pair[None, None]
-        wrong = np.argwhere((total != 0) & (np.abs(array) > _FORBIDDEN))
-        if len(wrong):
-            place = tuple(int(i) for i in wrong[0])
-            raise FileError(
-                f"{path}: the integral {' '.join(str(i + 1) for i in place)} = {array[place]:.6g} vanishes by ORBSYM, "
-                f"irreps {' '.join(str(irreps[i]) for i in place)}: correct ORBSYM, or leave it out."
-            )
 
 
 # -- writing -------------------------------------------------------------------------------------------

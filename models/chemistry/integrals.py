@@ -1,6 +1,6 @@
 """One- and two-electron integrals of real orbitals, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -12,6 +12,8 @@ from tnsim.errors import SettingsError, ShapeError
 
 # integrals that should be equal may differ by so much (absolute, or of the largest): files hold rounded numbers
 SYMMETRY_TOLERANCE = 1e-8
+# what vanishes by symmetry has to stay below this
+_FORBIDDEN = 1e-6
 # the axes of (pq|rs) in the orders that leave it unchanged; the last stands for both spins alike only
 _MIRRORS = ((1, 0, 2, 3), (0, 1, 3, 2), (2, 3, 0, 1))
 
@@ -39,11 +41,13 @@ class Integrals:
     irreps: tuple[int, ...] = ()
 
     @classmethod
-    def from_arrays(cls, one_body: Any, two_body: Any, core_energy: float = 0.0) -> "Integrals":
+    def from_arrays(
+        cls, one_body: Any, two_body: Any, core_energy: float = 0.0, irreps: Sequence[int] = ()
+    ) -> "Integrals":
         """From one array each, or from a pair (up, down) and a triple (up-up, up-down, down-down).
 
-        Raises ShapeError, and SettingsError for complex numbers, NaN, or integrals without the symmetry of real
-        orbitals: h_pq = h_qp, (pq|rs) = (qp|rs) = (pq|sr) = (rs|pq); the last one within a spin only.
+        Raises ShapeError, and SettingsError for complex numbers, NaN, integrals without the symmetry of real orbitals
+        (h_pq = h_qp, (pq|rs) = (qp|rs) = (pq|sr) = (rs|pq); the last one within a spin only) or of the irreps.
         """
         h, eri = _spins(one_body, 2, "one_body"), _spins(two_body, 4, "two_body")
         for name, array in [("one_body", a) for a in h] + [("two_body", a) for a in eri]:
@@ -55,7 +59,15 @@ class Integrals:
         for k, array in enumerate(eri if len(set_of(eri)) > 1 else eri[:1]):
             for axes in _MIRRORS[: 2 if k == 1 else 3]:
                 _check_mirror("two elements of (pq|rs)", array, axes)
-        return cls(h, eri, float(core_energy))  # type: ignore[arg-type]
+        made = cls(h, eri, float(core_energy), irreps=tuple(irreps))  # type: ignore[arg-type]
+        if irreps and len(irreps) != len(h[0]):
+            raise SettingsError(f"{len(h[0])} orbitals need as many irreps, found {len(irreps)}.")
+        if irreps and not made.has_irreps:
+            raise SettingsError(f"irreps are numbers from 1 to 8, in Molpro's order, found {tuple(irreps)}.")
+        problem = made.forbidden()
+        if problem:
+            raise SettingsError(f"{problem}: correct the irreps, or leave them out.")
+        return made
 
     @property
     def orbitals(self) -> int:
@@ -67,27 +79,55 @@ class Integrals:
         """Whether both spins have the same orbitals."""
         return self.one_body[0] is self.one_body[1] and self.two_body[0] is self.two_body[1]
 
+    @property
+    def has_irreps(self) -> bool:
+        """Whether every orbital has an irrep of D2h or a subgroup."""
+        return len(self.irreps) == self.orbitals and all(1 <= irrep <= 8 for irrep in self.irreps)
+
+    def _products(self, rank: int) -> np.ndarray:
+        """Irreps (from 0) of the products of 2 or 4 orbitals: the exclusive or of their numbers from 0."""
+        label = np.array(self.irreps) - 1
+        pair = label[:, None] ^ label[None, :]
+        return pair if rank == 2 else pair[:, :, None, None] ^ pair[None, None]
+
+    def forbidden(self) -> str:
+        """In words, an integral above 1e-6 that vanishes by the irreps; empty where there is none."""
+        for array in set_of((*self.one_body, *self.two_body)) if len(set(self.irreps)) > 1 and self.has_irreps else ():
+            wrong = np.argwhere((self._products(array.ndim) != 0) & (np.abs(array) > _FORBIDDEN))
+            if len(wrong):
+                place = tuple(int(i) for i in wrong[0])
+                return (
+                    f"the integral {' '.join(str(i + 1) for i in place)} = {array[place]:.6g} vanishes by symmetry, "
+                    f"irreps {' '.join(str(self.irreps[i]) for i in place)}"
+                )
+        return ""
+
+    def symmetric(self) -> "Integrals":
+        """The same with zeros for what vanishes by the irreps."""
+        return self._changed(lambda array: np.where(self._products(array.ndim) == 0, array, 0.0))
+
+    def _changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "Integrals":
+        """Every array changed; those that were one object stay one."""
+        made = {id(array): change(array) for array in set_of((*self.one_body, *self.two_body))}
+        h, eri = (tuple(made[id(array)] for array in arrays) for arrays in (self.one_body, self.two_body))
+        return replace(self, one_body=h, two_body=eri)  # type: ignore[arg-type]
+
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of all numbers."""
-        digest = sha256(np.float64(self.core_energy).tobytes())
+        digest = sha256(np.float64(self.core_energy).tobytes() + repr(self.irreps).encode())
         for array in (*self.one_body, *self.two_body):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def permuted(self, order: Sequence[int]) -> "Integrals":
         """The same with orbital order[i] in place i."""
-        known: dict[int, np.ndarray] = {}
-        for array in (*self.one_body, *self.two_body):
-            if id(array) not in known:
-                known[id(array)] = np.ascontiguousarray(array[np.ix_(*[order] * array.ndim)])
-        h, eri = (tuple(known[id(array)] for array in arrays) for arrays in (self.one_body, self.two_body))
-        irreps = tuple(self.irreps[i] for i in order) if self.irreps else ()
-        return replace(self, one_body=h, two_body=eri, irreps=irreps)  # type: ignore[arg-type]
+        made = self._changed(lambda array: np.ascontiguousarray(array[np.ix_(*[order] * array.ndim)]))
+        return replace(made, irreps=tuple(self.irreps[i] for i in order) if self.irreps else ())
 
     @cached_property
-    def _pair_energies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What a pair of electrons adds: (pp|qq) - (pq|qp) for equal spins, (pp|qq) for opposite ones."""
+    def pair_energies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a pair of electrons adds: (pp|qq) - (pq|qp) for up-up, (pp|qq) for up-down, and for down-down."""
         coulomb = [np.einsum("ppqq->pq", array) for array in self.two_body]
         exchange = [np.einsum("pqqp->pq", array) for array in self.two_body]
         return coulomb[0] - exchange[0], coulomb[1], coulomb[2] - exchange[2]
@@ -97,51 +137,9 @@ class Integrals:
         filled = np.zeros((2, self.orbitals))
         filled[0, list(up)], filled[1, list(down)] = 1, 1
         one = sum(np.diag(h) @ n for h, n in zip(self.one_body, filled, strict=True))
-        upup, updown, downdown = self._pair_energies
+        upup, updown, downdown = self.pair_energies
         n, m = filled
         return float(self.core_energy + one + (n @ upup @ n + m @ downdown @ m) / 2 + n @ updown @ m)
-
-    def start_determinant(self, up: int, down: int) -> tuple[np.ndarray, np.ndarray]:
-        """Orbitals of so many electrons of each spin, by moving electrons while that lowers the energy.
-
-        It begins with the first orbitals, and with electrons of alternating spin side by side, and takes the lower
-        end. No move of one electron, nor of one of each spin between the same orbitals, lowers it further: with the
-        orbitals of Hartree-Fock, in any order, that is nearly always the Hartree-Fock determinant.
-        """
-        first = np.arange(self.orbitals)[None, :] < np.array([[up], [down]])
-        spread = np.zeros_like(first)
-        spread[0, : 2 * up : 2] = spread[1, 1 : 2 * down : 2] = True
-        starts = [first] if (spread.sum(axis=1) != (up, down)).any() else [first, spread]
-        found = [self._descended(start) for start in starts]
-        return min(found, key=lambda filled: round(self.determinant_energy(*filled), 10))
-
-    def _descended(self, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The best move, again and again, until none helps."""
-        while True:
-            gain, spins, source, target = min(self._moves(filled), key=lambda move: move[0])
-            if gain >= -1e-10:
-                return np.flatnonzero(filled[0]), np.flatnonzero(filled[1])
-            filled[spins, source], filled[spins, target] = False, True
-
-    def _moves(self, filled: np.ndarray) -> list[tuple[float, list[int], int, int]]:
-        """The best move of one electron of each spin, and of both: (energy change, spins, from, to)."""
-        upup, updown, downdown = self._pair_energies
-        n_up, n_down = filled.astype(float)
-        levels = [
-            np.diag(self.one_body[0]) + upup @ n_up + updown @ n_down,
-            np.diag(self.one_body[1]) + downdown @ n_down + updown.T @ n_up,
-        ]
-        own = (upup, downdown)
-        changes = [levels[s][None, :] - levels[s][:, None] - own[s] for s in range(2)]
-        on_site = np.diag(updown)
-        pair = changes[0] + changes[1] + on_site[None, :] + on_site[:, None] - updown - updown.T
-        moves: list[tuple[float, list[int], int, int]] = [(0.0, [], 0, 0)]
-        for change, spins in ((changes[0], [0]), (changes[1], [1]), (pair, [0, 1])):
-            full, empty = filled[spins].min(axis=0), ~filled[spins].max(axis=0)
-            allowed = np.where(np.logical_and.outer(full, empty), change, np.inf)
-            source, target = np.unravel_index(int(allowed.argmin()), allowed.shape)
-            moves.append((float(allowed[source, target]), spins, int(source), int(target)))
-        return moves
 
 
 def set_of(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

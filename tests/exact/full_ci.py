@@ -17,6 +17,13 @@ def lowering_operators(modes: int) -> list[sp.csr_array]:
     return made
 
 
+def determinants(K: int, up: int, down: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and occupations (spin up, then spin down) of the states of a sector."""
+    bits = (np.arange(4**K)[:, None] >> np.arange(2 * K)[::-1]) & 1
+    kept = np.flatnonzero((bits[:, :K].sum(axis=1) == up) & (bits[:, K:].sum(axis=1) == down))
+    return kept, bits[kept]
+
+
 def full_matrix(integrals: Integrals, up: int, down: int) -> np.ndarray:
     """The Hamiltonian in one sector; all orbitals of spin up stand before those of spin down.
 
@@ -24,8 +31,7 @@ def full_matrix(integrals: Integrals, up: int, down: int) -> np.ndarray:
     """
     K = integrals.orbitals
     lower = lowering_operators(2 * K)
-    bits = (np.arange(4**K)[:, None] >> np.arange(2 * K)[::-1]) & 1
-    kept = np.flatnonzero((bits[:, :K].sum(axis=1) == up) & (bits[:, K:].sum(axis=1) == down))
+    kept, _ = determinants(K, up, down)
     size = len(kept)
     moves = [
         (lower[s + p].T @ lower[s + q])[kept][:, kept] for s in (0, K) for p in range(K) for q in range(K)
