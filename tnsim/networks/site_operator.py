@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor
+from tnsim.tensor import Tensor, entries_of
 
 _interned: dict[tuple, "SiteOperator"] = {}
 
@@ -60,9 +60,8 @@ def cyclic_site_operators(
 
 
 def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    dense = tensor.backend.to_host(tensor.to_dense())
-    left, out, into, right = np.nonzero(dense)
-    return np.column_stack([left, right, out, into]).astype(np.int64), dense[left, out, into, right]
+    places, values = entries_of(tensor)
+    return np.ascontiguousarray(places[:, [0, 3, 1, 2]]), values
 
 
 def _next_unit(entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int) -> int:
