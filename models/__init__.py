@@ -8,6 +8,7 @@ if __name__ != "tnsim.models":
 from tnsim.errors import SettingsError, suggest
 from tnsim.models.bilinear_biquadratic import AKLT, BilinearBiquadratic
 from tnsim.models.bose_hubbard import BoseHubbard
+from tnsim.models.chemistry import Integrals, hydrogen_chain, read_fcidump, write_fcidump
 from tnsim.models.haldane_shastry import HaldaneShastry
 from tnsim.models.heisenberg import Heisenberg
 from tnsim.models.hubbard import Hubbard
@@ -19,6 +20,7 @@ from tnsim.models.lattice import Lattice, Pair, Vertex
 from tnsim.models.lattice_model import LatticeModel
 from tnsim.models.model import Fact, Facts, Model
 from tnsim.models.power_law import LongRangeIsing, PowerLawHeisenberg
+from tnsim.models.quantum_chemistry import QuantumChemistry
 from tnsim.models.random_field import RandomFieldHeisenberg
 from tnsim.models.spinless import SpinlessFermions
 from tnsim.models.ssh import SSH
@@ -50,6 +52,7 @@ MODELS: dict[str, type[Model]] = {
     "kondo-lattice": KondoLattice,
     "ssh": SSH,
     "kitaev-chain": KitaevChain,
+    "chemistry": QuantumChemistry,
 }
 
 
@@ -66,7 +69,8 @@ def find_model(name: str) -> type[Model]:
 
 __all__ = [
     "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard",
-    "J1J2", "J1J2J3", "KitaevChain", "KitaevHoneycomb", "KondoLattice", "Lattice", "LatticeModel", "LongRangeIsing",
-    "MODELS", "MajumdarGhosh", "Model", "Pair", "PowerLawHeisenberg", "RandomFieldHeisenberg", "SSH",
-    "SpinlessFermions", "TJ", "TransverseIsing", "Vertex", "XX", "XXZ", "XYZ", "find_model",
+    "Integrals", "J1J2", "J1J2J3", "KitaevChain", "KitaevHoneycomb", "KondoLattice", "Lattice", "LatticeModel",
+    "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model", "Pair", "PowerLawHeisenberg", "QuantumChemistry",
+    "RandomFieldHeisenberg", "SSH", "SpinlessFermions", "TJ", "TransverseIsing", "Vertex", "XX", "XXZ", "XYZ",
+    "find_model", "hydrogen_chain", "read_fcidump", "write_fcidump",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
 from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
+from tnsim.models import hydrogen_chain, write_fcidump
 from tnsim.monitor import show_progress
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.networks.mps import MPS
@@ -364,3 +365,33 @@ def test_doctor_and_schema():
     listed = call("schema").output
     for word in ("truncation.chi_max", "required", "krylov_max", "checkpoint_every", "random-field-heisenberg"):
         assert word in listed
+
+
+def test_chemistry_from_a_file_and_back(tmp_path, monkeypatch):
+    """A molecule from FCIDUMP; resumed beside its file, where it was moved, and not with another one."""
+    monkeypatch.chdir(tmp_path)
+    source, out = tmp_path / "h4.fcidump", tmp_path / "h4.h5"
+    write_fcidump(source, hydrogen_chain(4, 1.5))
+    words = ("--chi-max", 60, "--out", out, "--max-sweeps")
+    result = call("dmrg", "chemistry", "--fcidump", "h4.fcidump", *words, 2)
+    assert result.exit_code == 0, result.output
+    assert load_run(out).energy == pytest.approx(-1.9961503255188, abs=1e-8)
+    assert "energy of the start" in call("info", out).output
+    job = tmp_path / "job.toml"
+    job.write_text(load_run(out).job.to_toml())
+    assert call("run", job).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    source.rename(tmp_path / "elsewhere" / "h4.fcidump")
+    assert call("info", out).exit_code == 0
+    assert "no FCIDUMP file" in str(call("resume", out, "--max-sweeps", 6).exception)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert call("resume", out, "--max-sweeps", 6).exit_code == 0
+    write_fcidump("h4.fcidump", hydrogen_chain(4, 1.6))
+    assert "is not the file that this run was made from" in str(call("resume", out, "--max-sweeps", 8).exception)
+    for extra, message in [
+        ((), "needs integrals: fcidump="),
+        (("--fcidump", "h4.fcidump", "--electrons", 9), "room for 0 to 8"),
+        (("--fcidump", "h4.fcidump", "--twice-spin", 1), "cannot have 2 Sz = 1"),
+        (("--fcidump", "h4.fcidump", "--order", "random"), "unknown order"),
+    ]:
+        assert message in str(call("dmrg", "chemistry", *extra, *words, 2).exception)

@@ -3,6 +3,7 @@
 import pytest
 
 import tnsim as tn
+from tests.models.test_models import example
 from tnsim.errors import SettingsError
 from tnsim.io import Job, RunOptions, job_from_table, job_from_toml
 from tnsim.io.settings import describe, from_table, parse_toml, to_table, to_toml
@@ -13,8 +14,8 @@ JOB = {"model": {"name": "heisenberg", "L": 6}, "dmrg": {"truncation": {"chi_max
 
 def test_every_setting_survives_the_round_trip():
     dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=9, svd_min=1e-7), chi_ramp=(2, 4), split="svd", max_sweeps=3)
-    for cls in MODELS.values():
-        job = Job(cls(L=6), dmrg, RunOptions(out="x.h5", checkpoint_every="2sweeps"))
+    for name in MODELS:
+        job = Job(example(name, 6), dmrg, RunOptions(out="x.h5", checkpoint_every="2sweeps"))
         back = job_from_table(parse_toml(job.to_toml(), "text"))
         assert back == job
 

@@ -13,7 +13,8 @@ from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
-from tnsim.measure.variance import variance
+from tnsim.measure.operator import expect_mpo
+from tnsim.measure.variance import variance, variance_fits
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 
@@ -125,7 +126,10 @@ class DMRG:
         if run.stop_reason:
             status = judge(self, progress, None, run.stop_reason)
             return Solution(state, progress.energy, status, progress.history, None, progress)
-        energy, spread = variance(H, state, with_energy=True)
+        if variance_fits(H, state):
+            energy, spread = variance(H, state, with_energy=True)
+        else:
+            energy, spread = float(np.real(expect_mpo(H, state))), None
         return Solution(state, energy, judge(self, progress, spread, ""), progress.history, spread, progress)
 
     def _start_again(self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer]) -> Solution:

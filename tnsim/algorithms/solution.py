@@ -106,7 +106,8 @@ class Observer(Protocol):
 class Solution:
     """The state, its energy (measured again with the MPO at the end), the status and the history.
 
-    Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for.
+    Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
+    or H is too wide (see `variance_fits`).
     """
 
     state: Any

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tnsim.networks.operator_strings import Strings
 from tnsim.networks.operator_terms import Expansion, Tail
 
 # combinations of suffixes that stand for a dependent one are used where no number in them is larger
@@ -40,8 +41,7 @@ def suffix_tables(expansion: Expansion) -> tuple[list[Suffixes], np.ndarray, np.
     Cost O(strings * L) in vector operations.
     """
     length = len(expansion.bases)
-    strings = sorted(expansion.coefficients)
-    values = np.array([expansion.coefficients[string] for string in strings], dtype=complex)
+    strings, values = expansion.strings, expansion.strings.values
     placed = _by_site(strings, length)
     current = np.zeros(len(strings), dtype=np.int64)
     tails = _Tails(expansion)
@@ -59,14 +59,12 @@ def suffix_tables(expansion: Expansion) -> tuple[list[Suffixes], np.ndarray, np.
     return tables[::-1], columns, np.concatenate([values, np.array(list(tails.start.values()), dtype=complex)])
 
 
-def _by_site(strings: Sequence, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _by_site(strings: Strings, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For every site: which strings have an operator there, and which."""
-    flat = np.array(
-        [(site, number, n) for number, string in enumerate(strings) for site, n in string], dtype=np.int64
-    ).reshape(-1, 3)
-    flat = flat[np.argsort(flat[:, 0], kind="stable")]
-    bounds = np.searchsorted(flat[:, 0], np.arange(length + 1))
-    return [(flat[a:b, 1], flat[a:b, 2]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    number, site, n = strings.placed
+    order = np.argsort(site, kind="stable")
+    bounds = np.searchsorted(site[order], np.arange(length + 1))
+    return [(number[order[a:b]], n[order[a:b]]) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
 def _table(keys: np.ndarray, width: int, extra: Sequence[_Transitions]) -> Suffixes:

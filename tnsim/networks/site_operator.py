@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor
+from tnsim.tensor import Tensor, entries_of
 
 _interned: dict[tuple, "SiteOperator"] = {}
 
@@ -61,27 +61,19 @@ def cyclic_site_operators(
 
 
 def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    dense = tensor.backend.to_host(tensor.to_dense())
-    left, out, into, right = np.nonzero(dense)
-    return np.column_stack([left, right, out, into]).astype(np.int64), dense[left, out, into, right]
+    places, values = entries_of(tensor)
+    return np.ascontiguousarray(places[:, [0, 3, 1, 2]]), values
 
 
 def _next_unit(entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int) -> int:
     """The channel that only continues `unit` with an identity operator, or -1."""
     if unit < 0 or shape[1] != shape[2]:
         return -1
-    target = 1 - source
-    for channel in np.unique(entries[entries[:, source] == unit, target]):
-        into = entries[:, target] == channel
-        mine, numbers = entries[into], values[into]
-        if (
-            len(mine) == shape[1]
-            and (mine[:, source] == unit).all()
-            and (mine[:, 2] == mine[:, 3]).all()
-            and (numbers == 1).all()
-        ):
-            return int(channel)
-    return -1
+    target, dim = entries[:, 1 - source], shape[1]
+    continues = (entries[:, source] == unit) & (entries[:, 2] == entries[:, 3]) & (values == 1)
+    into, plain = (np.bincount(target[chosen], minlength=1) for chosen in (slice(None), continues))
+    found = np.flatnonzero((into[: len(plain)] == dim) & (plain == dim))
+    return int(found[0]) if len(found) else -1
 
 
 def _intern(
