@@ -16,6 +16,7 @@ _PUBLIC = {
             "DMRG",
             "Dispersion",
             "Excitations",
+            "ExcitedStates",
             "IDMRG",
             "Progress",
             "Quasiparticles",
@@ -76,7 +77,15 @@ _PUBLIC = {
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
-        ["plot_convergence", "plot_correlation", "plot_dispersion", "plot_entropy", "plot_run", "plot_spectrum"],
+        [
+            "plot_convergence",
+            "plot_correlation",
+            "plot_dispersion",
+            "plot_entropy",
+            "plot_levels",
+            "plot_run",
+            "plot_spectrum",
+        ],
         "tnsim.plotting",
     ),
 }
