@@ -1,4 +1,4 @@
-"""Energy levels by charge."""
+"""Energies: levels by charge, and the line to zero discarded weight or variance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.plotting.style import ACCENT, finish, new_figure
+from tnsim.plotting.style import ACCENT, SECOND, finish, new_figure
 
 
 def plot_levels(gaps: np.ndarray, charges: Sequence[tuple[int, ...]], *, path: str | Path | None = None) -> Any:
@@ -22,4 +22,26 @@ def plot_levels(gaps: np.ndarray, charges: Sequence[tuple[int, ...]], *, path: s
     axis.set_xlabel("charge")
     axis.set_ylabel("energy above the ground state", fontsize=8)
     axis.set_title("levels", fontsize=10)
+    return finish(figure, path)
+
+
+def plot_extrapolation(
+    x: np.ndarray,
+    energies: np.ndarray,
+    line: tuple[float, float, float],
+    *,
+    label: str = "summed discarded weight",
+    path: str | Path | None = None,
+) -> Any:
+    """Energies above the extrapolated one against `label`; line: (energy at zero, slope, error at zero)."""
+    energy, slope, error = line
+    figure, axes = new_figure()
+    axis = axes[0, 0]
+    ends = np.array([0.0, np.max(x)])
+    axis.plot(ends, slope * ends, "-", color=SECOND, linewidth=1.2)
+    axis.plot(x, np.asarray(energies) - energy, "o", color=ACCENT, markersize=4)
+    axis.errorbar([0.0], [0.0], yerr=[error], fmt="s", color=SECOND, markersize=4, capsize=3)
+    axis.set_xlabel(label)
+    axis.set_ylabel(f"energy - ({energy:.10g})", fontsize=8)
+    axis.set_title("extrapolation", fontsize=10)
     return finish(figure, path)
