@@ -10,7 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.convergence import judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
-from tnsim.algorithms.excited import ExcitedStates, find_levels
+from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
@@ -136,6 +136,7 @@ class DMRG:
         n: int = 2,
         observers: Sequence[Observer] = (),
         *,
+        averaged: bool = False,
         found: ExcitedStates | None = None,
     ) -> ExcitedStates:
         """The n lowest levels in psi's charge sector, the ground state included: a run each, orthogonal to the last.
@@ -143,15 +144,23 @@ class DMRG:
         psi: one start state, or one a sector (n levels each, sorted together). found: levels known already, from this
         call with a smaller n or interrupted; they are kept, and a run that was stopped goes on. Degenerate levels
         come one by one, as any orthogonal states of their space. A level is missed only where its search ends in a
-        higher eigenstate: the one below then follows, and all are sorted. Raises StateError where a sector
-        holds fewer states, and what `solve` raises.
+        higher eigenstate: the one below then follows, and all are sorted.
+
+        averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
+        larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
+        StateError where a sector holds fewer states or a basis is too small for n, and what `solve` raises.
 
         >>> from tnsim.models import Heisenberg
         >>> model = Heisenberg(L=4)
         >>> DMRG(truncation=Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=3).energies.round(6)
         array([-1.616025, -0.957107, -0.25    ])
         """
-        return find_levels(self, H, [psi] if isinstance(psi, MPS) else list(psi), n, observers, found)
+        starts = [psi] if isinstance(psi, MPS) else list(psi)
+        if not averaged:
+            return find_levels(self, H, starts, n, observers, found)
+        if found is not None or self.float32_sweeps:
+            raise SettingsError("an averaged run takes neither `found` nor float32_sweeps: leave averaged out.")
+        return average_levels(self, H, starts, n, observers)
 
     def _conclude(self, H: MPO, run: DMRGRun) -> Solution:
         state, progress = run.state, run.progress()

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tnsim.algorithms.averaged_run import AveragedRun
+from tnsim.algorithms.convergence import judge
 from tnsim.algorithms.solution import Observer, Solution, Status
 from tnsim.errors import SettingsError, StateError
+from tnsim.measure.variance import variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 from tnsim.networks.sector_bonds import sector_size
@@ -125,6 +128,30 @@ def find_levels(
             if level.status.name == "interrupted":
                 return collect_levels(done)
     return collect_levels(done)
+
+
+def average_levels(dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer]) -> ExcitedStates:
+    """The n lowest levels of every start state's sector, those of a sector in one basis; see `DMRG.excited`."""
+    _check(starts, n)
+    levels: list[Solution] = []
+    for psi in starts:
+        run = AveragedRun(dmrg, H, psi, n)
+        for _ in run.sweeps(observers):
+            pass
+        levels += [_averaged(dmrg, H, run, number) for number in range(n)]
+        if run.stop_reason:
+            break
+    return collect_levels(levels)
+
+
+def _averaged(dmrg: "DMRG", H: MPO, run: AveragedRun, number: int) -> Solution:
+    """One level of a run for several; history and convergence are those of their mean."""
+    state, progress, spread = run.states[number], run.progress(), None
+    energy = float(run.energies[number])
+    if not run.stop_reason:
+        energy, spread = variance(H, state, with_energy=True)
+    status = judge(dmrg, progress, spread, run.stop_reason)
+    return Solution(state, energy, status, progress.history, spread, progress)
 
 
 def collect_levels(levels: Sequence[Solution]) -> ExcitedStates:

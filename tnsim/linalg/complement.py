@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tnsim.backend import Array, Backend
+from tnsim.backend import Array, Backend, normal
 from tnsim.errors import NumericalError
 
 
@@ -35,3 +35,13 @@ def orthonormal_rows(rows: Array, backend: Backend, *, most: int) -> Array | Non
 def project_out(vector: Array, rows: Array | None, backend: Backend) -> Array:
     """A flat vector without its parts along orthonormal rows (count, size), or as it is without any."""
     return vector if rows is None else vector - (backend.conj(rows) @ vector) @ rows
+
+
+def start_in_complement(vector: Array, rows: Array | None, backend: Backend, seed: int) -> Array:
+    """A flat vector without its parts along orthonormal rows; a random one where (nearly) nothing of it is left."""
+    if rows is None:
+        return vector
+    left = project_out(vector, rows, backend)
+    if not backend.read(backend.norm(left)) > float(np.finfo(vector.dtype).eps) ** 0.5:
+        left = project_out(normal(vector.shape[0], vector.dtype, seed, backend), rows, backend)
+    return project_out(left, rows, backend)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tnsim.backend import Array, normal
+from tnsim.backend import Array
 from tnsim.errors import BackendError, ShapeError, StateError
-from tnsim.linalg.complement import orthonormal_rows, project_out
+from tnsim.linalg.complement import orthonormal_rows, start_in_complement
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import check_legs
 from tnsim.networks.mps import MPS
@@ -83,13 +83,7 @@ class Complement:
     def restrict(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, seed: int) -> tuple[Array, Array | None]:
         """theta without its parts along the states, and the constraints; random where nothing of it is left."""
         rows = self.constraints(heff, bond)
-        if rows is None:
-            return theta, None
-        backend, eps = heff.backend, float(np.finfo(heff.dtype).eps)
-        left = project_out(theta, rows, backend)
-        if not backend.read(backend.norm(left)) > eps**0.5:
-            left = project_out(normal(heff.plan.size, heff.dtype, seed, backend), rows, backend)
-        return project_out(left, rows, backend), rows
+        return start_in_complement(theta, rows, heff.backend, seed), rows
 
 
 def lower_states(psi: MPS, states: Sequence[MPS]) -> tuple[MPS, ...]:
