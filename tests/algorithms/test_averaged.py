@@ -6,6 +6,7 @@ import pytest
 import tnsim as tn
 from tests.algorithms.test_dmrg import StopAfter, random_sum, start_state, three_site_flips
 from tests.algorithms.test_excited import exact_levels, search
+from tests.devices import BACKENDS, backend_or_skip
 from tests.exact import dense, sparse
 from tnsim.errors import SettingsError, StateError
 from tnsim.models import Heisenberg, TransverseIsing
@@ -24,15 +25,16 @@ def test_lowest_levels_of_random_hamiltonians(conserve, complex_):
     assert levels.status.converged
 
 
-@pytest.mark.parametrize("backend", ["strict", "cuda-host"])
+@pytest.mark.parametrize("place", BACKENDS[1:])
 @pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
-def test_every_device_finds_the_same_levels(backend, complex_):
+def test_every_device_finds_the_same_levels(place, complex_):
+    backend = backend_or_skip(place)
     sites = tn.spin_sites(6)
     H = random_sum(6, complex_=complex_, seed=2)
     psi = start_state(sites, "float64")
     levels = search(chi=16, noise=1e-2).excited(H.mpo(sites).to(backend), psi.to(backend), n=3, averaged=True)
     np.testing.assert_allclose(levels.energies, exact_levels(H, sites, psi.charge, 3), rtol=0, atol=1e-9)
-    assert {state.backend.name for state in levels.states} == {backend}
+    assert {state.backend.name for state in levels.states} == {place}
 
 
 def test_all_states_share_their_tensors_but_one():

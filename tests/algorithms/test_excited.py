@@ -5,6 +5,7 @@ import pytest
 
 import tnsim as tn
 from tests.algorithms.test_dmrg import StopAfter, random_sum, start_state
+from tests.devices import BACKENDS, backend_or_skip
 from tests.exact import dense, sparse
 from tnsim.algorithms.convergence import judge
 from tnsim.errors import BackendError, LegError, SettingsError, ShapeError, StateError
@@ -44,15 +45,16 @@ def test_electrons_in_a_sector_of_two_charges():
     np.testing.assert_allclose(levels.energies, exact, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("backend", ["strict", "cuda-host"])
+@pytest.mark.parametrize("place", BACKENDS[1:])
 @pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
-def test_every_device_finds_the_same_levels(backend, complex_):
+def test_every_device_finds_the_same_levels(place, complex_):
+    backend = backend_or_skip(place)
     sites = tn.spin_sites(6)
     H = random_sum(6, complex_=complex_, seed=2)
     psi = start_state(sites, "float64")
     levels = search(chi=16, noise=1e-2).excited(H.mpo(sites).to(backend), psi.to(backend), n=4)
     np.testing.assert_allclose(levels.energies, exact_levels(H, sites, psi.charge, 4), rtol=0, atol=1e-9)
-    assert {state.backend.name for state in levels.states} == {backend}
+    assert {state.backend.name for state in levels.states} == {place}
 
 
 def test_degenerate_levels_come_one_by_one():
