@@ -95,14 +95,9 @@ def _known(record: RunRecord | None, backend: Backend) -> tuple[Solution, ...]:
         return ()
     levels = record.levels
     if record.status in ("running", "interrupted"):
-        status = Status("interrupted", False, "resume it to go on.")
-        levels += (
-            Solution(record.state, record.progress.energy, status, record.progress.history, None, record.progress),
-        )
+        levels += (_level(record, Status("interrupted", False, "resume it to go on.")),)
     elif not levels:
-        status = Status(record.status, record.status.startswith("converged"), record.advice)
-        history, energy = record.progress.history, record.energy or record.progress.energy
-        levels = (Solution(record.state, energy, status, history, record.variance, record.progress),)
+        levels = (_level(record, Status(record.status, record.status.startswith("converged"), record.advice)),)
     return tuple(replace(level, state=level.state.to(backend)) for level in levels)
 
 
