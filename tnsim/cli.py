@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tnsim.algorithms import DMRG
+from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
 from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load_newest
@@ -135,15 +136,16 @@ def resume(
     chi_max: Annotated[int | None, typer.Option(help="go on with another largest bond dimension")] = None,
     max_sweeps: Annotated[int | None, typer.Option(help="go on up to this many sweeps in all")] = None,
     energy_tol: Annotated[float | None, typer.Option(help="go on with another energy tolerance")] = None,
+    levels: Annotated[int | None, typer.Option(help="find this many of the lowest states in all")] = None,
     out: Annotated[str | None, typer.Option(help="write to another file")] = None,
 ) -> None:
     """Go on with a run from the newest version that verifies, or extend a finished one."""
     console = make_console()
     record, used = _newest(file, console)
-    changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol}
+    changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol, "levels": levels}
     job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
     console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
-    raise typer.Exit(run_job(job, console, record.state, progress))
+    raise typer.Exit(run_job(job, console, record))
 
 
 @app.command()
@@ -161,6 +163,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.levels:
+            console.print(repr(collect_levels(record.levels)), soft_wrap=True, highlight=False)
         if record.progress.history:
             lines = (sweep_heading(), *map(sweep_line, record.progress.history))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)

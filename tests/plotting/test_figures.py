@@ -108,6 +108,27 @@ def test_a_spectrum_draws_itself(solved, tmp_path):
     assert "<svg" in path.read_text()
 
 
+def test_levels_by_charge(tmp_path):
+    gaps, charges = np.array([0.0, 0.5, 0.5, 1.25]), ((0,), (0,), (2,), (0,))
+    (axis,) = tn.plot_levels(gaps, charges, path=tmp_path / "levels.svg").axes
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("charge", "energy above the ground state")
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["0", "2"]
+    assert [curve(line) for line in axis.get_lines()] == [([0, 0, 0], [0.0, 0.5, 1.25]), ([1], [0.5])]
+    model = Heisenberg(L=6)
+    levels = tn.DMRG(truncation=tn.Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=2)
+    assert curve(levels.plot().axes[0].get_lines()[0])[1] == levels.gaps.tolist()
+
+
+def test_an_extrapolation_draws_its_points_line_and_error(tmp_path):
+    found = tn.extrapolate([(1e-4, -0.99), (3e-4, -0.97), (2e-4, -0.98)])
+    (axis,) = found.plot(tmp_path / "line.svg").axes
+    line, points = axis.get_lines()[:2]
+    assert curve(line) == ([0.0, 3e-4], pytest.approx([0.0, 0.03]))
+    assert curve(points) == ([3e-4, 2e-4, 1e-4], pytest.approx([0.03, 0.02, 0.01]))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("summed discarded weight", "energy - (-1)")
+    assert axis.containers[0].get_label().startswith("_")
+
+
 def test_a_solution_draws_itself(solved, tmp_path):
     path = tmp_path / "run.svg"
     left, right = solved.plot(path).axes

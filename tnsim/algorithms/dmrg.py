@@ -10,13 +10,14 @@ import numpy as np
 
 from tnsim.algorithms.convergence import judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
+from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.variance import variance, variance_fits
 from tnsim.networks.mpo import MPO
-from tnsim.networks.mps import MPS
+from tnsim.networks.mps import MPS, overlap
 
 SPLITS = ("auto", "leading", "gram", "svd")
 
@@ -98,28 +99,69 @@ class DMRG:
         """The perturbation in a given sweep."""
         return self.noise * self.noise_decay**sweep if sweep < self.noise_sweeps else 0.0
 
-    def start(self, H: MPO, psi: MPS, progress: Progress | None = None) -> DMRGRun:
+    def start(self, H: MPO, psi: MPS, progress: Progress | None = None, orthogonal_to: Sequence[MPS] = ()) -> DMRGRun:
         """A run that can be driven sweep by sweep, stopped at any bond and resumed from its progress."""
-        return DMRGRun(self, H, psi, progress)
+        return DMRGRun(self, H, psi, progress, orthogonal_to)
 
     def sweeps(self, H: MPO, psi: MPS) -> Iterator[SweepReport]:
         """One report a sweep, until converged or max_sweeps."""
         return self.start(H, psi).sweeps()
 
-    def solve(self, H: MPO, psi: MPS, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Solution:
-        """The ground state near psi, in psi's charge sector.
+    def solve(
+        self,
+        H: MPO,
+        psi: MPS,
+        observers: Sequence[Observer] = (),
+        progress: Progress | None = None,
+        *,
+        orthogonal_to: Sequence[MPS] = (),
+    ) -> Solution:
+        """The ground state near psi, in psi's charge sector; with `orthogonal_to`, the lowest orthogonal to states.
 
-        Returns a Solution whose energy was measured again with the MPO; its status says whether every
-        criterion holds, and what to do where one does not. Raises SettingsError, StateError, LegError for
-        input that does not fit, NumericalError for NaN.
+        These are projected out of every Krylov vector, so that no penalty has to be guessed. Returns a Solution whose
+        energy was measured again with the MPO; its status says whether every criterion holds, and what to do where
+        one does not. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for NaN.
         """
-        run = self.start(H, psi, progress)
+        run = self.start(H, psi, progress, orthogonal_to)
         for _ in run.sweeps(observers):
             pass
         solution = self._conclude(H, run)
         if not run.stop_reason and self.second_start and needs_second_start(self, solution):
-            solution = self._start_again(H, psi, solution, observers)
+            solution = self._start_again(H, psi, solution, observers, orthogonal_to)
         return solution
+
+    def excited(
+        self,
+        H: MPO,
+        psi: MPS | Sequence[MPS],
+        n: int = 2,
+        observers: Sequence[Observer] = (),
+        *,
+        averaged: bool = False,
+        found: ExcitedStates | None = None,
+    ) -> ExcitedStates:
+        """The n lowest levels in psi's charge sector, the ground state included: a run each, orthogonal to the last.
+
+        psi: one start state, or one a sector (n levels each, sorted together). found: levels known already, from this
+        call with a smaller n or interrupted; they are kept, and a run that was stopped goes on. Degenerate levels
+        come one by one, as any orthogonal states of their space. A level is missed only where its search ends in a
+        higher eigenstate: the one below then follows, and all are sorted.
+
+        averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
+        larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
+        StateError where a sector holds fewer states or a basis is too small for n, and what `solve` raises.
+
+        >>> from tnsim.models import Heisenberg
+        >>> model = Heisenberg(L=4)
+        >>> DMRG(truncation=Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=3).energies.round(6)
+        array([-1.616025, -0.957107, -0.25    ])
+        """
+        starts = [psi] if isinstance(psi, MPS) else list(psi)
+        if not averaged:
+            return find_levels(self, H, starts, n, observers, found)
+        if found is not None or self.float32_sweeps:
+            raise SettingsError("an averaged run takes neither `found` nor float32_sweeps: leave averaged out.")
+        return average_levels(self, H, starts, n, observers)
 
     def _conclude(self, H: MPO, run: DMRGRun) -> Solution:
         state, progress = run.state, run.progress()
@@ -130,21 +172,25 @@ class DMRG:
             energy, spread = variance(H, state, with_energy=True)
         else:
             energy, spread = float(np.real(expect_mpo(H, state))), None
-        return Solution(state, energy, judge(self, progress, spread, ""), progress.history, spread, progress)
+        overlaps = tuple(abs(overlap(phi, state)) for phi in run.lower)
+        status = judge(self, progress, spread, "", overlaps)
+        return Solution(state, energy, status, progress.history, spread, progress, overlaps)
 
-    def _start_again(self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer]) -> Solution:
+    def _start_again(
+        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], orthogonal_to: Sequence[MPS]
+    ) -> Solution:
         """Another start: a random state of the same sector, more noise; the lower energy wins."""
         noise = min(1.0, max(self.noise, 1e-4) * 100)
         again = replace(self, noise=noise, noise_sweeps=max(4, self.noise_sweeps), second_start=False)
         chi = min(16, self.truncation.chi_max)
         start = MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype)
-        run = again.start(H, start.to(psi.backend), Progress(restarts=1))
+        run = again.start(H, start.to(psi.backend), Progress(restarts=1), orthogonal_to)
         for _ in run.sweeps(observers):
             pass
         second = again._conclude(H, run)
         better = second if second.energy < first.energy else first
         progress = replace(better.progress, restarts=1)
-        status = judge(self, progress, better.variance, run.stop_reason)
+        status = judge(self, progress, better.variance, run.stop_reason, better.overlaps)
         return replace(better, status=status, progress=progress)
 
 

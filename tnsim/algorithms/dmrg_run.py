@@ -18,6 +18,7 @@ from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.overlap_environments import Complement, lower_states
 from tnsim.networks.sector_bonds import sector_size
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 
@@ -37,8 +38,16 @@ class DMRGRun:
     right, L-1..2L-3 go back.
     """
 
-    def __init__(self, settings: "DMRG", H: MPO, psi: MPS, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: "DMRG",
+        H: MPO,
+        psi: MPS,
+        progress: Progress | None = None,
+        orthogonal_to: Sequence[MPS] = (),
+    ) -> None:
         check_input(H, psi)
+        self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
         self._progress = progress or Progress()
@@ -59,7 +68,7 @@ class DMRGRun:
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
         single = self._progress.sweep < self.settings.float32_sweeps
-        dtype = np.result_type(psi.dtype, self.hamiltonian.dtype)
+        dtype = np.result_type(psi.dtype, self.hamiltonian.dtype, *(phi.dtype for phi in self.lower))
         if single:
             dtype = np.dtype("complex64" if dtype.kind == "c" else "float32")
         elif dtype.char in "fF":
@@ -74,6 +83,7 @@ class DMRGRun:
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
         self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
+        self.complement = Complement(self.tensors, [phi.astype(dtype) for phi in self.lower])
 
     # -- position --------------------------------------------------------------------------------------
 
@@ -141,7 +151,8 @@ class DMRGRun:
             environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
         )
         theta = heff.join(tensors[bond], tensors[bond + 1])
-        ritz = heff.lowest(theta, self._krylov(bond))
+        theta, constraints = self.complement.restrict(heff, theta, bond, self.settings.seed)
+        ritz = heff.lowest(theta, self._krylov(bond), constraints)
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0

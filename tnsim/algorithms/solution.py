@@ -107,7 +107,8 @@ class Solution:
     """The state, its energy (measured again with the MPO at the end), the status and the history.
 
     Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
-    or H is too wide (see `variance_fits`).
+    or H is too wide (see `variance_fits`). overlaps:
+    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to.
     """
 
     state: Any
@@ -116,6 +117,7 @@ class Solution:
     history: tuple[SweepReport, ...] = field(default=())
     variance: float | None = None
     progress: Progress = field(default_factory=Progress)
+    overlaps: tuple[float, ...] = ()
 
     def plot(self, path: Any = None) -> Any:
         """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
@@ -126,6 +128,8 @@ class Solution:
         lines = [f"Solution({self.status.name}): energy = {self.energy:.12f}"]
         if self.variance is not None:
             lines.append(f"  variance       {self.variance:.3e}")
+        if self.overlaps:
+            lines.append(f"  overlap        {max(self.overlaps):.2e} at most with {len(self.overlaps)} lower states")
         if last is not None:
             seconds = sum(report.seconds for report in self.history)
             change = f"last change {last.energy_change:.2e}"
