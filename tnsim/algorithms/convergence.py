@@ -14,7 +14,12 @@ _VARIANCE_PER_WEIGHT = 100.0
 
 
 def is_converged(settings: Any, progress: Progress) -> bool:
-    """All criteria of a sweep: count, full bond dimension, no noise, energy, entropy, gradient."""
+    """All criteria of a sweep, and bonds that did not grow in it."""
+    return progress.history[-1].expansion == 0 and has_settled(settings, progress)
+
+
+def has_settled(settings: Any, progress: Progress) -> bool:
+    """The criteria of a sweep: count, full bond dimension, no noise, energy, entropy, gradient."""
     last = progress.history[-1]
     sweeps = len(progress.history)
     settled = (

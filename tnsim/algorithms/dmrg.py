@@ -1,6 +1,8 @@
-"""Two-site DMRG: the settings, and the call that runs them to an end.
+"""DMRG with two sites or one: the settings, and the call that runs them to an end.
 
-Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6.
+Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6. One site:
+S. R. White, Phys. Rev. B 72, 180403 (2005); C. Hubig et al., Phys. Rev. B 91, 155115 (2015); A. Gleis, J.-W. Li,
+J. von Delft, Phys. Rev. Lett. 130, 246402 (2023).
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tnsim.algorithms.convergence import judge, needs_second_start
+from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
@@ -18,21 +20,31 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 
 SPLITS = ("auto", "gram", "svd")
+_EXPANSION = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class DMRG:
-    """Settings of a two-site DMRG ground-state search.
+    """Settings of a DMRG ground-state search.
 
     A sweep goes right and back. Energies are in the Hamiltonian's units. Cost of a sweep
-    O(L chi^3 d w) for the products and O(L chi^3 d^3) for the splits; the energy error of a converged run is
-    of the order of the summed discarded weight.
+    O(L chi^3 d^2 w) for the products and O(L chi^3 d^3) for the splits, with sites = 1 O(L chi^3 d w) and
+    O(L chi^3 d); the energy error of a converged run is of the order of the summed discarded weight.
+
+    With sites = 1 every bond grows before its update by the `expansion` share of states (twice as many while it is
+    below chi_max), taken from the part of H psi that one site does not reach, and is cut to chi_max after it. Once
+    that has settled the bonds stay as they are, and the last sweeps find the best state of that bond dimension;
+    discarded weights are then those of the last cuts. Noise mixes into the cut of one site as into that of two.
 
     >>> DMRG(truncation=Truncation(chi_max=50)).max_sweeps
     20
     """
 
     truncation: Truncation = field(metadata={"help": "how bonds are cut; chi_max has no default"})
+    sites: int = field(default=2, metadata={"help": "sites of one update: 2, or 1 (cheaper for large local spaces)"})
+    expansion: float = field(
+        default=_EXPANSION, metadata={"help": "sites = 1: share of states that bonds grow by before an update; 0 keeps them"}
+    )
     max_sweeps: int = field(default=20, metadata={"help": "stop after this many full sweeps"})
     min_sweeps: int = field(default=2, metadata={"help": "never call a run converged before this many full sweeps"})
     energy_tol: float = field(default=1e-9, metadata={"help": "converged: energy change of a sweep below this"})
@@ -70,7 +82,7 @@ class DMRG:
     def __post_init__(self) -> None:
         check_fields(self)
         limits = {
-            "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
+            "sites": (1, 2), "expansion": (0, 1), "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
             "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
             "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
             "variance_tol": (0, np.inf), "seed": (0, np.inf),
@@ -79,6 +91,11 @@ class DMRG:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} must lie between {low} and {high}, found {value!r}.")
+        if self.sites == 2 and self.expansion != _EXPANSION:
+            raise SettingsError(
+                f"expansion = {self.expansion} is for sites = 1: two-site updates find new states by themselves; set "
+                "sites = 1, or leave it out."
+            )
         if self.krylov_min > self.krylov_max:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
@@ -96,6 +113,16 @@ class DMRG:
     def noise_of(self, sweep: int) -> float:
         """The perturbation in a given sweep."""
         return self.noise * self.noise_decay**sweep if sweep < self.noise_sweeps else 0.0
+
+    def expansion_of(self, progress: Progress) -> float:
+        """The share by which bonds grow in the sweep under way: none once all has settled at this bond dimension."""
+        if self.sites == 2 or not progress.history:
+            return self.expansion if self.sites == 1 else 0.0
+        last = progress.history[-1]
+        grown = last.chi_max == self.truncation_of(progress.sweep).chi_max
+        if grown and (last.expansion == 0 or has_settled(self, progress)):
+            return 0.0
+        return self.expansion
 
     def start(self, H: MPO, psi: MPS, progress: Progress | None = None) -> DMRGRun:
         """A run that can be driven sweep by sweep, stopped at any bond and resumed from its progress."""

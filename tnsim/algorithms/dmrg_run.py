@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
+from tnsim.algorithms.dmrg_update import Frame, OneSiteUpdate, TwoSiteUpdate
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
 from tnsim.backend import Array, block_threads
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
-from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
@@ -33,8 +33,8 @@ _RESIDUAL_FLOOR = 1e-7
 class DMRGRun:
     """A sweep under way: site tensors, environments, position and the sums of the sweep so far.
 
-    `state` is valid after every bond update, so a run can be saved anywhere. Two-site updates 0..L-2 go
-    right, L-1..2L-3 go back.
+    `state` is valid after every bond update, so a run can be saved anywhere. Updates 0..L-2 go right, L-1..2L-3 go
+    back: of the two sites around a bond, or of the one that the centre leaves over it.
     """
 
     def __init__(self, settings: "DMRG", H: MPO, psi: MPS, progress: Progress | None = None) -> None:
@@ -74,6 +74,10 @@ class DMRGRun:
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
         self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
+        self._update: TwoSiteUpdate | OneSiteUpdate = TwoSiteUpdate(self.environments)
+        if self.settings.sites == 1:
+            operators = [tensor.astype(dtype) for tensor in self.hamiltonian.tensors]
+            self._update = OneSiteUpdate(self.environments, operators, self.settings)
 
     # -- position --------------------------------------------------------------------------------------
 
@@ -134,40 +138,33 @@ class DMRGRun:
                 return
 
     def update_bond(self, bond: int, rightwards: bool) -> BondReport:
-        """Optimise the two sites around a bond, split them, and carry the environment on."""
-        tensors, environments = self.tensors, self.environments
-        sweep, operators = self._progress.sweep, environments.operators
-        heff = TwoSiteHamiltonian(
-            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
-        )
-        theta = heff.join(tensors[bond], tensors[bond + 1])
-        ritz = heff.lowest(theta, self._krylov(bond))
+        """Optimise what stands around a bond, split it, and carry the environment on."""
+        frame = self._update.frame(bond, rightwards, self._progress)
+        heff = frame.heff
+        ritz = heff.lowest(heff.join(frame.first, frame.second), self._krylov(bond))
         if not np.isfinite(ritz.energy):
+            sweep = self._progress.sweep
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
         if not rightwards:
-            seen = heff.project(ritz.residual, tensors[bond], tensors[bond + 1], rightwards)
+            seen = heff.project(ritz.residual, frame.first, frame.second, rightwards)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
-        cut = self._split(heff, ritz.vector, bond, rightwards)
-        tensors[bond], tensors[bond + 1] = cut.first, cut.second
+        cut = self._split(frame, ritz.vector, bond, rightwards)
+        self._update.place(frame, cut, bond, rightwards)
         self._center = bond + 1 if rightwards else bond
-        if rightwards and bond + 1 < self.bonds:
-            environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))
-        elif not rightwards and bond > 0:
-            environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
 
-    def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
+    def _split(self, frame: Frame, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
         """Follow the basis of the last split where that loses little, else decompose in full.
 
         The middle bond is always decomposed: its Schmidt weights give the entropy.
         """
-        settings, progress = self.settings, self._progress
+        settings, progress, heff = self.settings, self._progress, frame.heff
         truncation, noise = settings.truncation_of(progress.sweep), settings.noise_of(progress.sweep)
         last = progress.full_trunc_errs[bond] if progress.full_trunc_errs else np.nan
         old = self.tensors[bond].legs[2].dim
         if settings.split == "auto" and noise == 0 and old == truncation.chi_max and bond != self.bonds // 2:
-            canonical = self.tensors[bond + 1] if rightwards else self.tensors[bond]
+            canonical = frame.canonical(rightwards)
             largest = _FOLLOWED * last + _ROUNDING * np.finfo(self._dtype).eps
             cut = np.isfinite(last) and follow_two_site(heff, theta, canonical, rightwards=rightwards, largest=largest)
             if cut:
@@ -191,15 +188,18 @@ class DMRGRun:
         self, bond: int, rightwards: bool, energy: float, matvecs: int, gradient: float, cut: TwoSiteSplit
     ) -> BondReport:
         """Move on by one step and add to the sums of the sweep."""
-        progress, clock = self._progress, time.perf_counter()
+        progress, settings, clock = self._progress, self.settings, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
-        errors[bond] = cut.trunc_err
+        # a bond that could not grow has nothing to cut: what its last full cut discarded still holds
+        plain = settings.sites == 1 and settings.expansion_of(progress) == 0
+        trunc_err = max(cut.trunc_err, errors[bond]) if plain else cut.trunc_err
+        errors[bond] = trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
         entropy = progress.entropy
         if cut.weights is None:
             full[bond] = np.nan  # the next split is a full one: the dimensions of the sectors must not freeze
         else:
-            at_limit = cut.bond.dim == self.settings.truncation_of(progress.sweep).chi_max
+            at_limit = cut.bond.dim == settings.truncation_of(progress.sweep).chi_max
             full[bond] = cut.trunc_err if at_limit else np.nan
             if bond == self.bonds // 2:
                 weights = cut.weights[cut.weights > 0]
@@ -208,8 +208,8 @@ class DMRGRun:
             progress,
             step=progress.step + 1,
             energy=energy,
-            max_trunc_err=max(progress.max_trunc_err, cut.trunc_err),
-            sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else cut.trunc_err),
+            max_trunc_err=max(progress.max_trunc_err, trunc_err),
+            sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else trunc_err),
             gradient=max(progress.gradient, gradient),
             entropy=entropy,
             matvecs=progress.matvecs + matvecs,
@@ -220,7 +220,7 @@ class DMRGRun:
         self._clock = clock
         return BondReport(
             sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
-            trunc_err=cut.trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
+            trunc_err=trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
         )  # fmt: skip
 
     def _close_sweep(self) -> SweepReport:
@@ -238,6 +238,7 @@ class DMRGRun:
             chi=max(tensor.legs[2].dim for tensor in self.tensors),
             chi_max=settings.truncation_of(progress.sweep).chi_max,
             noise=settings.noise_of(progress.sweep),
+            expansion=settings.expansion_of(progress),
             matvecs=progress.matvecs,
             seconds=progress.seconds,
             split=choose_method(settings.split, settings.truncation, self._dtype),
@@ -258,7 +259,7 @@ def check_input(H: MPO, psi: MPS) -> None:
     """What DMRG needs of its input, said before the first product."""
     check_acts_on(H, psi)
     if psi.L < 2:
-        raise ShapeError(f"two-site DMRG needs at least 2 sites, found {psi.L}.")
+        raise ShapeError(f"DMRG needs at least 2 sites, found {psi.L}.")
     if max(psi.bond_dimensions) == 1 and sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
             f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "
