@@ -164,6 +164,19 @@ def test_compilation_is_announced_once(finished, monkeypatch):
         assert "compiling the kernels" in text.getvalue()
 
 
+def test_one_site_updates_from_the_command_line(tmp_path):
+    out = tmp_path / "one.h5"
+    result = call("dmrg", "heisenberg", "--L", 10, "--chi-max", 20, "--sites", 1, "--out", out)
+    assert result.exit_code == 0, result.output
+    record = load_run(out)
+    assert record.status == "converged"
+    assert [record.progress.history[n].expansion for n in (0, -1)] == [0.1, 0.0]
+    assert abs(record.energy - record.job.model.facts.energy) < 1e-9
+    wider = call("resume", out, "--chi-max", 32)
+    assert wider.exit_code == 0, wider.output
+    assert load_run(out).progress.history[-1].chi_max == 32
+
+
 def test_resume_extends_a_finished_run(finished, tmp_path):
     path, _ = finished
     longer = tmp_path / "longer.h5"

@@ -27,7 +27,7 @@ from tnsim.runner import make_console, resumed, run_job
 _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
-dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by two-site DMRG.")
+dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
 app.add_typer(dmrg_app, name="dmrg")
 
 

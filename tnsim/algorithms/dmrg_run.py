@@ -190,10 +190,9 @@ class DMRGRun:
         """Move on by one step and add to the sums of the sweep."""
         progress, settings, clock = self._progress, self.settings, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
-        # a bond that could not grow has nothing to cut: what its last full cut discarded still holds
+        # a bond that did not grow has nothing to cut: what its last full cut discarded still holds
         plain = settings.sites == 1 and settings.expansion_of(progress) == 0
-        trunc_err = max(cut.trunc_err, errors[bond]) if plain else cut.trunc_err
-        errors[bond] = trunc_err
+        errors[bond] = trunc_err = max(cut.trunc_err, errors[bond]) if plain else cut.trunc_err
         full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
         entropy = progress.entropy
         if cut.weights is None:

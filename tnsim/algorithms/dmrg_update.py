@@ -126,13 +126,14 @@ class OneSiteUpdate:
 def _joined(site: Tensor, added: Tensor, axis: int) -> Tensor:
     """A site with more states on one bond."""
     a, b = site.legs[axis], added.legs[axis]
-    total, like = sum_leg(a, b), {"dtype": site.dtype, "backend": site.backend}
-    return embed(site, injection(a, total, **like), axis) + embed(added, injection(b, total, behind=True, **like), axis)
+    total = sum_leg(a, b)
+    old, new = injection(a, total, like=site), injection(b, total, behind=True, like=site)
+    return embed(site, old, axis) + embed(added, new, axis)
 
 
 def _link(leg: Leg, larger: Leg, like: Tensor) -> Tensor:
     """The bond as a site of one state: (bond, one, larger bond)."""
-    matrix = injection(leg, larger, dtype=like.dtype, backend=like.backend)
+    matrix = injection(leg, larger, like=like)
     return Tensor((matrix.legs[0], Leg(leg.group, [leg.group.identity], [1]), matrix.legs[1]), matrix.data)
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from tnsim.backend import Backend
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract_pair, zeros
 
@@ -29,7 +27,7 @@ def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor
 def embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
     """0/1 matrices (a.dual, sum) and (b.dual, sum)."""
     total = sum_leg(a, b)
-    return injection(a, total, backend="numpy"), injection(b, total, behind=True, backend="numpy")
+    return injection(a, total), injection(b, total, behind=True)
 
 
 def sum_leg(a: Leg, b: Leg) -> Leg:
@@ -41,10 +39,12 @@ def sum_leg(a: Leg, b: Leg) -> Leg:
     return Leg(a.group, sorted(dims), [dims[charge] for charge in sorted(dims)], a.flow)
 
 
-def injection(
-    leg: Leg, total: Leg, *, behind: bool = False, dtype: Any = np.float64, backend: str | Backend | None = None
-) -> Tensor:
-    """The 0/1 matrix (leg.dual, total) that puts a leg first (or `behind` all else) in every sector of a larger one."""
+def injection(leg: Leg, total: Leg, *, behind: bool = False, like: Tensor | None = None) -> Tensor:
+    """The 0/1 matrix (leg.dual, total) that puts a leg first (or `behind` all else) in every sector of a larger one.
+
+    Its numbers are of the type of `like` and lie where those do; without it they are float64 on the host.
+    """
+    dtype, backend = (np.float64, "numpy") if like is None else (like.dtype, like.backend)
     tensor = zeros((leg.dual, total), dtype=dtype, backend=backend)
     for (row, column), block in tensor.blocks():
         d, width = leg.dims[row], total.dims[column]
