@@ -97,6 +97,24 @@ def test_without_expansion_a_product_state_stays_one():
     assert grown.energy == pytest.approx(model.facts.energy, abs=1e-7)
 
 
+def test_noise_opens_sectors_that_no_bond_alone_leads_to():
+    # the wall of the start state lies where no coupling crosses it from one neighbour to the other
+    L, rng = 10, np.random.default_rng(0)
+    H = tn.OperatorSum()
+    for i in range(L):
+        for j in range(i + 2, L):
+            coupling = rng.normal()
+            H += tn.plus_hc(coupling / 2, "S+", i, "S-", j)
+            H += coupling, "Sz", i, "Sz", j
+    sites = tn.spin_sites(L)
+    psi = tn.MPS.product(sites, ["up"] * 5 + ["down"] * 5)
+    exact = dense.ground_energy(dense.hamiltonian(H, sites), sites, psi.charge)
+    stuck = one_site(32, noise_sweeps=0).solve(H.mpo(sites), psi)
+    freed = one_site(32, gradient_tol=1e-7).solve(H.mpo(sites), psi)
+    assert stuck.energy > exact + 1e-2
+    assert freed.energy == pytest.approx(exact, abs=1e-9)
+
+
 def test_expansion_is_off_in_the_last_sweeps_and_on_again_at_a_larger_bond_dimension():
     model = Heisenberg(L=20)
     H = model.mpo()

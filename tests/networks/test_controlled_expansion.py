@@ -70,7 +70,7 @@ def test_new_states_span_what_the_hamiltonian_reaches(place, dtype, conserve, to
     assert left_over < (tolerance if share > 1 else 0.9) * size
 
 
-def test_an_eigenstate_gets_nothing():
+def test_an_eigenstate_gets_nothing_but_noise():
     sites = tn.spin_sites(6)
     H = tn.OperatorSum()
     for i in range(6):
@@ -82,3 +82,6 @@ def test_an_eigenstate_gets_nothing():
         environments.left(0), *tensors[:2], tuple(operator.tensors[:2]), environments.right(1), True
     )  # fmt: skip
     assert new_directions(eigenstate, 1.0, np.random.default_rng(0)) is None
+    noisy = new_directions(eigenstate, 1.0, np.random.default_rng(0), noise=1e-3)
+    assert noisy is not None
+    assert noisy.legs[0].dim == 1

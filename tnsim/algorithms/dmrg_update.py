@@ -102,7 +102,8 @@ class OneSiteUpdate:
         sites = CenterBond(
             environments.left(bond), first, second, (w1, w2), environments.right(bond + 1), toward_right=rightwards
         )
-        return new_directions(sites, share, np.random.default_rng((settings.seed, progress.sweep, progress.step)))
+        rng = np.random.default_rng((settings.seed, progress.sweep, progress.step))
+        return new_directions(sites, share, rng, noise=settings.noise_of(progress.sweep))
 
     def _absorbed(self, side: str, site: int, tensor: Tensor) -> Tensor:
         environments = self.environments

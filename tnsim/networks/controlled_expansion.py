@@ -35,22 +35,24 @@ class CenterBond:
     toward_right: bool
 
 
-def new_directions(bond: CenterBond, share: float, rng: np.random.Generator) -> Tensor | None:
+def new_directions(bond: CenterBond, share: float, rng: np.random.Generator, *, noise: float = 0.0) -> Tensor | None:
     """Isometry of states to add to the bond: (new, phys, right) orthogonal to the second site, or (left, phys, new).
 
     At most `share` of the states that each sector has, rounded up, and one where it has none; None where H leads
-    nowhere outside. The bond's states keep their weights: new ones have none before the next update.
+    nowhere outside. The bond's states keep their weights: new ones have none before the next update. `noise` mixes
+    random directions in, with that weight: they open sectors that H does not reach from this bond alone.
     Cost O(chi^2 k d w) for k states.
     """
     leg = _probe_leg(bond, share)
     if leg is None:
         return None
-    backend, (first, second) = bond.first.backend, (bond.first, bond.second)
+    first, second = bond.first, bond.second
     legs = (*first.legs[:2], leg.dual) if bond.toward_right else (leg, *second.legs[1:])
-    probe = random_tensor(legs, dtype=first.dtype, seed=rng, backend=backend)
-    if bond.toward_right:
-        return _orthonormal(_image(bond, probe), second, 0)
-    return _orthonormal(_image(bond, probe), first, 2)
+    found = _image(bond, random_tensor(legs, dtype=first.dtype, seed=rng, backend=first.backend))
+    if noise > 0:
+        other = random_tensor(found.legs, dtype=found.dtype, seed=rng, backend=found.backend)
+        found = found + other * (max(found.norm(), 1e-6) * noise**0.5 / other.norm())
+    return _orthonormal(found, second, 0) if bond.toward_right else _orthonormal(found, first, 2)
 
 
 def _probe_leg(bond: CenterBond, share: float) -> Leg | None:
