@@ -177,6 +177,21 @@ def test_one_site_updates_from_the_command_line(tmp_path):
     assert load_run(out).progress.history[-1].chi_max == 32
 
 
+def test_a_bound_on_environments_from_the_command_line(tmp_path):
+    out, scratch = tmp_path / "tight.h5", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("dmrg", "heisenberg", "--L", 16, "--chi-max", 16, "--out", out, "--environment-gib", 1e-5)
+    result = call(*words, "--scratch", scratch)
+    assert result.exit_code == 0, result.output
+    assert list(scratch.iterdir()) == []
+    resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
+    assert resumed.exit_code == 0, resumed.output
+    assert load_run(out).job.dmrg.environment_gib == 2e-5
+    too_small = call(*words[:-1], 1e-9)
+    assert isinstance(too_small.exception, SettingsError)
+    assert "Raise environment_gib" in str(too_small.exception)
+
+
 def test_resume_extends_a_finished_run(finished, tmp_path):
     path, _ = finished
     longer = tmp_path / "longer.h5"

@@ -31,6 +31,9 @@ class DMRG:
     O(L chi^3 d^2 w) for the products and O(L chi^3 d^3) for the splits, with sites = 1 O(L chi^3 d w) and
     O(L chi^3 d); the energy error of a converged run is of the order of the summed discarded weight.
 
+    Environments take most of the memory, O(L chi^2 w). Beyond environment_gib of them, some are made again when they
+    are needed, and then they wait on disk, in a folder inside `scratch` that the run removes.
+
     With sites = 1 every bond grows before its update by the `expansion` share of states (twice as many while it is
     below chi_max), taken from the part of H psi that one site does not reach, and is cut to chi_max after it. Once
     that has settled the bonds stay as they are, and the last sweeps find the best state of that bond dimension;
@@ -82,6 +85,12 @@ class DMRG:
     )
     second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
+    environment_gib: float = field(
+        default=0.0, metadata={"help": "memory for environments that wait for their turn (GiB); 0 sets no limit"}
+    )
+    scratch: str = field(
+        default="", metadata={"help": "folder on a disk for environments beyond that; empty takes the temporary one"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -91,6 +100,7 @@ class DMRG:
             "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
             "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
             "variance_tol": (0, np.inf), "seed": (0, np.inf),
+            "environment_gib": (0, np.inf),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

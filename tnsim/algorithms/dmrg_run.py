@@ -15,7 +15,8 @@ from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
-from tnsim.networks.environments import Environments
+from tnsim.networks.environment_store import GIB, EnvironmentStore
+from tnsim.networks.environments import Environments, largest_environment
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import sector_size
@@ -44,6 +45,7 @@ class DMRGRun:
         self._progress = progress or Progress()
         self._center: int | None = 0
         self._clock = time.perf_counter()
+        self.store = EnvironmentStore(psi.L)
         self._load(psi if progress else self._stirred(psi))
 
     def _stirred(self, psi: MPS) -> MPS:
@@ -73,11 +75,23 @@ class DMRGRun:
             psi = psi * (1 / norm)  # not at every resume: a last bit changed is another run
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
-        self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
+        self.store.close()
+        self.store = self._new_store(psi)
+        self.environments = Environments(self.tensors, self.hamiltonian.site_operators, self.store)
         self._update: TwoSiteUpdate | OneSiteUpdate = TwoSiteUpdate(self.environments)
         if self.settings.sites == 1:
             operators = [tensor.astype(dtype) for tensor in self.hamiltonian.tensors]
             self._update = OneSiteUpdate(self.environments, operators, self.settings)
+
+    def _new_store(self, psi: MPS) -> EnvironmentStore:
+        """Where environments wait; a budget that cannot do is refused before the first product."""
+        settings = self.settings
+        store = EnvironmentStore(psi.L, settings.environment_gib * GIB or None, settings.scratch)
+        if store.budget is not None:
+            chi = settings.truncation.chi_max
+            numbers, site = largest_environment(psi.sites, psi.charge, self.hamiltonian.site_operators, chi)
+            store.check_holds(numbers * self._dtype.itemsize, f"the left one of site {site} at chi_max = {chi}")
+        return store
 
     # -- position --------------------------------------------------------------------------------------
 
@@ -106,13 +120,16 @@ class DMRGRun:
 
     def sweeps(self, observers: Sequence[Observer] = ()) -> Iterator[SweepReport]:
         """Sweep until converged, max_sweeps or a stop request; a report after every full sweep."""
-        while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason:
-            report = self.sweep(observers)
-            if report is None:
-                return
-            yield report
-            if is_converged(self.settings, self._progress):
-                return
+        try:
+            while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason:
+                report = self.sweep(observers)
+                if report is None:
+                    return
+                yield report
+                if is_converged(self.settings, self._progress):
+                    return
+        finally:
+            self.store.close()
 
     def sweep(self, observers: Sequence[Observer] = ()) -> SweepReport | None:
         """Finish the sweep under way; None where a stop was requested before its end."""
