@@ -128,20 +128,13 @@ class Portable:
         host = xp.to_host(xp.concatenate(values)).astype(np.float64)
         return xp.concatenate(parts), np.maximum(host, 0.0), np.array(ranks, dtype=np.int64)
 
-    def follow(
-        self, theta: Array, blocks: np.ndarray, guess: Array, ranks: np.ndarray, rightwards: bool, threads: int
-    ) -> Array:
-        """Orthonormal rows of the centre blocks from a basis of their other side; see `kernels/cpu/split.py`."""
-        xp, parts, start = self.backend, [], 0
-        for (offset, m, n), rank in zip(blocks.tolist(), ranks.tolist(), strict=True):
-            own, other = (m, n) if rightwards else (n, m)
-            block = xp.strided(theta, offset, (m, n), (n, 1))
-            other_basis = xp.strided(guess, start, (other, rank), (rank, 1))
-            columns = block @ xp.conj(other_basis) if rightwards else xp.conj(block).T @ other_basis
-            if rank > 0:
-                parts.append(xp.conj(xp.qr(columns)[0]).T.reshape(rank * own))
-            start += other * rank
-        return xp.concatenate(parts)
+    def leading(
+        self, theta: Array, blocks: np.ndarray, rightwards: bool, noise: Array | None, amplitude: float,
+        count: int, threads: int,
+    ) -> tuple[Array, np.ndarray, np.ndarray, float]:  # fmt: skip
+        """All rows, by a full decomposition: it is what array libraries offer, and no worse than the leading ones."""
+        single = theta.dtype.char in "fF"
+        return (*self.bases(theta, blocks, rightwards, single, noise, amplitude, threads), 0.0)
 
     def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
         parts: list[list[Array]] = [[] for _ in range(count)]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.kernels.cpu import decompose, lanczos, layout, products, split
+from tnsim.kernels.cpu import leading as leading_rows
 
 
 class CpuKernels:
@@ -65,14 +66,22 @@ class CpuKernels:
         return p, weights.astype(np.float64), ranks
 
     @staticmethod
-    def follow(
-        theta: np.ndarray, blocks: np.ndarray, guess: np.ndarray, ranks: np.ndarray, rightwards: bool,
-        threads: int,
-    ) -> np.ndarray:  # fmt: skip
-        """Orthonormal rows of the centre blocks from a basis of their other side; see `split.follow`."""
-        basis, infos = split.follow(theta, blocks, guess, ranks, rightwards, threads)
+    def leading(
+        theta: np.ndarray, blocks: np.ndarray, rightwards: bool, noise: np.ndarray | None, amplitude: float,
+        count: int, threads: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:  # fmt: skip
+        """About `count` leading rows of the centre blocks, their weights and ranks, and the weight outside of them.
+
+        Done in double precision, as Gram matrices square the condition; see `leading.leading`.
+        """
+        dtype, noise = theta.dtype, theta[:0] if noise is None else noise
+        double = np.result_type(dtype, np.float64)
+        theta, noise = theta.astype(double, copy=False), noise.astype(double, copy=False)
+        basis, weights, ranks, lost, infos = leading_rows.leading(
+            theta, blocks, rightwards, noise, double.type(amplitude), count, threads
+        )
         _check(infos, "QR")
-        return basis
+        return basis.astype(dtype, copy=False), weights, ranks, lost
 
     @staticmethod
     def lowest(

@@ -6,14 +6,14 @@ from numba import njit
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
 from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
 from tnsim.kernels.cpu.team import share, tasks
-from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
+from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
 # the Gram matrix of the other side is taken where this side is so much longer
 LONGER = 1.3
 
 
 @njit(cache=True, nogil=True)
-def _product(ta, tb, m, n, k, a, lda, b, ldb, c):
+def product(ta, tb, m, n, k, a, lda, b, ldb, c):
     one = np.ones(1, dtype=c.dtype)
     c[:] = 0
     gemm(ta, tb, m, n, k, one, one, a, lda, b, ldb, c, n, np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8))
@@ -29,32 +29,36 @@ def _descending(rows, values, basis, weights):
 
 
 @njit(cache=True, nogil=True)
+def gram_matrix(theta, m, n, of_rows, noise, amplitude, gram):
+    """Theta times its adjoint, or the other way round, with a share of the noise where there is any."""
+    own, other = (m, n) if of_rows else (n, m)
+    first, second = (NO_TRANSPOSE, ADJOINT) if of_rows else (ADJOINT, NO_TRANSPOSE)
+    product(first, second, own, own, other, theta, n, theta, n, gram)
+    if len(noise) > 0:
+        for i in range(own * own):
+            gram[i] += amplitude * noise[i]
+
+
+@njit(cache=True, nogil=True)
 def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     """Basis of the rows (rightwards: its adjoint) or columns from the smaller Gram matrix."""
     own, other = (m, n) if rightwards else (n, m)
-    # (theta, its adjoint) or the other way round
-    first, second = (NO_TRANSPOSE, ADJOINT) if rightwards else (ADJOINT, NO_TRANSPOSE)
-    noisy = len(noise) > 0
-    if noisy or own <= LONGER * other:
+    if len(noise) > 0 or own <= LONGER * other:
         gram = np.empty(own * own, dtype=theta.dtype)
-        _product(first, second, own, own, other, theta, n, theta, n, gram)
-        if noisy:
-            for i in range(own * own):
-                gram[i] += amplitude * noise[i]
+        gram_matrix(theta, m, n, rightwards, noise, amplitude, gram)
         rows, values = gram.reshape(own, own), np.empty(own, dtype=weights.dtype)
         info = eigh(rows, values)
         _descending(rows, values, basis, weights)
         return info
     gram = np.empty(other * other, dtype=theta.dtype)
-    _product(second, first, other, other, own, theta, n, theta, n, gram)
+    gram_matrix(theta, m, n, not rightwards, noise, amplitude, gram)
     rows, values = gram.reshape(other, other), np.empty(other, dtype=weights.dtype)
     info = eigh(rows, values)
     ordered = np.empty_like(rows)
     _descending(rows, values, ordered, weights)
     flat, plain = basis.reshape(other * own), np.int64(NO_TRANSPOSE)
-    _product(
-        plain, second if rightwards else plain, other, own, other, ordered.reshape(other * other), other, theta, n, flat
-    )
+    turned = ADJOINT if rightwards else NO_TRANSPOSE
+    product(plain, turned, other, own, other, ordered.reshape(other * other), other, theta, n, flat)
     return max(info, lq(basis, np.empty(other, dtype=theta.dtype)))
 
 
@@ -125,59 +129,12 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
 
 
 @njit(cache=True, nogil=True)
-def _follow_block(theta, block, guess, rightwards, basis):
-    """Orthonormal rows that span the product of theta with a basis of its other side."""
-    (offset, m, n), rank = block, len(basis)
-    own, other = (m, n) if rightwards else (n, m)
-    first, second = (TRANSPOSE, ADJOINT) if rightwards else (ADJOINT, NO_TRANSPOSE)
-    _product(first, second, rank, own, other, guess, rank, theta[offset:], n, basis.reshape(basis.size))
-    return lq(basis, np.empty(rank, dtype=theta.dtype))
-
-
-@njit(cache=True, nogil=True)
-def _share_follow(theta, blocks, guess, rightwards, offsets, results, order, board):
-    """The blocks that this thread can claim; results: (basis, ranks, infos)."""
-    basis, ranks, infos = results
-    for i in tasks(board, order):
-        rank = ranks[i]
-        if rank > 0:
-            rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(rank, (offsets[i + 1, 0] - offsets[i, 0]) // rank)
-            infos[i] = _follow_block(theta, blocks[i], guess[offsets[i, 1] :], rightwards, rows)
-
-
-@njit(cache=True, nogil=True)
-def _follow_offsets(blocks, ranks, rightwards):
-    """Start of every basis and of every guess."""
-    offsets = np.zeros((len(blocks) + 1, 2), dtype=np.int64)
-    for i in range(len(blocks)):
-        m, n = blocks[i, 1], blocks[i, 2]
-        offsets[i + 1, 0] = offsets[i, 0] + ranks[i] * (m if rightwards else n)
-        offsets[i + 1, 1] = offsets[i, 1] + ranks[i] * (n if rightwards else m)
-    return offsets
-
-
-def follow(theta, blocks, guess, ranks, rightwards, threads):
-    """Orthonormal rows of every block from a basis of its other side: one step of subspace iteration.
-
-    guess: one matrix (length of the other side x rank) a block, from the last split. Where theta changed little
-    since, the rows span the leading singular vectors. Returns basis, infos.
-    """
-    offsets = _follow_offsets(blocks, ranks, rightwards)
-    basis, infos = np.empty(offsets[-1, 0], dtype=theta.dtype), np.zeros(len(blocks), dtype=np.int64)
-    share(
-        threads, len(blocks), _share_follow,
-        theta, blocks, guess, rightwards, offsets, (basis, ranks, infos), longest_first(ranks),
-    )  # fmt: skip
-    return basis, infos
-
-
-@njit(cache=True, nogil=True)
-def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
+def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
     """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
 
-    Returns (kept a block, the kept weights, discarded weight relative to all).
+    `lost` is weight that no row holds. Returns (kept a block, the kept weights, discarded weight relative to all).
     """
-    total = 0.0
+    total = lost
     for x in weights:
         total += x
     order = stable_order(-weights)
@@ -187,7 +144,7 @@ def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol)
         count += 1
     kept = min(len(order), chi_max, max(chi_min, count))
     if trunc_err > 0:
-        tail, enough = 0.0, len(order)
+        tail, enough = lost * scale, len(order)
         while enough > 0 and tail + weights[order[enough - 1]] * scale <= trunc_err:
             tail += weights[order[enough - 1]] * scale
             enough -= 1
@@ -197,18 +154,20 @@ def choose(weights, ranks, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol)
         ratio = (1 - degeneracy_tol) ** 2
         while 1 < kept < len(order) and weights[order[kept]] > weights[order[kept - 1]] * ratio:
             kept -= 1
-    is_kept, discarded = np.zeros(len(weights), dtype=np.bool_), 0.0
-    for i in range(len(order)):
-        if i < kept:
-            is_kept[order[i]] = True
-        else:
-            discarded += weights[order[i]] * scale
-    dims, chosen, place, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
+    is_kept, discarded = np.zeros(len(weights), dtype=np.bool_), lost * scale
+    for i in range(kept):
+        is_kept[order[i]] = True
+    dims, chosen, start, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
     for block in range(len(ranks)):
-        for _ in range(ranks[block]):
-            if is_kept[place]:
-                dims[block] += 1
+        end = start + ranks[block]
+        for place in range(start, end):
+            dims[block] += is_kept[place]
+        # as many of the leading rows: their weights fall, nearly always
+        for place in range(start, end):
+            if place < start + dims[block]:
                 chosen[count] = weights[place]
                 count += 1
-            place += 1
+            else:
+                discarded += weights[place] * scale
+        start = end
     return dims, chosen, discarded

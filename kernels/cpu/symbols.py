@@ -21,6 +21,7 @@ _ROUTINES = {
     "gesvd": ("gesvd", 14, "gesvd", 15),
     "geqrf": ("geqrf", 8, "geqrf", 8),
     "orgqr": ("orgqr", 9, "ungqr", 9),
+    "pstrf": ("pstrf", 9, "pstrf", 9),
 }
 
 
@@ -230,5 +231,33 @@ def _lq(matrix, taus):
         if ints[3] == 0:
             orgqr(p, p + 4, p + 4, matrix.ctypes.data, p, taus.ctypes.data, work.ctypes.data, p + 8, p + 12)
         return ints[3]
+
+    return implementation
+
+
+def pivoted_cholesky(matrix, pivots, tolerance):
+    """Pivoted Cholesky factor of a positive row-major matrix, in place: A P = P R^dagger R, R with rows of
+    falling norm in the upper triangle, column j of R for place pivots[j] - 1.
+
+    Ends at a pivot below `tolerance` (1-element view, real). Returns the rank: rows beyond it are no part of R.
+    Source: N. J. Higham, LAPACK Working Note 161 (2004).
+    """
+    raise RuntimeError("for compiled code only")
+
+
+@overload(pivoted_cholesky)
+def _pivoted_cholesky(matrix, pivots, tolerance):
+    function = _FUNCTIONS["pstrf", matrix.dtype]
+
+    def implementation(matrix, pivots, tolerance):
+        # LAPACK sees the transpose, so its lower triangle is our upper one, and its L our R^T
+        chars, ints = _chars(76, 76), _ints(matrix.shape[0], 0, 0, 0)  # 'L'
+        work = np.empty(2 * matrix.shape[0], dtype=tolerance.dtype)
+        p = ints.ctypes.data
+        function(
+            chars.ctypes.data, p, matrix.ctypes.data, p, pivots.ctypes.data, p + 4, tolerance.ctypes.data,
+            work.ctypes.data, p + 8,
+        )  # fmt: skip
+        return ints[1]
 
     return implementation

@@ -1,4 +1,4 @@
-"""Cutting a two-site tensor: the full decompositions, and the QR that follows the basis of the other site."""
+"""Cutting a two-site tensor: full decompositions, and the leading states alone."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,12 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.suites.chains import FEW_CHAINS, PLACES, Chain, random_state, tolerance
+from tnsim.kernels.cpu import CpuKernels
+from tnsim.kernels.cpu.split import choose
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
-from tnsim.networks.two_site_split import TwoSiteSplit, follow_two_site, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 from tnsim.tensor import contract
 
 BOND = 2
@@ -48,37 +50,63 @@ def isometry_error(cut: TwoSiteSplit, rightwards: bool) -> float:
 @pytest.mark.parametrize(("place", "dtype"), PLACES)
 @pytest.mark.parametrize("chain", FEW_CHAINS, ids=lambda chain: chain.name)
 @pytest.mark.parametrize("rightwards", [True, False])
-def test_following_an_unchanged_state_loses_nothing(chain, place, dtype, rightwards):
-    heff, first, second, theta = two_sites(chain, place, dtype, BOND if rightwards else BOND + 1)
-    canonical = second if rightwards else first
-    cut = follow_two_site(heff, theta, canonical, rightwards=rightwards, largest=tolerance(dtype))
-    assert cut is not None and cut.method == "qr"
-    assert cut.bond.dim == first.legs[2].dim
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_a_state_that_fits_is_split_without_loss(chain, place, dtype, rightwards, noise):
+    heff, first, _, theta = two_sites(chain, place, dtype, BOND if rightwards else BOND + 1)
+    cut = split_two_site(heff, theta, tn.Truncation(chi_max=64), rightwards=rightwards, method="leading", noise=noise)
+    assert cut.bond.dim == first.legs[2].dim or noise > 0
     assert product_error(heff, theta, cut) < tolerance(dtype)
     assert isometry_error(cut, rightwards) < tolerance(dtype)
 
 
-@pytest.mark.parametrize("char", "dD")
+@pytest.mark.parametrize("char", "fdFD")
 @pytest.mark.parametrize("chain", FEW_CHAINS, ids=lambda chain: chain.name)
 @pytest.mark.parametrize("rightwards", [True, False])
-def test_following_a_changed_state_is_nearly_optimal_and_says_what_it_lost(chain, char, rightwards):
-    heff, first, second, theta = two_sites(chain, "numpy", np.dtype(char), BOND if rightwards else BOND + 1)
+@pytest.mark.parametrize("chi", [1, 2, 4])
+def test_leading_states_are_nearly_the_best_and_their_loss_is_told(chain, char, rightwards, chi):
+    dtype = np.dtype(char)
+    heff, _, _, theta = two_sites(chain, "numpy", dtype, BOND if rightwards else BOND + 1)
     rng = np.random.default_rng(3)
-    changed = theta + 1e-4 * rng.normal(size=theta.shape).astype(theta.dtype)
+    changed = theta + (1e-3 * rng.normal(size=theta.shape)).astype(dtype)
     changed /= np.linalg.norm(changed)
-    canonical = second if rightwards else first
-    cut = follow_two_site(heff, changed, canonical, rightwards=rightwards, largest=1e-6)
-    best = split_two_site(heff, changed, tn.Truncation(chi_max=cut.bond.dim), rightwards=rightwards, method="svd")
-    assert product_error(heff, changed, cut) ** 2 == pytest.approx(cut.trunc_err, abs=1e-14)
-    assert best.trunc_err <= cut.trunc_err * (1 + 1e-6) + 1e-14
-    assert cut.trunc_err < 1.05 * best.trunc_err + 1e-14
-    if cut.trunc_err > 1e-12:
-        assert follow_two_site(heff, changed, canonical, rightwards=rightwards, largest=cut.trunc_err / 2) is None
+    cut, best = (
+        split_two_site(heff, changed, tn.Truncation(chi_max=chi), rightwards=rightwards, method=method)
+        for method in ("leading", "svd")
+    )
+    assert cut.method == "leading" and cut.bond.dim == best.bond.dim == chi
+    assert product_error(heff, changed, cut) ** 2 == pytest.approx(cut.trunc_err, abs=tolerance(dtype))
+    assert isometry_error(cut, rightwards) < tolerance(dtype)
+    assert best.trunc_err - tolerance(dtype) <= cut.trunc_err < 1.2 * best.trunc_err + tolerance(dtype)
 
 
-def test_a_bond_with_a_charge_that_the_pair_has_not_is_not_followed():
-    heff, _, second, theta = two_sites(FEW_CHAINS[1], "numpy", np.dtype("d"), BOND)
-    bond = second.legs[0]
-    foreign = tn.Leg(bond.group, ((-40,), *bond.charges[1:]), bond.dims, bond.flow)
-    stranger = tn.zeros((foreign, *second.legs[1:]), charge=second.charge)
-    assert follow_two_site(heff, theta, stranger, rightwards=True, largest=1.0) is None
+@pytest.mark.parametrize(("rows", "cols"), [(60, 60), (40, 90), (90, 40)])
+@pytest.mark.parametrize("rightwards", [True, False])
+def test_the_weight_outside_the_leading_rows_is_near_the_least_and_is_told(rows, cols, rightwards):
+    """Weights over 15 decades in five sectors, in random directions: harder than a ground state, see test_dmrg.py."""
+    rng = np.random.default_rng(7)
+    parts, blocks, start = [], [], 0
+    for sector in range(5):
+        u, v = (np.linalg.qr(rng.normal(size=(n, min(rows, cols))))[0] for n in (rows, cols))
+        values = np.exp(-0.45 * np.arange(min(rows, cols)) - 0.5 * sector)
+        parts.append(((u * values) @ v.T).reshape(-1))
+        blocks.append((start, rows, cols))
+        start += rows * cols
+    theta, blocks = np.concatenate(parts), np.array(blocks)
+    theta /= np.linalg.norm(theta)
+    exact = np.concatenate([np.linalg.svd(theta[a : a + m * n].reshape(m, n))[1] ** 2 for a, m, n in blocks])
+    for kept in (10, 30, 60):
+        _, weights, ranks, lost = CpuKernels.leading(theta, blocks, rightwards, None, 0.0, kept + kept // 8 + 8, 1)
+        dims, chosen, trunc_err = choose(weights, ranks, lost, kept, 1, 0.0, 0.0, 0.0)
+        least = np.sort(exact)[::-1][kept:].sum()
+        assert dims.sum() == kept
+        assert least - 1e-15 <= trunc_err < 1.25 * least + 1e-14
+        assert chosen.sum() == pytest.approx(1 - trunc_err, abs=1e-13)
+
+
+def test_the_method_goes_by_what_the_cut_asks_for():
+    plain, double, single = tn.Truncation(chi_max=8), np.dtype("d"), np.dtype("f")
+    fine, whole = tn.Truncation(chi_max=8, svd_min=1e-12), tn.Truncation(chi_max=8, degeneracy_tol=1e-6)
+    assert [choose_method("auto", plain, dtype) for dtype in (double, single)] == ["leading", "leading"]
+    assert [choose_method("auto", plain, dtype, spectrum=True) for dtype in (double, single)] == ["gram", "svd"]
+    assert [choose_method("auto", cut, double) for cut in (fine, whole)] == ["svd", "gram"]
+    assert choose_method("svd", plain, double) == "svd"

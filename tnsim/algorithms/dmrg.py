@@ -19,7 +19,7 @@ from tnsim.measure.variance import variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 
-SPLITS = ("auto", "gram", "svd")
+SPLITS = ("auto", "leading", "gram", "svd")
 _EXPANSION = 0.1
 
 
@@ -70,12 +70,12 @@ class DMRG:
     krylov_min: int = field(default=2, metadata={"help": "fewest products with H in one bond update"})
     krylov_max: int = field(default=20, metadata={"help": "most products with H in one bond update"})
     krylov_gain: float = field(
-        default=0.1, metadata={"help": "a bond update stops once it reduced the residual by this factor"}
+        default=0.3, metadata={"help": "a bond update stops once it reduced the residual by this factor"}
     )
     split: str = field(
         default="auto",
         metadata={
-            "help": "gram, svd, or auto: QR along the last basis where that loses nothing, else gram or svd by svd_min",
+            "help": "leading, gram or svd; auto is leading where svd_min and the rules for ties allow it",
             "choices": SPLITS,
         },
     )

@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
-from tnsim.algorithms.dmrg_update import Frame, OneSiteUpdate, TwoSiteUpdate
+from tnsim.algorithms.dmrg_update import OneSiteUpdate, TwoSiteUpdate
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
 from tnsim.backend import Array, block_threads
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
+from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environment_store import GIB, EnvironmentStore
 from tnsim.networks.environments import Environments, largest_environment
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import sector_size
-from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, follow_two_site, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 
 if TYPE_CHECKING:
     from tnsim.algorithms.dmrg import DMRG
 
-# a split that follows the last basis may discard this many times what the last full one did, and this many eps
-_FOLLOWED, _ROUNDING = 2.0, 64
+# a norm this many eps from 1 is 1
+_ROUNDING = 64
 # residual norms below this change the energy by less than rounding
 _RESIDUAL_FLOOR = 1e-7
 
@@ -166,27 +167,16 @@ class DMRGRun:
         if not rightwards:
             seen = heff.project(ritz.residual, frame.first, frame.second, rightwards)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
-        cut = self._split(frame, ritz.vector, bond, rightwards)
+        cut = self._split(heff, ritz.vector, bond, rightwards)
         self._update.place(frame, cut, bond, rightwards)
         self._center = bond + 1 if rightwards else bond
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
 
-    def _split(self, frame: Frame, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
-        """Follow the basis of the last split where that loses little, else decompose in full.
-
-        The middle bond is always decomposed: its Schmidt weights give the entropy.
-        """
-        settings, progress, heff = self.settings, self._progress, frame.heff
+    def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
+        """Cut theta; at the middle bond by a full decomposition, as its Schmidt weights give the entropy."""
+        settings, progress = self.settings, self._progress
         truncation, noise = settings.truncation_of(progress.sweep), settings.noise_of(progress.sweep)
-        last = progress.full_trunc_errs[bond] if progress.full_trunc_errs else np.nan
-        old = self.tensors[bond].legs[2].dim
-        if settings.split == "auto" and noise == 0 and old == truncation.chi_max and bond != self.bonds // 2:
-            canonical = frame.canonical(rightwards)
-            largest = _FOLLOWED * last + _ROUNDING * np.finfo(self._dtype).eps
-            cut = np.isfinite(last) and follow_two_site(heff, theta, canonical, rightwards=rightwards, largest=largest)
-            if cut:
-                return cut
-        method = choose_method(settings.split, truncation, self._dtype)
+        method = choose_method(settings.split, truncation, self._dtype, spectrum=bond == self.bonds // 2)
         return split_two_site(heff, theta, truncation, rightwards=rightwards, noise=noise, method=method)
 
     def _krylov(self, bond: int) -> Krylov:
@@ -207,19 +197,13 @@ class DMRGRun:
         """Move on by one step and add to the sums of the sweep."""
         progress, settings, clock = self._progress, self.settings, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
-        # a bond that did not grow has nothing to cut: what its last full cut discarded still holds
+        # a bond that did not grow has nothing to cut: what its last cut discarded still holds
         plain = settings.sites == 1 and settings.expansion_of(progress) == 0
         errors[bond] = trunc_err = max(cut.trunc_err, errors[bond]) if plain else cut.trunc_err
-        full = list(progress.full_trunc_errs or (np.nan,) * self.bonds)
         entropy = progress.entropy
-        if cut.weights is None:
-            full[bond] = np.nan  # the next split is a full one: the dimensions of the sectors must not freeze
-        else:
-            at_limit = cut.bond.dim == settings.truncation_of(progress.sweep).chi_max
-            full[bond] = cut.trunc_err if at_limit else np.nan
-            if bond == self.bonds // 2:
-                weights = cut.weights[cut.weights > 0]
-                entropy = max(0.0, float(-(weights * np.log(weights)).sum()))
+        if bond == self.bonds // 2:
+            weights = cut.weights[cut.weights > 0]
+            entropy = max(0.0, float(-(weights * np.log(weights)).sum()))
         self._progress = replace(
             progress,
             step=progress.step + 1,
@@ -231,7 +215,6 @@ class DMRGRun:
             matvecs=progress.matvecs + matvecs,
             seconds=progress.seconds + clock - self._clock,
             bond_trunc_errs=tuple(errors),
-            full_trunc_errs=tuple(full),
         )
         self._clock = clock
         return BondReport(
@@ -264,7 +247,6 @@ class DMRGRun:
             sweep=progress.sweep + 1,
             energy=progress.energy,
             bond_trunc_errs=progress.bond_trunc_errs,
-            full_trunc_errs=progress.full_trunc_errs,
             restarts=progress.restarts,
             history=(*progress.history, report),
         )

@@ -34,10 +34,6 @@ class Frame:
     second: Tensor
     neighbour: Tensor | None = None
 
-    def canonical(self, rightwards: bool) -> Tensor:
-        """The tensor that the sweep moves towards: an isometry, as the last update left it."""
-        return self.second if rightwards else self.first
-
 
 class TwoSiteUpdate:
     """The two sites around a bond."""

@@ -71,8 +71,8 @@ class Progress:
     """Where a run stands, enough to go on at the next bond update.
 
     sweep: number of the sweep under way (from 0); step: bond updates done in it; rightwards first, then
-    leftwards. bond_trunc_errs, full_trunc_errs: discarded weight of the last split of every bond, and of its last
-    full decomposition at chi_max (NaN where there was none); the rest are the sums of the sweep so far.
+    leftwards. bond_trunc_errs: discarded weight of the last split of every bond; the rest are the sums of the sweep
+    so far.
     """
 
     sweep: int = 0
@@ -85,7 +85,6 @@ class Progress:
     matvecs: int = 0
     seconds: float = 0.0
     bond_trunc_errs: tuple[float, ...] = ()
-    full_trunc_errs: tuple[float, ...] = ()
     restarts: int = 0
     history: tuple[SweepReport, ...] = ()
 

@@ -7,12 +7,15 @@ own threads. The two are never on at once.
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import lru_cache
 
 from tnsim.errors import SettingsError
 
 _VARIABLES = ("TNSIM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 _chosen: int | None = None
+# what the environment grants, asked once a sweep and not ten times a bond update
+_granted: ContextVar[int | None] = ContextVar("granted", default=None)
 # entered ten times a bond update: made once
 _AS_IT_IS = nullcontext()
 
@@ -41,7 +44,7 @@ def core_count() -> int:
 
 def thread_count() -> int:
     """Threads in use."""
-    return _chosen if _chosen is not None else available_threads()
+    return _chosen or _granted.get() or available_threads()
 
 
 def set_threads(count: int | None) -> None:
@@ -62,9 +65,11 @@ def block_threads() -> Iterator[None]:
     """Inside, kernels run blocks side by side on `thread_count` threads and BLAS has one thread a block."""
     before = [library.get_num_threads() for library in _blas_libraries()]
     blas_threads(1)
+    token = _granted.set(available_threads())
     try:
         yield
     finally:
+        _granted.reset(token)
         for library, count in zip(_blas_libraries(), before, strict=True):
             library.set_num_threads(count)
 

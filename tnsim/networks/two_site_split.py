@@ -9,13 +9,15 @@ from tnsim.backend import Array, blas_for
 from tnsim.errors import NumericalError
 from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
-from tnsim.networks.effective import TwoSiteHamiltonian, isometry_of, run, threads_for, trace_of_blocks
-from tnsim.networks.effective_plans import LEFT, RIGHT, split_plan
+from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
+from tnsim.networks.effective_plans import split_plan
 from tnsim.symmetry import Leg, layout
 from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
+# candidates for the kept states: this many more, and one more in this many
+_SPARE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,24 +25,30 @@ class TwoSiteSplit:
     """Two site tensors, the centre on the right one (rightwards) or the left one, and what was cut.
 
     bond: the new leg, flow +1; isometry: Q of the other site, for its environment; weights: kept Schmidt
-    weights (squares, summing to 1), None after "qr"; trunc_err: discarded weight; method: "gram", "svd" or "qr".
+    weights (squares, summing to 1; near those after "leading"); trunc_err: discarded weight; method: how.
     """
 
     first: Tensor
     second: Tensor
     bond: Leg
     isometry: Array
-    weights: np.ndarray | None
+    weights: np.ndarray
     trunc_err: float
     method: str
 
 
-def choose_method(requested: str, truncation: Truncation, dtype: np.dtype) -> str:
-    """ "gram" where its accuracy suffices for the cutoff asked for (and the data is 64-bit), else "svd"."""
+def choose_method(requested: str, truncation: Truncation, dtype: np.dtype, *, spectrum: bool = False) -> str:
+    """What "auto" means: "leading" where its accuracy suffices for the cutoff asked for, else "svd".
+
+    A rule on single weights, or the `spectrum` itself, needs all of them: "gram" for 64-bit data.
+    """
     if requested != "auto":
         return requested
-    accurate = dtype.char in "dD" and truncation.svd_min >= GRAM_FLOOR
-    return "gram" if accurate else "svd"
+    if truncation.svd_min < GRAM_FLOOR:
+        return "svd"
+    if spectrum or truncation.chi_min > 1 or truncation.degeneracy_tol > 0:
+        return "gram" if dtype.char in "dD" else "svd"
+    return "leading"
 
 
 def split_two_site(
@@ -66,18 +74,13 @@ def split_two_site(
         own = plan.blocks[:, 1] if rightwards else plan.blocks[:, 2]
         trace = trace_of_blocks(gram, own, backend)
         amplitude = noise / trace if trace > 0 else 0.0
-    threads, lone = threads_for(plan.matvec)
-    with blas_for(lone):
-        basis, weights, ranks = backend.kernels.bases(
-            theta, plan.blocks, rightwards, method == "svd", gram, amplitude, threads
-        )
-    if not np.isfinite(weights).all():
+    basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
+    if not np.isfinite(weights.sum() + lost):
         raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
-    used = "svd" if method == "svd" and gram is None else "gram"
-    # weights of a Gram matrix below eps are rounding, and so are the states that belong to them
-    floor = float(np.finfo(heff.dtype).eps) ** 0.5 if used == "gram" else 0.0
+    used = "gram" if method == "svd" and gram is not None else method
+    cutoff = max(truncation.svd_min, _floor(used, heff.dtype))
     dims, kept, trunc_err = choose(
-        weights, ranks, truncation.chi_max, truncation.chi_min, max(truncation.svd_min, floor), truncation.trunc_err,
+        weights, ranks, lost, truncation.chi_max, truncation.chi_min, cutoff, truncation.trunc_err,
         truncation.degeneracy_tol,
     )  # fmt: skip
     bond = _bond(plan.left.center, dims.tobytes())
@@ -86,48 +89,6 @@ def split_two_site(
     norm = np.sqrt(kept.sum()) if gram is None else carrier.norm()
     carrier.data *= float(1 / norm)
     return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, used)
-
-
-def follow_two_site(
-    heff: TwoSiteHamiltonian, theta: Array, canonical: Tensor, *, rightwards: bool, largest: float
-) -> TwoSiteSplit | None:
-    """Cut theta (norm 1) along the basis of its `canonical` site; None where that discards more than `largest`.
-
-    canonical: the site tensor on the other side of the bond from the new isometry, as the last split left it: the
-    right one where the sweep goes right. One QR of theta times its adjoint, a fifth of a full split's cost; the
-    bond keeps its dimension in every sector. Source: Unfried, Hauschild, Pollmann, Phys. Rev. B 107, 155133 (2023),
-    and subspace iteration.
-    """
-    backend, plan = heff.backend, heff.plan
-    center, bond = plan.left.center, canonical.legs[0 if rightwards else 2].with_flow(1)
-    ranks = ranks_in(center, bond)
-    if ranks is None or (ranks > plan.blocks[:, 1:].min(axis=1)).any():
-        return None
-    guess = isometry_of(RIGHT if rightwards else LEFT, canonical, center)
-    threads, lone = threads_for(plan.matvec)
-    with blas_for(lone):
-        basis = backend.kernels.follow(theta, plan.blocks, guess, ranks, rightwards, threads)
-    first, second, isometry = _build(
-        heff, theta, basis, _bond(center, ranks.tobytes()), tuple(ranks.tolist()), rightwards
-    )
-    carrier = second if rightwards else first
-    norm = carrier.norm()
-    trunc_err = max(0.0, 1 - norm**2)
-    if not trunc_err <= largest:
-        return None
-    carrier.data *= float(1 / norm)
-    return TwoSiteSplit(first, second, _bond(center, ranks.tobytes()), isometry, None, trunc_err, "qr")
-
-
-@lru_cache(maxsize=2048)
-def ranks_in(center: Leg, bond: Leg) -> np.ndarray | None:
-    """Dimension of the bond in every sector of `center`; None where it has a charge that `center` has not."""
-    places = np.searchsorted(center.keys, bond.keys)
-    if (places == len(center.keys)).any() or (center.keys[places] != bond.keys).any():
-        return None
-    ranks = np.zeros(len(center), dtype=np.int64)
-    ranks[places] = bond.dims_array
-    return ranks
 
 
 @lru_cache(maxsize=8192)
@@ -150,6 +111,27 @@ def _build(
     isometry = backend.zeros(plan.size, dtype)
     run(plan, (theta, basis, isometry, first.data, second.data), backend)
     return first, second, isometry
+
+
+def _floor(method: str, dtype: np.dtype) -> float:
+    """Singular values below are rounding, and so are the states that belong to them: eps in the weights of a Gram
+    matrix (in double precision for "leading"), eps in the data."""
+    single = float(np.finfo(dtype).eps)
+    return {"svd": 0.0, "gram": single**0.5, "leading": max(single, 2.0**-26)}[method]
+
+
+def _rows(
+    heff: TwoSiteHamiltonian, theta: Array, chi_max: int, rightwards: bool, method: str, gram: Array | None,
+    amplitude: float,
+) -> tuple[Array, np.ndarray, np.ndarray, float]:  # fmt: skip
+    """Orthonormal rows of the blocks, their weights and numbers, and the weight that lies outside of them."""
+    kernels, blocks = heff.backend.kernels, heff.plan.blocks
+    threads, lone = threads_for(heff.plan.matvec)
+    with blas_for(lone):
+        if method == "leading":
+            candidates = chi_max + chi_max // _SPARE + _SPARE
+            return kernels.leading(theta, blocks, rightwards, gram, amplitude, candidates, threads)
+        return (*kernels.bases(theta, blocks, rightwards, method == "svd", gram, amplitude, threads), 0.0)
 
 
 def _empty(legs: tuple[Leg, Leg, Leg], backend, dtype) -> Tensor:
