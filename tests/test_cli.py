@@ -202,6 +202,34 @@ def test_compilation_is_announced_once(finished, monkeypatch):
         assert "compiling the kernels" in text.getvalue()
 
 
+def test_one_site_updates_from_the_command_line(tmp_path):
+    out = tmp_path / "one.h5"
+    result = call("dmrg", "heisenberg", "--L", 10, "--chi-max", 20, "--sites", 1, "--out", out)
+    assert result.exit_code == 0, result.output
+    record = load_run(out)
+    assert record.status == "converged"
+    assert [record.progress.history[n].expansion for n in (0, -1)] == [0.1, 0.0]
+    assert abs(record.energy - record.job.model.facts.energy) < 1e-9
+    wider = call("resume", out, "--chi-max", 32)
+    assert wider.exit_code == 0, wider.output
+    assert load_run(out).progress.history[-1].chi_max == 32
+
+
+def test_a_bound_on_environments_from_the_command_line(tmp_path):
+    out, scratch = tmp_path / "tight.h5", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("dmrg", "heisenberg", "--L", 16, "--chi-max", 16, "--out", out, "--environment-gib", 1e-5)
+    result = call(*words, "--scratch", scratch)
+    assert result.exit_code == 0, result.output
+    assert list(scratch.iterdir()) == []
+    resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
+    assert resumed.exit_code == 0, resumed.output
+    assert load_run(out).job.dmrg.environment_gib == 2e-5
+    too_small = call(*words[:-1], 1e-9)
+    assert isinstance(too_small.exception, SettingsError)
+    assert "Raise environment_gib" in str(too_small.exception)
+
+
 def test_resume_extends_a_finished_run(finished, tmp_path):
     path, _ = finished
     longer = tmp_path / "longer.h5"

@@ -28,7 +28,7 @@ from tnsim.runner import make_console, resumed, run_job
 _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
-dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by two-site DMRG.")
+dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
 app.add_typer(dmrg_app, name="dmrg")
 
 
@@ -137,12 +137,17 @@ def resume(
     max_sweeps: Annotated[int | None, typer.Option(help="go on up to this many sweeps in all")] = None,
     energy_tol: Annotated[float | None, typer.Option(help="go on with another energy tolerance")] = None,
     levels: Annotated[int | None, typer.Option(help="find this many of the lowest states in all")] = None,
+    environment_gib: Annotated[float | None, typer.Option(help="go on with other memory for environments")] = None,
+    scratch: Annotated[str | None, typer.Option(help="go on with another folder for environments")] = None,
     out: Annotated[str | None, typer.Option(help="write to another file")] = None,
 ) -> None:
     """Go on with a run from the newest version that verifies, or extend a finished one."""
     console = make_console()
     record, used = _newest(file, console)
-    changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol, "levels": levels}
+    changes = {
+        "chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol, "levels": levels,
+        "environment_gib": environment_gib, "scratch": scratch,
+    }  # fmt: skip
     job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
     console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
     raise typer.Exit(run_job(job, console, record))
