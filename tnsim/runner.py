@@ -152,13 +152,14 @@ def _check_overwritable(out: Path) -> None:
 def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:
     """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one.
 
-    Levels were found with the settings of the job, so that only their number may grow.
+    Levels were found with the settings of the job, so that only their number may grow, and the memory change.
     """
     levels = max(record.job.run.levels, len(record.levels), changes.get("levels", 1))
-    if levels > 1 and set(changes) - {"levels"}:
+    others = set(changes) - {"levels", "environment_gib", "scratch"}
+    if levels > 1 and others:
         raise SettingsError(
             f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
-            f"{', '.join(sorted(set(changes) - {'levels'}))}."
+            f"{', '.join(sorted(others))}."
         )
     dmrg = record.job.dmrg
     truncation = replace(
