@@ -20,6 +20,7 @@ from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
 from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
 from tnsim.kernels.cpu import compiled_before
+from tnsim.models import hydrogen_chain, write_fcidump
 from tnsim.monitor import show_progress
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.networks.mps import MPS
@@ -72,6 +73,43 @@ def test_models_of_particles_run_by_their_names(words, tmp_path):
     record = load_run(path)
     assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-9)
     assert record.state.sites == record.job.model.sites
+
+
+@pytest.mark.parametrize(
+    ("words", "sites"),
+    [
+        (("heisenberg", "--lattice", "square", "--Lx", 3, "--Ly", 2), 6),
+        (("heisenberg", "--L", 6, "--periodic"), 6),
+        (("j1j2", "--lattice", "triangular", "--Lx", 2, "--Ly", 3, "--bc-y", "periodic", "--J2", 0), 6),
+        (("t-v", "--lattice", "square", "--Lx", 2, "--Ly", 3, "--bc-y", "periodic", "--V", 0, "--flux", 0.3), 6),
+        (("hubbard", "--lattice", "honeycomb", "--Lx", 2, "--U", 0, "--order", "snake"), 4),
+        (("kitaev-honeycomb", "--lattice", "honeycomb", "--Lx", 2, "--Ly", 2, "--bc-y", "periodic"), 8),
+        (("kitaev-honeycomb", "--L", 6), 6),
+        (("power-law-heisenberg", "--L", 6, "--tolerance", 1e-6), 6),
+        (("xyz", "--L", 6, "--Jx", 0.5, "--hz", 0.1), 6),
+    ],
+    ids=lambda words: " ".join(map(str, words)) if isinstance(words, tuple) else "",
+)  # fmt: skip
+def test_lattices_by_flags(words, sites, tmp_path):
+    path = tmp_path / "run.h5"
+    result = call("dmrg", *words, "--chi-max", 40, "--out", path)
+    assert result.exit_code == 0, result.output
+    record = load_run(path)
+    assert record.job.model.L == sites == len(record.state.sites)
+    if record.job.model.facts.energy is not None:
+        assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-8)
+
+
+def test_flags_of_lattices_are_checked(tmp_path):
+    for words, message in [
+        (("heisenberg",), "needs L, the number of sites"),
+        (("heisenberg", "--Lx", 3), r"missing setting model\.lattice\.kind"),
+        (("heisenberg", "--lattice", "sqare", "--Lx", 3), 'Did you mean "square"'),
+        (("heisenberg", "--lattice", "square", "--Lx", 3, "--L", 5), "L = 5, but"),
+    ]:
+        result = call("dmrg", *words, "--chi-max", 4, "--out", tmp_path / "run.h5")
+        assert isinstance(result.exception, SettingsError) and re.search(message, str(result.exception))
+    assert call("dmrg", "xx", "--L", 4, "--delta", 0.5, "--chi-max", 4).exit_code == 2
 
 
 def test_info_and_plot(finished, tmp_path):
@@ -162,6 +200,34 @@ def test_compilation_is_announced_once(finished, monkeypatch):
     monkeypatch.setattr("tnsim.monitor.progress.compiled_before", lambda: False)
     with show_progress(Console(file=text), 3):
         assert "compiling the kernels" in text.getvalue()
+
+
+def test_one_site_updates_from_the_command_line(tmp_path):
+    out = tmp_path / "one.h5"
+    result = call("dmrg", "heisenberg", "--L", 10, "--chi-max", 20, "--sites", 1, "--out", out)
+    assert result.exit_code == 0, result.output
+    record = load_run(out)
+    assert record.status == "converged"
+    assert [record.progress.history[n].expansion for n in (0, -1)] == [0.1, 0.0]
+    assert abs(record.energy - record.job.model.facts.energy) < 1e-9
+    wider = call("resume", out, "--chi-max", 32)
+    assert wider.exit_code == 0, wider.output
+    assert load_run(out).progress.history[-1].chi_max == 32
+
+
+def test_a_bound_on_environments_from_the_command_line(tmp_path):
+    out, scratch = tmp_path / "tight.h5", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("dmrg", "heisenberg", "--L", 16, "--chi-max", 16, "--out", out, "--environment-gib", 1e-5)
+    result = call(*words, "--scratch", scratch)
+    assert result.exit_code == 0, result.output
+    assert list(scratch.iterdir()) == []
+    resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
+    assert resumed.exit_code == 0, resumed.output
+    assert load_run(out).job.dmrg.environment_gib == 2e-5
+    too_small = call(*words[:-1], 1e-9)
+    assert isinstance(too_small.exception, SettingsError)
+    assert "Raise environment_gib" in str(too_small.exception)
 
 
 def test_resume_extends_a_finished_run(finished, tmp_path):
@@ -327,3 +393,33 @@ def test_doctor_and_schema():
     listed = call("schema").output
     for word in ("truncation.chi_max", "required", "krylov_max", "checkpoint_every", "random-field-heisenberg"):
         assert word in listed
+
+
+def test_chemistry_from_a_file_and_back(tmp_path, monkeypatch):
+    """A molecule from FCIDUMP; resumed beside its file, where it was moved, and not with another one."""
+    monkeypatch.chdir(tmp_path)
+    source, out = tmp_path / "h4.fcidump", tmp_path / "h4.h5"
+    write_fcidump(source, hydrogen_chain(4, 1.5))
+    words = ("--chi-max", 60, "--out", out, "--max-sweeps")
+    result = call("dmrg", "chemistry", "--fcidump", "h4.fcidump", *words, 2)
+    assert result.exit_code == 0, result.output
+    assert load_run(out).energy == pytest.approx(-1.9961503255188, abs=1e-8)
+    assert "energy of the start" in call("info", out).output
+    job = tmp_path / "job.toml"
+    job.write_text(load_run(out).job.to_toml())
+    assert call("run", job).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    source.rename(tmp_path / "elsewhere" / "h4.fcidump")
+    assert call("info", out).exit_code == 0
+    assert "no FCIDUMP file" in str(call("resume", out, "--max-sweeps", 6).exception)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert call("resume", out, "--max-sweeps", 6).exit_code == 0
+    write_fcidump("h4.fcidump", hydrogen_chain(4, 1.6))
+    assert "is not the file that this run was made from" in str(call("resume", out, "--max-sweeps", 8).exception)
+    for extra, message in [
+        ((), "needs integrals: fcidump="),
+        (("--fcidump", "h4.fcidump", "--electrons", 9), "room for 0 to 8"),
+        (("--fcidump", "h4.fcidump", "--twice-spin", 1), "cannot have 2 Sz = 1"),
+        (("--fcidump", "h4.fcidump", "--order", "random"), "unknown order"),
+    ]:
+        assert message in str(call("dmrg", "chemistry", *extra, *words, 2).exception)

@@ -85,12 +85,14 @@ _PUBLIC = {
             "plot_dispersion",
             "plot_entropy",
             "plot_extrapolation",
+            "plot_lattice",
             "plot_levels",
             "plot_run",
             "plot_spectrum",
         ],
         "tnsim.plotting",
     ),
+    "Lattice": "tnsim.models.lattice",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

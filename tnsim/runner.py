@@ -164,7 +164,7 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     truncation = replace(
         dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
     )
-    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol")}
+    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol", "environment_gib", "scratch")}
     run = replace(record.job.run, levels=levels) if out is None else replace(record.job.run, out=out, levels=levels)
     progress = record.progress
     dmrg = replace(dmrg, truncation=truncation, **rest)

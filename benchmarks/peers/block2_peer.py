@@ -1,8 +1,9 @@
 """block2: two-site DMRG through DMRGDriver. Its sweeps are half sweeps, so each stage has twice as many.
 
-Spin chains with U(1) run in its native mode (SGB), with SU(2) in SU2 mode; both can only start from a random state,
-which has the first bond dimension here. Everything else, and `neel`, runs in its general mode (SAny), which can start
-from the product state and knows Z2 and no symmetry. Products with H and times come from its own log.
+Spin chains with U(1) run in its native mode (SGB), molecules in SZ mode, both with SU(2) in SU2 mode; these can only
+start from a random state, which has the first bond dimension here. Everything else, and `neel`, runs in its general
+mode (SAny), which can start from the product state and knows Z2 and no symmetry. Products with H and times come from
+its own log.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ from pyblock2.driver.core import DMRGDriver, SymmetryTypes
 
 from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Stage, Stopwatch, Unsupported
+from tnsim.models import hydrogen_chain
 
 VARIANTS = {
     "": "last Davidson threshold 1e-12",
@@ -74,6 +76,8 @@ def _hamiltonian(job: Job, driver: DMRGDriver, su2: bool):
 
 def _prepare(job: Job, threads: int, variant: str, scratch: str):
     """Driver, MPO, start state and a word on the mode."""
+    if job.model == "hydrogen":
+        return _prepare_molecule(job, threads, variant, scratch)
     general = variant == "neel" or job.model == "tfim"
     mode = SymmetryTypes.SAny if general else SymmetryTypes.SU2 if variant == "su2" else SymmetryTypes.SGB
     driver = DMRGDriver(scratch=scratch, symm_type=mode, n_threads=threads, stack_mem=1 << 30)
@@ -85,6 +89,21 @@ def _prepare(job: Job, threads: int, variant: str, scratch: str):
     driver.initialize_system(n_sites=job.L, heis_twos=2 if job.model == "spin1" else 1, heis_twosz=0)
     driver.bw.b.Random.rand_seed(1234)
     mpo = _hamiltonian(job, driver, variant == "su2")
+    ket = driver.get_random_mps(tag="KET", bond_dim=job.chis[0], nroots=1)
+    return driver, mpo, ket, f"{mode.name} mode from a random state"
+
+
+def _prepare_molecule(job: Job, threads: int, variant: str, scratch: str):
+    """The same for a molecule, from the same integrals as tnsim's."""
+    mode = SymmetryTypes.SU2 if variant == "su2" else SymmetryTypes.SZ
+    driver = DMRGDriver(scratch=scratch, symm_type=mode, n_threads=threads, stack_mem=1 << 30)
+    driver.initialize_system(n_sites=job.L, n_elec=job.L, spin=job.L % 2)
+    driver.bw.b.Random.rand_seed(1234)
+    chain = hydrogen_chain(job.L, 1.0)
+    h, eri = chain.one_body[0].copy(), chain.two_body[0].copy()
+    if variant != "su2":
+        h, eri = (h, h), (eri, eri, eri)
+    mpo = driver.get_qc_mpo(h1e=h, g2e=eri, ecore=chain.core_energy, iprint=0)
     ket = driver.get_random_mps(tag="KET", bond_dim=job.chis[0], nroots=1)
     return driver, mpo, ket, f"{mode.name} mode from a random state"
 
@@ -129,6 +148,8 @@ def _stages(job: Job, lines: list[str], energies: list[float], seconds: float) -
 def run(job: Job, threads: int, variant: str) -> Measurement:
     if variant == "su2" and job.model == "tfim":
         raise Unsupported("the field breaks SU(2)")
+    if variant == "neel" and job.model == "hydrogen":
+        raise Unsupported("no start from a product state here")
     scratch = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     last = 1e-11 if variant == "loose" else 1e-12
     half = 2 * job.sweeps

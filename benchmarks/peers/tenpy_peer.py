@@ -16,7 +16,7 @@ from tenpy.networks.mps import MPS
 from tenpy.tools import optimization
 
 from benchmarks.job import Job
-from benchmarks.measurement import Measurement, Stage, Stopwatch
+from benchmarks.measurement import Measurement, Stage, Stopwatch, Unsupported
 
 VARIANTS = {"": "combine=True", "uncombined": "combine=False"}
 SVD_MIN = 1e-8
@@ -41,6 +41,8 @@ def _loosen_lanczos(engine: TwoSiteDMRGEngine, trunc_err: float) -> None:
 
 
 def run(job: Job, threads: int, variant: str) -> Measurement:
+    if job.model == "hydrogen":
+        raise Unsupported("no Hamiltonian of quantum chemistry")
     model = _model(job)
     product = ["up", "down"] * (job.L // 2) if job.start == "neel" else ["up"] * job.L
     psi = MPS.from_product_state(model.lat.mps_sites(), product, bc="finite")

@@ -3,12 +3,17 @@
 import tnsim as tn
 from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Stage, Stopwatch
-from tnsim.models import Heisenberg, TransverseIsing
+from tnsim.models import Heisenberg, QuantumChemistry, TransverseIsing, hydrogen_chain
 
 VARIANTS = {"": "no noise; a bond update ends once the residual fell by 10 or below the root of the discarded weight"}
 
 
 def _model(job: Job):
+    if job.model == "hydrogen":
+        chain = hydrogen_chain(job.L, 1.0)
+        return QuantumChemistry(
+            one_body=chain.one_body, two_body=chain.two_body, core_energy=chain.core_energy, electrons=job.L
+        )
     if job.model == "tfim":
         return TransverseIsing(L=job.L, conserve=job.conserve)
     return Heisenberg(L=job.L, S=1 if job.model == "spin1" else 0.5, conserve=job.conserve)

@@ -6,7 +6,7 @@ from numba import njit
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import run_rows, share_rows
 from tnsim.kernels.cpu.symbols import eigh, real_dot
-from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, open_round, wait
+from tnsim.kernels.cpu.team import await_task, finish, lead, open_round, wait
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
@@ -50,7 +50,7 @@ def _combine(basis, coefficients, vector):
 
 
 @njit(cache=True, nogil=True)
-def help_products(rows, alphas, basis, halves, work, starts, order, board):
+def help_products(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
     """A helper's part in `lowest`: round j takes vector j - 1 of the basis to vector j."""
     one = np.ones(1, dtype=basis.dtype)
     while True:
@@ -86,7 +86,7 @@ def _project_out(w, constraints):
 
 
 @njit(cache=True, nogil=True)
-def lowest(rows, alphas, basis, halves, work, starts, order, board, limits, constraints):
+def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
     """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
 
     limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
@@ -149,12 +149,8 @@ def solve(plan, start, halves, limits, threads, constraints=None):
     basis[0] = start
     constraints = np.empty((0, len(start)), dtype=start.dtype) if constraints is None else constraints
     work = np.empty(max(1, plan.work), dtype=start.dtype)
-    arguments = (plan.rows, plan.alphas, basis, halves, work, plan.starts, longest_first(plan.weights))
-    if threads <= 1:
-        return lowest(*arguments, np.empty(0, dtype=np.int64), limits, constraints)
-    board = new_board()
-    TEAM.call(min(threads, len(plan.weights)) - 1, help_products, arguments, board)
-    try:
-        return lowest(*arguments, board, limits, constraints)
-    finally:
-        close(board)
+    order = longest_first(plan.weights)
+    return lead(
+        min(threads, len(order)), lowest, help_products,
+        plan.rows, plan.alphas, basis, halves, work, plan.starts, order, limits, constraints,
+    )  # fmt: skip

@@ -249,6 +249,18 @@ def test_an_overlap_that_truncation_does_not_explain_is_named():
     assert "raise chi_max" in status.advice
 
 
+@pytest.mark.parametrize("conserve", ["Sz", None])
+def test_levels_with_one_site_at_a_time(conserve):
+    sites = tn.spin_sites(8, 0.5, conserve)
+    H = random_sum(8, complex_=False, seed=3, conserve=conserve)
+    psi = start_state(sites, "float64")
+    levels = search(sites=1, max_sweeps=40).excited(H.mpo(sites), psi, n=3)
+    np.testing.assert_allclose(levels.energies, exact_levels(H, sites, psi.charge, 3), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(levels.overlaps, np.eye(3), rtol=0, atol=1e-6)
+    with pytest.raises(SettingsError, match="two sites at a time"):
+        search(sites=1).excited(H.mpo(sites), psi, n=2, averaged=True)
+
+
 def test_one_level_has_no_gap():
     model = Heisenberg(L=6)
     alone = search().excited(model.mpo(), model.product(), n=1)

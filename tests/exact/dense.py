@@ -40,7 +40,7 @@ def hamiltonian(H: OperatorSum, sites: Sequence[Site]) -> np.ndarray:
     """The full matrix of a sum: plain terms, their adjoints, exponentials."""
     dim = int(np.prod([site.dim for site in sites]))
     total = np.zeros((dim, dim), dtype=complex)
-    for term in H.terms:
+    for term in H.written_out().terms:
         matrix = place(sites, term.factors)
         total += term.coefficient * matrix + term.adjoint_coefficient * matrix.conj().T
     for term in H.exponentials:

@@ -27,7 +27,7 @@ def ground_energies(H: OperatorSum, sites: Sequence[Site], charge: tuple[int, ..
     kept = np.flatnonzero((charges(sites) == np.array(charge)).all(axis=1))
     known: dict = {}
     total = sp.csr_array((len(kept), len(kept)), dtype=complex)
-    for term in H.terms:
+    for term in H.written_out().terms:
         product = None
         for op, i in term.factors:
             if (op, i) not in known:

@@ -6,15 +6,35 @@ import pytest
 import tnsim as tn
 from tests.exact import dense
 from tnsim.errors import SettingsError, StateError
-from tnsim.models import MODELS, XX, XXZ, Heisenberg, RandomFieldHeisenberg, TransverseIsing, find_model
+from tnsim.models import (
+    MODELS,
+    XX,
+    XXZ,
+    Heisenberg,
+    QuantumChemistry,
+    RandomFieldHeisenberg,
+    TransverseIsing,
+    find_model,
+    hydrogen_chain,
+)
 from tnsim.models.exact.bethe import open_heisenberg_energy
 from tnsim.models.exact.free_fermions import infinite_ising_energy, open_ising, open_xx
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_mpo_and_exact_energy(name):
-    dim = MODELS[name](L=2).sites[0].dim
-    check_model(MODELS[name](L={2: 6, 3: 6}.get(dim, 4 if dim < 8 else 3)))
+    dim = example(name, 2).sites[0].dim
+    check_model(example(name, {2: 6, 3: 6}.get(dim, 4 if dim < 8 else 3)))
+
+
+def example(name, L):
+    """A model of L sites: with its default settings, or of a molecule with as many orbitals."""
+    if name != "chemistry":
+        return MODELS[name](L=L)
+    chain = hydrogen_chain(L, 1.0)
+    return QuantumChemistry(
+        one_body=chain.one_body, two_body=chain.two_body, core_energy=chain.core_energy, electrons=L
+    )
 
 
 def check_model(model):

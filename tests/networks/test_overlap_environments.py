@@ -12,7 +12,7 @@ from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
-from tnsim.networks.overlap_environments import Complement, OverlapEnvironments
+from tnsim.networks.overlap_environments import OverlapEnvironments, restrict
 
 
 def local(psi: MPS, bond: int, H: MPO | None = None) -> TwoSiteHamiltonian:
@@ -33,7 +33,8 @@ def test_two_sites_hold_the_whole_overlap(chain, place, dtype):
     for bond in range(psi.L - 1):
         centred = canonicalize(psi, bond)
         heff = local(centred, bond)
-        seen = heff.join(*OverlapEnvironments(centred.tensors, phi).pair(bond))
+        environments = OverlapEnvironments(centred.tensors, phi)
+        seen = heff.join(environments.left_site(bond), environments.right_site(bond + 1))
         theta = heff.join(centred.tensors[bond], centred.tensors[bond + 1])
         assert complex(backend.read(backend.vdot(seen, theta))) == pytest.approx(expected, abs=10 * tolerance(dtype))
 
@@ -60,11 +61,11 @@ def test_a_random_vector_stands_in_where_nothing_is_left(dtype):
     psi = canonicalize(random_state(chain, dtype), 2)
     heff = local(psi, 2)
     theta = heff.join(psi.tensors[2], psi.tensors[3])
-    start, rows = Complement(psi.tensors, [psi]).restrict(heff, theta, 2, seed=0)
+    start, rows = restrict(heff, theta, [2.0 * theta], seed=0)
     assert rows.shape == (1, heff.plan.size)
     assert np.linalg.norm(start) > 0.1
     assert abs(np.vdot(theta, start)) < 1e-12
-    without, nothing = Complement(psi.tensors, []).restrict(heff, theta, 2, seed=0)
+    without, nothing = restrict(heff, theta, [], seed=0)
     assert without is theta
     assert nothing is None
 

@@ -43,6 +43,23 @@ def test_convergence(solved, exact):
     assert len(gradients.get_xdata()) > 0
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_lattice(order, tmp_path):
+    lattice = tn.Lattice("triangular", 4, 3 if order == 1 else 6, bc_y="periodic", order="snake")
+    picture = tmp_path / "lattice.png"
+    (axis,) = tn.plot_lattice(lattice, order=order, path=picture).axes
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and axis.get_title() == repr(lattice)
+    for text, place in zip(axis.texts, lattice.positions, strict=True):
+        assert text.get_position() == pytest.approx(place)
+    assert [text.get_text() for text in axis.texts] == [str(i) for i in range(len(lattice))]
+    # one line for every bond, two halves over the boundary, and one for every step of the path
+    pairs = [pair for n in range(1, order + 1) for pair in lattice.pairs(n)]
+    lines = axis.get_lines()
+    assert len(lines) == len(pairs) + sum(bool(pair.turns) for pair in pairs) + len(lattice) - 1
+    steps = [np.array(curve(line))[:, [0, -1]].T for line in lines[1 - len(lattice) :]]
+    np.testing.assert_allclose(steps, [*zip(lattice.positions, lattice.positions[1:], strict=False)], atol=1e-12)
+
+
 def test_entropy_of_singlets_and_of_given_numbers(solved):
     (axis,) = tn.plot_entropy(solved.state).axes
     assert axis.get_xlabel() == "bond (sites to its left)"

@@ -7,7 +7,7 @@ from tests.suites import arithmetic
 from tests.suites.structures import STRUCTURES, dense
 from tnsim.errors import BackendError, ChargeError, LegError, ShapeError
 from tnsim.symmetry import U1, Leg, trivial_leg
-from tnsim.tensor import Tensor, eye, from_dense, fuse, random_tensor, split, zeros
+from tnsim.tensor import Tensor, entries_of, eye, from_dense, from_entries, fuse, random_tensor, split, zeros
 
 CHECKS = [arithmetic.check_making, arithmetic.check_moving, arithmetic.check_arithmetic, arithmetic.check_fusing]
 SZ = Leg(U1("Sz"), [-1, 1], [1, 1])
@@ -109,3 +109,24 @@ def test_seeds_and_generators():
     first, second = (random_tensor(legs, (1,), seed=rng) for _ in range(2))
     assert (first - second).norm() > 0
     assert (first - random_tensor(legs, (1,), seed=3)).norm() == 0
+
+
+def test_entries_are_the_elements_that_are_not_zero(dtype, structure):
+    legs, charge = structure.legs, structure.charge
+    tensor = random_tensor(legs, charge, dtype=dtype, seed=3)
+    tensor.data[::3] = 0
+    places, values = entries_of(tensor)
+    np.testing.assert_array_equal(places, np.argwhere(dense(tensor)))
+    np.testing.assert_array_equal(values, dense(tensor)[tuple(places.T)])
+    back = from_entries(np.concatenate([places, places])[::-1], np.concatenate([values, values])[::-1], legs, charge)
+    np.testing.assert_array_equal(back.data, 2 * tensor.data)
+
+
+def test_entries_that_do_not_fit_are_refused():
+    one = np.ones(1)
+    with pytest.raises(ChargeError, match=r"element \(0, 1\) = 1 breaks.*U\(1\) Sz"):
+        from_entries(np.array([[0, 1]]), one, [SZ, SZ.dual])
+    assert from_entries(np.array([[0, 1], [1, 1]]), np.array([0.0, 2.0]), [SZ, SZ.dual]).data.tolist() == [0.0, 2.0]
+    for places in ([[0, 2]], [[-1, 0]], [[0]], [[0, 0], [1, 1]]):
+        with pytest.raises(ShapeError, match="need as many indices, each in range"):
+            from_entries(np.array(places), one, [SZ, SZ.dual])

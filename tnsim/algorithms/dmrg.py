@@ -1,6 +1,8 @@
-"""Two-site DMRG: the settings, and the call that runs them to an end.
+"""DMRG with two sites or one: the settings, and the call that runs them to an end.
 
-Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6.
+Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6. One site:
+S. R. White, Phys. Rev. B 72, 180403 (2005); C. Hubig et al., Phys. Rev. B 91, 155115 (2015); A. Gleis, J.-W. Li,
+J. von Delft, Phys. Rev. Lett. 130, 246402 (2023).
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,32 +10,49 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tnsim.algorithms.convergence import judge, needs_second_start
+from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
-from tnsim.measure.variance import variance
+from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 
 SPLITS = ("auto", "leading", "gram", "svd")
+_EXPANSION = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class DMRG:
-    """Settings of a two-site DMRG ground-state search.
+    """Settings of a DMRG ground-state search.
 
     A sweep goes right and back. Energies are in the Hamiltonian's units. Cost of a sweep
-    O(L chi^3 d w) for the products and O(L chi^3 d^3) for the splits; the energy error of a converged run is
-    of the order of the summed discarded weight.
+    O(L chi^3 d^2 w) for the products and O(L chi^3 d^3) for the splits, with sites = 1 O(L chi^3 d w) and
+    O(L chi^3 d); the energy error of a converged run is of the order of the summed discarded weight.
+
+    Environments take most of the memory, O(L chi^2 w). Beyond environment_gib of them, some are made again when they
+    are needed, and then they wait on disk, in a folder inside `scratch` that the run removes.
+
+    With sites = 1 every bond grows before its update by the `expansion` share of states (twice as many while it is
+    below chi_max), taken from the part of H psi that one site does not reach, and is cut to chi_max after it. Once
+    that has settled the bonds stay as they are, and the last sweeps find the best state of that bond dimension;
+    discarded weights are then those of the last cuts. They count what the expansion found, a tenth to a half of what
+    two sites discard: an extrapolation takes one kind. Noise mixes into the cut of one site as into that of two.
 
     >>> DMRG(truncation=Truncation(chi_max=50)).max_sweeps
     20
     """
 
     truncation: Truncation = field(metadata={"help": "how bonds are cut; chi_max has no default"})
+    sites: int = field(default=2, metadata={"help": "sites of one update: 2, or 1 (cheaper for large local spaces)"})
+    expansion: float = field(
+        default=_EXPANSION,
+        metadata={
+            "help": "sites = 1: share of states that a bond gains before an update; 0 keeps bonds, without noise"
+        },
+    )
     max_sweeps: int = field(default=20, metadata={"help": "stop after this many full sweeps"})
     min_sweeps: int = field(default=2, metadata={"help": "never call a run converged before this many full sweeps"})
     energy_tol: float = field(default=1e-9, metadata={"help": "converged: energy change of a sweep below this"})
@@ -67,19 +86,32 @@ class DMRG:
     )
     second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
+    environment_gib: float = field(
+        default=0.0, metadata={"help": "memory for environments that wait for their turn (GiB); 0 sets no limit"}
+    )
+    scratch: str = field(
+        default="", metadata={"help": "folder on a disk for environments beyond that; empty takes the temporary one"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
         limits = {
-            "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
+            "sites": (1, 2), "expansion": (0, 1), "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf),
+            "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
             "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
             "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
             "variance_tol": (0, np.inf), "seed": (0, np.inf),
+            "environment_gib": (0, np.inf),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} must lie between {low} and {high}, found {value!r}.")
+        if self.sites == 2 and self.expansion != _EXPANSION:
+            raise SettingsError(
+                f"expansion = {self.expansion} is for sites = 1: two-site updates find new states by themselves; set "
+                "sites = 1, or leave it out."
+            )
         if self.krylov_min > self.krylov_max:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
@@ -95,8 +127,20 @@ class DMRG:
         return self.truncation
 
     def noise_of(self, sweep: int) -> float:
-        """The perturbation in a given sweep."""
+        """The perturbation in a given sweep; none where bonds keep their states."""
+        if self.sites == 1 and self.expansion == 0:
+            return 0.0
         return self.noise * self.noise_decay**sweep if sweep < self.noise_sweeps else 0.0
+
+    def expansion_of(self, progress: Progress) -> float:
+        """The share by which bonds grow in the sweep under way: none once all has settled at this bond dimension."""
+        if self.sites == 2 or not progress.history:
+            return self.expansion if self.sites == 1 else 0.0
+        last = progress.history[-1]
+        grown = last.chi_max == self.truncation_of(progress.sweep).chi_max
+        if grown and (last.expansion == 0 or has_settled(self, progress)):
+            return 0.0
+        return self.expansion
 
     def start(self, H: MPO, psi: MPS, progress: Progress | None = None, orthogonal_to: Sequence[MPS] = ()) -> DMRGRun:
         """A run that can be driven sweep by sweep, stopped at any bond and resumed from its progress."""
@@ -168,7 +212,7 @@ class DMRG:
         if run.stop_reason:
             status = judge(self, progress, None, run.stop_reason)
             return Solution(state, progress.energy, status, progress.history, None, progress)
-        energy, spread = variance(H, state, with_energy=True)
+        energy, spread = energy_and_variance(H, state)
         overlaps = tuple(abs(overlap(phi, state)) for phi in run.lower)
         status = judge(self, progress, spread, "", overlaps)
         return Solution(state, energy, status, progress.history, spread, progress, overlaps)
@@ -194,15 +238,20 @@ class DMRG:
 def run_stages(stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()) -> Solution:
     """Run settings one after the other, each from the state of the last; the history is that of all.
 
+    A last stage of sites = 1 and expansion = 0 finds the best state on the bonds that there are; the discarded
+    weights that it reports are those of the stage before.
+
     >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]
     """
     if not stages:
         raise SettingsError("run_stages needs at least one stage.")
     history: tuple[SweepReport, ...] = ()
-    solution = None
+    solution: Solution | None = None
     for number, stage in enumerate(stages):
         last = number == len(stages) - 1
-        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers)
+        keeps_bonds = solution is not None and stage.sites == 1 and stage.expansion == 0
+        progress = Progress(bond_trunc_errs=solution.progress.bond_trunc_errs) if solution and keeps_bonds else None
+        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers, progress)
         history += solution.history
         psi = solution.state
         if solution.status.name == "interrupted":

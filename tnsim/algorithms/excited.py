@@ -16,7 +16,7 @@ from tnsim.algorithms.averaged_run import AveragedRun
 from tnsim.algorithms.convergence import judge
 from tnsim.algorithms.solution import Observer, Solution, Status
 from tnsim.errors import SettingsError, StateError
-from tnsim.measure.variance import variance
+from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 from tnsim.networks.sector_bonds import sector_size
@@ -133,6 +133,8 @@ def find_levels(
 def average_levels(dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer]) -> ExcitedStates:
     """The n lowest levels of every start state's sector, those of a sector in one basis; see `DMRG.excited`."""
     _check(starts, n)
+    if dmrg.sites == 1:
+        raise SettingsError("levels in one basis need two sites at a time: set sites=2, or averaged=False.")
     levels: list[Solution] = []
     for psi in starts:
         run = AveragedRun(dmrg, H, psi, n)
@@ -149,7 +151,7 @@ def _averaged(dmrg: "DMRG", H: MPO, run: AveragedRun, number: int) -> Solution:
     state, progress, spread = run.states[number], run.progress(), None
     energy = float(run.energies[number])
     if not run.stop_reason:
-        energy, spread = variance(H, state, with_energy=True)
+        energy, spread = energy_and_variance(H, state)
     status = judge(dmrg, progress, spread, run.stop_reason)
     return Solution(state, energy, status, progress.history, spread, progress)
 

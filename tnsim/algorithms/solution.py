@@ -38,7 +38,8 @@ class SweepReport:
     energy: of the last bond; max_trunc_err, sum_trunc_err: largest and summed discarded weight of the sweep;
     gradient: largest norm of the energy gradient before an update, projected out of the kept space (in iDMRG the
     residual of the predicted cell);
-    entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation.
+    entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation; expansion: the
+    share of states that bonds grew by before each update of one site.
     """
 
     sweep: int
@@ -56,6 +57,7 @@ class SweepReport:
     seconds: float
     split: str = "gram"
     dtype: str = "float64"
+    expansion: float = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -106,7 +108,8 @@ class Observer(Protocol):
 class Solution:
     """The state, its energy (measured again with the MPO at the end), the status and the history.
 
-    Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for. overlaps:
+    Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
+    or takes too much memory (see `variance_fits`). overlaps:
     magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to.
     """
 

@@ -17,7 +17,7 @@ class RunOptions:
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
     initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down); empty takes the model's own"}
+        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
     )
     levels: int = field(
         default=1, metadata={"help": "how many of the lowest states are found: 1 is the ground state alone"}

@@ -56,11 +56,8 @@ def _stacked(heff: TwoSiteHamiltonian, thetas: Sequence[Array], rightwards: bool
     backend, dtype, left, right = heff.backend, heff.dtype, heff.plan.left, heff.plan.right
     sizes = heff.plan.blocks[:, 1 if rightwards else 2]
     bond = Leg.from_keys(left.center.group, left.center.keys, sizes)
-    ranks = tuple(sizes.tolist())
-    plan = split_plan(
-        left.bond, left.operator.phys, bond, right.operator.phys, right.bond, ranks, rightwards, dtype.char
-    )
-    identity = backend.asarray(np.concatenate([np.eye(n, dtype=dtype).reshape(-1) for n in ranks]))
+    plan = split_plan(left.bond, left.operator.phys, bond, right.operator.phys, right.bond, rightwards, dtype.char)
+    identity = backend.asarray(np.concatenate([np.eye(n, dtype=dtype).reshape(-1) for n in sizes.tolist()]))
     legs = (left.bond, left.operator.phys, bond.dual), (bond, right.operator.phys, right.bond.dual)
     data = []
     for theta in thetas:

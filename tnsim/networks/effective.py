@@ -34,7 +34,7 @@ from tnsim.tensor import Tensor
 
 # below this many flops threads cost more than they bring: the kernels' own, and those of BLAS, which wait for each
 # other at every call (with a second process on the machine, small matrices took twenty times as long)
-_THREADED, _BLAS_THREADED = 5e5, 1e8
+_THREADED, _BLAS_THREADED = 4e6, 1e8
 # a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
 _LONE = 0.7
 

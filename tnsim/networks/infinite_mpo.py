@@ -16,8 +16,9 @@ from tnsim.errors import LegError, OperatorError, ShapeError
 from tnsim.networks.local_basis import LocalBasis
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mpo_construction import Bond
+from tnsim.networks.operator_strings import String, Strings
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.operator_terms import Expansion, String, Tail, expand, is_hermitian
+from tnsim.networks.operator_terms import Expansion, Tail, expand, is_hermitian
 from tnsim.networks.site_operator import SiteOperator, cyclic_site_operators
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge, trivial_leg
@@ -77,7 +78,7 @@ class InfiniteMPO:
         Exponentials run over the whole infinite chain. Exact. Raises OperatorError for a negative site or an
         exponential that does not decay, ChargeError for a term that breaks a conserved charge.
         """
-        sites = tuple(sites)
+        sites, H = tuple(sites), H.written_out()
         _check_sum(H, sites)
         last = max((i for term in H.terms for _, i in term.factors), default=0)
         expansion = expand(H.terms, H.exponentials, sites * (last // len(sites) + 1))
@@ -183,7 +184,7 @@ def _from_first_cell(expansion: Expansion, cell: int) -> Expansion:
         moved[key] = moved.get(key, 0.0) + value
     limit = 1e-14 * expansion.scale
     kept = {string: value for string, value in moved.items() if abs(value) > limit}
-    return Expansion(kept, expansion.exponentials, expansion.bases)
+    return Expansion(Strings.of(kept), expansion.exponentials, expansion.bases)
 
 
 def _build(expansion: Expansion, sites: tuple[Site, ...]) -> InfiniteMPO:

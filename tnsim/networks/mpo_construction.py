@@ -23,7 +23,7 @@ from tnsim.networks.operator_suffixes import Suffixes, suffix_tables
 from tnsim.networks.operator_terms import Expansion
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge, Group, Leg
-from tnsim.tensor import Tensor, from_dense
+from tnsim.tensor import Tensor, from_entries
 
 
 @dataclass(frozen=True)
@@ -113,24 +113,29 @@ def build_mpo(expansion: Expansion, sites: tuple[Site, ...], hermitian: bool | N
         ends = (bonds[i].charges, bonds[i + 1].charges)
         key = (id(expansion.bases[i]), ends, *(array.tobytes() for array in arrays))
         if key not in made:
-            dense = _dense_site(plan, bonds[i], bonds[i + 1], expansion.bases[i], dtype)
-            tensor = from_dense(dense, (legs[i], sites[i].leg, sites[i].leg.dual, legs[i + 1].dual))
+            entries = _site_entries(plan, bonds[i], bonds[i + 1], expansion.bases[i], dtype)
+            tensor = from_entries(*entries, (legs[i], sites[i].leg, sites[i].leg.dual, legs[i + 1].dual))
             made[key] = tensor.to(default_backend())
         tensors.append(made[key])
     return MPO(tensors, sites, is_hermitian=hermitian)
 
 
-def _dense_site(plan: SitePlan, left: Bond, right: Bond, basis: LocalBasis, dtype: type) -> np.ndarray:
-    dim = basis.site.dim
-    dense: np.ndarray = np.zeros((len(left.charges), dim, dim, len(right.charges)), dtype=dtype)
+def _site_entries(
+    plan: SitePlan, left: Bond, right: Bond, basis: LocalBasis, dtype: type
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (left, out, in, right) and values of the elements of one site tensor."""
     value = plan.value if dtype is np.complex128 else plan.value.real
     odd = right.odd[plan.right]
+    places: list[np.ndarray] = [np.zeros((0, 4), dtype=np.int64)]
+    values: list[np.ndarray] = [np.zeros(0, dtype=dtype)]
     for n, with_string in sorted(set(zip(plan.operator.tolist(), odd.tolist(), strict=True))):
-        mine = (plan.operator == n) & (odd == with_string)
+        mine = np.flatnonzero((plan.operator == n) & (odd == with_string))
         matrix = basis.matrices[n] @ basis.site.string if with_string else basis.matrices[n]
-        places = left.order[plan.left[mine]], right.order[plan.right[mine]]
-        dense[places[0], :, :, places[1]] += value[mine][:, None, None] * matrix
-    return dense
+        for out, into in np.argwhere(matrix != 0).tolist():
+            ends = left.order[plan.left[mine]], right.order[plan.right[mine]]
+            places.append(np.column_stack([ends[0], np.full_like(mine, out), np.full_like(mine, into), ends[1]]))
+            values.append(value[mine] * matrix[out, into])
+    return np.concatenate(places), np.concatenate(values).astype(dtype)
 
 
 def _is_complex(plans: Sequence[SitePlan], expansion: Expansion) -> bool:

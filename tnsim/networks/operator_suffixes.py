@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tnsim.networks.operator_strings import Strings
 from tnsim.networks.operator_terms import Expansion, Tail
 
 # combinations of suffixes that stand for a dependent one are used where no number in them is larger
@@ -40,8 +41,7 @@ def suffix_tables(expansion: Expansion) -> tuple[list[Suffixes], np.ndarray, np.
     Cost O(strings * L) in vector operations.
     """
     length = len(expansion.bases)
-    strings = sorted(expansion.coefficients)
-    values = np.array([expansion.coefficients[string] for string in strings], dtype=complex)
+    strings, values = expansion.strings, expansion.strings.values
     placed = _by_site(strings, length)
     current = np.zeros(len(strings), dtype=np.int64)
     tails = _Tails(expansion)
@@ -59,14 +59,12 @@ def suffix_tables(expansion: Expansion) -> tuple[list[Suffixes], np.ndarray, np.
     return tables[::-1], columns, np.concatenate([values, np.array(list(tails.start.values()), dtype=complex)])
 
 
-def _by_site(strings: Sequence, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _by_site(strings: Strings, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For every site: which strings have an operator there, and which."""
-    flat = np.array(
-        [(site, number, n) for number, string in enumerate(strings) for site, n in string], dtype=np.int64
-    ).reshape(-1, 3)
-    flat = flat[np.argsort(flat[:, 0], kind="stable")]
-    bounds = np.searchsorted(flat[:, 0], np.arange(length + 1))
-    return [(flat[a:b, 1], flat[a:b, 2]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    number, site, n = strings.placed
+    order = np.argsort(site, kind="stable")
+    bounds = np.searchsorted(site[order], np.arange(length + 1))
+    return [(number[order[a:b]], n[order[a:b]]) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
 def _table(keys: np.ndarray, width: int, extra: Sequence[_Transitions]) -> Suffixes:
@@ -161,8 +159,21 @@ def _solve(rows: Sequence[np.ndarray], row: np.ndarray) -> np.ndarray | None:
     largest = np.abs(row).max(initial=0.0)
     if largest == 0 or not rows:
         return np.zeros(len(rows)) if largest == 0 else None
-    solution, *_ = np.linalg.lstsq(np.array(rows).T, row, rcond=None)
+    solution = np.zeros(len(rows), dtype=complex)
+    linked = _linked(np.array(rows) != 0, row != 0)
+    if not linked.any():
+        return None
+    solution[linked], *_ = np.linalg.lstsq(np.array(rows)[linked].T, row, rcond=None)
     error = np.abs(solution @ np.array(rows) - row).max()
     if error > _ROUNDING * largest or np.abs(solution).max() > _LARGEST_COMBINATION:
         return None
     return solution
+
+
+def _linked(filled: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Which rows hang together with one through places that are filled; others, of other charge, add only rounding."""
+    linked = np.zeros(len(filled), dtype=bool)
+    while (new := filled[:, row].any(axis=1) & ~linked).any():
+        linked |= new
+        row = row | filled[new].any(axis=0)
+    return linked

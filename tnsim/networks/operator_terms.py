@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from tnsim.errors import ChargeError, OperatorError, ShapeError
-from tnsim.networks.fermion_order import reversal_sign, site_ordered
+from tnsim.networks.fermion_order import reversal_sign
 from tnsim.networks.local_basis import Combination, LocalBasis
+from tnsim.networks.operator_strings import ROUNDING, Part, String, Strings, many_strings, product_strings, strings_of
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge
-
-String = tuple[tuple[int, int], ...]  # ((site, basis operator), ...), ascending sites, no identities
-_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,23 @@ class Expansion:
     exponentials: coefficients of sum_{i<j} decay**(j - i) first_i between ... last_j by (first, tail).
     """
 
-    coefficients: dict[String, complex]
+    strings: Strings
     exponentials: dict[tuple[int, Tail], complex]
     bases: tuple[LocalBasis, ...]
 
     @property
+    def coefficients(self) -> dict[String, complex]:
+        """The strings as a dictionary."""
+        return dict(self.strings.items())
+
+    @property
     def scale(self) -> float:
-        return max((abs(c) for c in [*self.coefficients.values(), *self.exponentials.values()]), default=0.0)
+        largest = np.abs(self.strings.values).max(initial=0.0)
+        return max([float(largest), *(abs(c) for c in self.exponentials.values())])
 
     def flattened(self) -> "Expansion":
         """The same sum with every exponential written as strings."""
-        coefficients = dict(self.coefficients)
+        coefficients = self.coefficients
         for (first, tail), value in self.exponentials.items():
             for i, j in _pairs(len(self.bases)):
                 for middle in product(tail.between, repeat=j - i - 1):
@@ -59,15 +63,17 @@ class Expansion:
                     string = ((i, first), *inner, (j, tail.last))
                     string = tuple((site, n) for site, n in string if n != 0)
                     coefficients[string] = coefficients.get(string, 0.0) + weight
-        return Expansion(coefficients, {}, self.bases)
+        return Expansion(Strings.of(coefficients), {}, self.bases)
 
 
 def _pairs(length: int) -> Iterator[tuple[int, int]]:
     return ((i, j) for i in range(length) for j in range(i + 1, length))
 
 
-def expand(terms: Sequence[Any], exponentials: Sequence[Any], sites: Sequence[Site]) -> Expansion:
-    """Coefficients of every basis string; strings that cancel are dropped.
+def expand(
+    terms: Sequence[Any], exponentials: Sequence[Any], sites: Sequence[Site], many: Sequence[Any] = ()
+) -> Expansion:
+    """Coefficients of every basis string; strings that cancel are dropped. many: terms of one kind as arrays.
 
     Raises OperatorError for a site out of range, an unknown operator or where what remains is odd in fermions,
     ChargeError where it breaks a conserved charge.
@@ -87,8 +93,12 @@ def expand(terms: Sequence[Any], exponentials: Sequence[Any], sites: Sequence[Si
         for string, value in _strings(term, sites, bases):
             strings.add(string, value)
             origin.setdefault(string, term)
-    result = Expansion(strings.coefficients(), tails.coefficients(), bases)
-    _check_charges(result, sites, origin)
+    groups = [(given, rows, part) for given in many for rows, part in _many(given, sites, bases)]
+    merged = Strings.of(strings.coefficients())
+    if groups:
+        merged = Strings.merged([(merged.codes, merged.values), *(part for _, _, part in groups)])
+    result = Expansion(merged, tails.coefficients(), bases)
+    _check_charges(result, sites, origin, groups)
     return result
 
 
@@ -105,7 +115,7 @@ class _Collected:
         self.sizes[key] = self.sizes.get(key, 0.0) + abs(value)
 
     def coefficients(self) -> dict[Any, complex]:
-        return {key: c for key, c in self.sums.items() if abs(c) > _ROUNDING * self.sizes[key]}
+        return {key: c for key, c in self.sums.items() if abs(c) > ROUNDING * self.sizes[key]}
 
 
 def _check_sites(sites: Sequence[Site]) -> None:
@@ -132,23 +142,26 @@ def _strings(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> I
         if not 0 <= i < len(sites):
             raise OperatorError(f"the term '{term}' names site {i}, but the chain has sites 0 to {len(sites) - 1}.")
         factors.append((_matrix(term, op, sites[i]), i))
-    for sign, matrices in site_ordered(factors, sites):
-        yield from _product(sign * term.coefficient, matrices, bases)
+    for string, value in strings_of(factors, sites, bases):
+        yield string, term.coefficient * value
     if term.adjoint_coefficient:
         adjoints = [(matrix.conj().T, i) for matrix, i in reversed(factors)]
-        for sign, matrices in site_ordered(adjoints, sites):
-            yield from _product(sign * term.adjoint_coefficient, matrices, bases)
+        for string, value in strings_of(adjoints, sites, bases):
+            yield string, term.adjoint_coefficient * value
 
 
-def _product(
-    coefficient: complex, matrices: dict[int, np.ndarray], bases: Sequence[LocalBasis]
-) -> Iterator[tuple[String, complex]]:
-    places = sorted(matrices)
-    for choice in product(*(bases[i].expand(matrices[i]) for i in places)):
-        value = coefficient
-        for _, c in choice:
-            value = value * c
-        yield tuple((i, n) for i, (n, _) in zip(places, choice, strict=True) if n != 0), value
+def _many(terms: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) -> Iterator[tuple[np.ndarray, Part]]:
+    """Terms of one kind: numbers of the terms and their strings."""
+    outside = np.flatnonzero(((terms.places < 0) | (terms.places >= len(sites))).any(axis=1))
+    if len(outside):
+        term = terms.term(int(outside[0]))
+        wrong = next(i for _, i in term.factors if not 0 <= i < len(sites))
+        raise OperatorError(f"the term '{term}' names site {wrong}, but the chain has sites 0 to {len(sites) - 1}.")
+    kinds = list({id(basis): basis for basis in bases}.values())
+    if len(terms):
+        example = terms.term(0)
+        matrices = [[_matrix(example, op, basis.site) for basis in kinds] for op in terms.operators]
+        yield from many_strings(matrices, terms.places, terms.coefficients, bases)
 
 
 def _tails(term: Any, bases: Sequence[LocalBasis]) -> Iterator[tuple[tuple[int, Tail], complex]]:
@@ -164,30 +177,49 @@ def _written_out(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) 
     for i, j in _pairs(len(sites)):
         matrices = {k: _matrix(term, term.string, sites[k]) for k in range(i + 1, j)}
         matrices |= {i: _matrix(term, term.first, sites[i]), j: _matrix(term, term.second, sites[j])}
-        yield from _product(term.coefficient * term.decay ** (j - i), matrices, bases)
+        yield from product_strings(term.coefficient * term.decay ** (j - i), matrices, bases)
 
 
-def _check_charges(expansion: Expansion, sites: Sequence[Site], origin: dict[Any, Any]) -> None:
+def _check_charges(
+    expansion: Expansion, sites: Sequence[Site], origin: dict[Any, Any], many: Sequence[tuple[Any, np.ndarray, Part]]
+) -> None:
     group = sites[0].graded
-    changes: list[tuple[Any, list[Charge]]] = [
-        (string, [expansion.bases[i].charges[n] for i, n in string]) for string in expansion.coefficients
-    ]
+    totals = expansion.strings.charges(expansion.bases)
+    bad = np.flatnonzero(totals.any(axis=1))
+    if len(bad):
+        string = next(Strings(expansion.strings.codes[bad[:1]], expansion.strings.values[bad[:1]]).items())[0]
+        term = origin.get(string) or _origin(expansion.strings.codes[bad[0]], many)
+        _refuse(term, tuple(totals[bad[0]].tolist()), sites[0])
+    own = expansion.bases[0].charges
+    changes: list[tuple[Any, list[Charge]]] = []
     for first, tail in expansion.exponentials:
-        own = expansion.bases[0].charges
         changes.append(((first, tail), [own[first], own[tail.last]]))
         changes += [((first, tail), [own[n]]) for n, _ in tail.between]
     for key, charges in changes:
-        total = group.total(charges, [1] * len(charges))
-        if total[-1]:
-            raise OperatorError(
-                f"the term '{origin[key]}' has an odd number of fermionic operators: no Hamiltonian or observable "
-                "changes the fermion parity. Use them in pairs, such as Cdag on one site and C on another."
-            )
-        if total != group.identity:
-            raise ChargeError(
-                f"the term '{origin[key]}' changes the conserved charge ({sites[0].group!r}) by {total[:-1]}: "
-                "use sites that conserve less, or add the terms that cancel this part."
-            )
+        _refuse(origin[key], group.total(charges, [1] * len(charges)), sites[0])
+
+
+def _origin(codes: np.ndarray, many: Sequence[tuple[Any, np.ndarray, Part]]) -> Any:
+    """The first of many terms that holds a string."""
+    wanted = codes[codes >= 0]
+    for terms, rows, (made, _) in many:
+        if made.shape[1] == len(wanted) and len(hits := np.flatnonzero((made == wanted).all(axis=1))):
+            return terms.term(int(rows[hits[0]]))
+    return None
+
+
+def _refuse(term: Any, total: Charge, site: Site) -> None:
+    """An error where what a term adds is not zero."""
+    if total[-1]:
+        raise OperatorError(
+            f"the term '{term}' has an odd number of fermionic operators: no Hamiltonian or observable "
+            "changes the fermion parity. Use them in pairs, such as Cdag on one site and C on another."
+        )
+    if total != site.graded.identity:
+        raise ChargeError(
+            f"the term '{term}' changes the conserved charge ({site.group!r}) by {total[:-1]}: "
+            "use sites that conserve less, or add the terms that cancel this part."
+        )
 
 
 def is_hermitian(expansion: Expansion) -> bool:
@@ -198,21 +230,10 @@ def is_hermitian(expansion: Expansion) -> bool:
         if any(len(tail.between) > 1 for _, tail in tails):
             return False  # written out, it would be a sum over all ways between
         expansion = expansion.flattened()
-    return all(abs(c) <= limit for c in _antihermitian_strings(expansion).values())
-
-
-def _antihermitian_strings(expansion: Expansion) -> dict[String, complex]:
-    """The coefficients minus those of the adjoint."""
-    difference = dict(expansion.coefficients)
-    for string, c in expansion.coefficients.items():
-        sign = reversal_sign(sum(expansion.bases[i].charges[n][-1] for i, n in string))
-        for choice in product(*(expansion.bases[i].adjoint(n) for i, n in string)):
-            value = sign * np.conj(c)
-            for _, factor in choice:
-                value = value * factor
-            mirror = tuple((i, n) for (i, _), (n, _) in zip(string, choice, strict=True) if n != 0)
-            difference[mirror] = difference.get(mirror, 0.0) - value
-    return difference
+    strings = expansion.strings
+    codes, values = strings.adjoint(expansion.bases)
+    difference = Strings.merged([(strings.codes, strings.values), (codes, -values)])
+    return bool(np.abs(difference.values).max(initial=0.0) <= limit)
 
 
 def _antihermitian_tails(expansion: Expansion) -> dict[tuple[int, Tail], complex]:

@@ -1,4 +1,4 @@
-"""Environments of overlaps with fixed states, and what is orthogonal to these at two sites."""
+"""Environments of overlaps with fixed states, and what of a tensor is orthogonal to these."""
 
 from collections.abc import Iterator, Sequence
 
@@ -53,37 +53,32 @@ class OverlapEnvironments:
             made_from.append(a)
         return grown[len(bra)]
 
-    def pair(self, bond: int) -> tuple[Tensor, Tensor]:
-        """phi at the two sites of a bond, seen through the bases of psi: two site tensors.
+    def left_site(self, site: int) -> Tensor:
+        """phi at a site, seen through the basis of psi left of it.
 
-        x--L--y--B--B--v--R--u
+        x--L--y--B--m
         """
-        first = contract("x y, y s m -> x s m", self.left(bond), self.fixed[bond])
-        return first, contract("m t v, u v -> m t u", self.fixed[bond + 1], self.right(bond + 1))
+        return contract("x y, y s m -> x s m", self.left(site), self.fixed[site])
 
+    def right_site(self, site: int) -> Tensor:
+        """phi at a site, seen through the basis of psi right of it.
 
-class Complement:
-    """What is orthogonal to some states, as the two-site updates of a run see it; without states, everything."""
-
-    def __init__(self, tensors: list[Tensor], states: Sequence[MPS]) -> None:
-        self.environments = [OverlapEnvironments(tensors, phi) for phi in states]
-
-    def constraints(self, heff: TwoSiteHamiltonian, bond: int) -> Array | None:
-        """Orthonormal rows (count, size) along which a two-site tensor overlaps with the states; None without any.
-
-        One direction at least is left free: where two sites offer fewer than there are states, the weakest overlaps
-        are allowed. Cost O(chi^3 d) a state.
+        m--B--v--R--u
         """
-        if not self.environments:
-            return None
-        rows = [heff.join(*environment.pair(bond)) for environment in self.environments]
-        table = heff.backend.concatenate(rows).reshape(len(rows), heff.plan.size)
-        return orthonormal_rows(table, heff.backend, most=heff.plan.size - 1)
+        return contract("m t v, u v -> m t u", self.fixed[site], self.right(site))
 
-    def restrict(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, seed: int) -> tuple[Array, Array | None]:
-        """theta without its parts along the states, and the constraints; random where nothing of it is left."""
-        rows = self.constraints(heff, bond)
-        return start_in_complement(theta, rows, heff.backend, seed), rows
+
+def restrict(heff: TwoSiteHamiltonian, theta: Array, rows: list[Array], seed: int) -> tuple[Array, Array | None]:
+    """theta without its parts along `rows`, or a random vector where nothing is left, and `rows` made orthonormal.
+
+    One direction at least is left free: where two sites offer fewer than there are states, the weakest overlaps are
+    allowed. Cost O(chi^2 d^2) a pair of rows.
+    """
+    if not rows:
+        return theta, None
+    table = heff.backend.concatenate(rows).reshape(len(rows), heff.plan.size)
+    constraints = orthonormal_rows(table, heff.backend, most=heff.plan.size - 1)
+    return start_in_complement(theta, constraints, heff.backend, seed), constraints
 
 
 def lower_states(psi: MPS, states: Sequence[MPS]) -> tuple[MPS, ...]:

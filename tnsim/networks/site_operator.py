@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor
+from tnsim.tensor import Tensor, entries_of
 
 _interned: dict[tuple, "SiteOperator"] = {}
 
@@ -33,7 +34,8 @@ class SiteOperator:
 
 def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
     """The entries of every site, and the identity channels found by walking from both ends."""
-    found = [_entries(tensor) for tensor in tensors]
+    entries = {key: _entries(tensor) for key, tensor in {id(tensor): tensor for tensor in tensors}.items()}
+    found = [entries[id(tensor)] for tensor in tensors]
     count = len(tensors)
     left_units, right_units = [0] * (count + 1), [0] * (count + 1)
     for i in range(count):
@@ -59,28 +61,35 @@ def cyclic_site_operators(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def bond_operator(operator: SiteOperator, side: str) -> SiteOperator:
+    """The bond on one side of an operator as a site of one state, on which every channel just goes on.
+
+    Beside it, two-site machinery does the work of one site.
+    """
+    left, place = (operator.left, 0) if side == "left" else (operator.right.dual, 1)
+    one = Leg(left.group, [left.group.identity], [1])
+    channels = np.arange(left.dim)
+    entries = np.column_stack([channels, channels, 0 * channels, 0 * channels]).astype(np.int64)
+    values = np.ones(left.dim, dtype=operator.values.dtype)
+    units = (operator.unit_left[place],) * 2, (operator.unit_right[place],) * 2
+    return SiteOperator(left, one, left.dual, entries, values, *units)
+
+
 def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    dense = tensor.backend.to_host(tensor.to_dense())
-    left, out, into, right = np.nonzero(dense)
-    return np.column_stack([left, right, out, into]).astype(np.int64), dense[left, out, into, right]
+    places, values = entries_of(tensor)
+    return np.ascontiguousarray(places[:, [0, 3, 1, 2]]), values
 
 
 def _next_unit(entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[int, ...], *, source: int) -> int:
     """The channel that only continues `unit` with an identity operator, or -1."""
     if unit < 0 or shape[1] != shape[2]:
         return -1
-    target = 1 - source
-    for channel in np.unique(entries[entries[:, source] == unit, target]):
-        into = entries[:, target] == channel
-        mine, numbers = entries[into], values[into]
-        if (
-            len(mine) == shape[1]
-            and (mine[:, source] == unit).all()
-            and (mine[:, 2] == mine[:, 3]).all()
-            and (numbers == 1).all()
-        ):
-            return int(channel)
-    return -1
+    target, dim = entries[:, 1 - source], shape[1]
+    continues = (entries[:, source] == unit) & (entries[:, 2] == entries[:, 3]) & (values == 1)
+    into, plain = (np.bincount(target[chosen], minlength=1) for chosen in (slice(None), continues))
+    found = np.flatnonzero((into[: len(plain)] == dim) & (plain == dim))
+    return int(found[0]) if len(found) else -1
 
 
 def _intern(

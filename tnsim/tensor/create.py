@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.backend import Backend, Seed, backend_of, default_backend, get_backend, normal
-from tnsim.errors import ChargeError, ShapeError
+from tnsim.errors import ShapeError
 from tnsim.symmetry import Charge, Leg, layout, trivial_leg
-from tnsim.tensor.tensor import Tensor, check_group, check_square
+from tnsim.tensor.tensor import Tensor, check_group, check_square, refuse_element
 
 
 def _backend(backend: str | Backend | None) -> Backend:
@@ -89,11 +89,8 @@ def _check_nothing_lost(array: Any, tensor: Tensor, tolerance: float) -> None:
     for places, _ in tensor.blocks():
         outside[tensor._slices(places)] = 0
     if not outside.max(initial=0.0) <= tolerance:
-        worst = np.unravel_index(int(outside.argmax()), outside.shape)
-        raise ChargeError(
-            f"element {tuple(int(i) for i in worst)} = {whole[worst]:.6g} breaks the conservation of "
-            f"{tensor.group!r} at total charge {tensor.charge}: drop the symmetry or give the right charge."
-        )
+        worst = tuple(int(i) for i in np.unravel_index(int(outside.argmax()), outside.shape))
+        refuse_element(worst, whole[worst], tensor.legs, tensor.charge)
 
 
 def eye(leg: Leg, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:

@@ -201,3 +201,11 @@ def check_group(legs: Sequence[Leg], charge: Charge | None) -> Charge:
         return group.charge(charge)
     except ChargeError as error:
         raise ChargeError(f"total charge {charge} does not fit legs of {group!r}: {error}") from error
+
+
+def refuse_element(place: tuple[int, ...], value: complex, legs: Sequence[Leg], charge: Charge) -> None:
+    """ChargeError for an element outside the allowed blocks."""
+    raise ChargeError(
+        f"element {place} = {value:.6g} breaks the conservation of {legs[0].group!r} at total charge {charge}: drop "
+        "the symmetry or give the right charge."
+    )
