@@ -155,10 +155,11 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     Levels were found with the settings of the job, so that only their number may grow.
     """
     levels = max(record.job.run.levels, len(record.levels), changes.get("levels", 1))
-    if levels > 1 and set(changes) - {"levels"}:
+    other = sorted(set(changes) - {"levels", "environment_gib", "scratch"})
+    if levels > 1 and other:
         raise SettingsError(
             f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
-            f"{', '.join(sorted(set(changes) - {'levels'}))}."
+            f"{', '.join(other)}."
         )
     dmrg = record.job.dmrg
     truncation = replace(
