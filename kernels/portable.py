@@ -104,7 +104,8 @@ class Portable:
     ) -> tuple[Array, np.ndarray, np.ndarray]:  # fmt: skip
         """Orthonormal rows of the centre blocks, weights (float64, on the host) and ranks.
 
-        The same rule as `kernels/cpu/split.py`, except that every block takes the Gram matrix of its own side.
+        Every basis has room for a square matrix. The same rule as `kernels/cpu/split.py`, except that every block
+        takes the Gram matrix of its own side.
         """
         xp, parts, values, ranks, start = self.backend, [], [], [], 0
         for offset, m, n in blocks.tolist():
@@ -122,7 +123,7 @@ class Portable:
                 weights, vectors = xp.eigh(gram)
                 rows, weights = xp.conj(vectors).T[::-1][:rank], weights[::-1][:rank]
             start += own * own
-            parts.append(rows.reshape(-1))
+            parts += [rows.reshape(-1), xp.zeros(own * (own - rank), theta.dtype)]
             values.append(weights)
             ranks.append(rank)
         host = xp.to_host(xp.concatenate(values)).astype(np.float64)

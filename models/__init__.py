@@ -1,4 +1,4 @@
-"""Hamiltonians, one file each, with the exact facts known about them."""
+"""Hamiltonians, one file each, with the exact facts known about them, and the lattices they live on."""
 
 if __name__ != "tnsim.models":
     raise ImportError(
@@ -12,11 +12,14 @@ from tnsim.models.chemistry import Integrals, hydrogen_chain, read_fcidump, writ
 from tnsim.models.haldane_shastry import HaldaneShastry
 from tnsim.models.heisenberg import Heisenberg
 from tnsim.models.hubbard import Hubbard
-from tnsim.models.j1j2 import J1J2, MajumdarGhosh
+from tnsim.models.j1j2 import J1J2, J1J2J3, MajumdarGhosh
 from tnsim.models.kitaev_chain import KitaevChain
+from tnsim.models.kitaev_honeycomb import KitaevHoneycomb
 from tnsim.models.kondo import KondoLattice
-from tnsim.models.long_range_ising import LongRangeIsing
+from tnsim.models.lattice import Lattice, Pair, Vertex
+from tnsim.models.lattice_model import LatticeModel
 from tnsim.models.model import Fact, Facts, Model
+from tnsim.models.power_law import LongRangeIsing, PowerLawHeisenberg
 from tnsim.models.quantum_chemistry import QuantumChemistry
 from tnsim.models.random_field import RandomFieldHeisenberg
 from tnsim.models.spinless import SpinlessFermions
@@ -24,17 +27,22 @@ from tnsim.models.ssh import SSH
 from tnsim.models.tj import TJ
 from tnsim.models.transverse_ising import TransverseIsing
 from tnsim.models.xxz import XX, XXZ
+from tnsim.models.xyz import XYZ
 
 MODELS: dict[str, type[Model]] = {
     "heisenberg": Heisenberg,
     "xxz": XXZ,
     "xx": XX,
+    "xyz": XYZ,
     "tfim": TransverseIsing,
     "j1j2": J1J2,
+    "j1j2j3": J1J2J3,
     "majumdar-ghosh": MajumdarGhosh,
     "bilinear-biquadratic": BilinearBiquadratic,
     "aklt": AKLT,
+    "kitaev-honeycomb": KitaevHoneycomb,
     "long-range-ising": LongRangeIsing,
+    "power-law-heisenberg": PowerLawHeisenberg,
     "haldane-shastry": HaldaneShastry,
     "random-field-heisenberg": RandomFieldHeisenberg,
     "hubbard": Hubbard,
@@ -61,7 +69,8 @@ def find_model(name: str) -> type[Model]:
 
 __all__ = [
     "AKLT", "BilinearBiquadratic", "BoseHubbard", "Fact", "Facts", "HaldaneShastry", "Heisenberg", "Hubbard",
-    "Integrals", "J1J2", "KitaevChain", "KondoLattice", "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model",
-    "QuantumChemistry", "RandomFieldHeisenberg", "SSH", "SpinlessFermions", "TJ", "TransverseIsing", "XX", "XXZ",
+    "Integrals", "J1J2", "J1J2J3", "KitaevChain", "KitaevHoneycomb", "KondoLattice", "Lattice", "LatticeModel",
+    "LongRangeIsing", "MODELS", "MajumdarGhosh", "Model", "Pair", "PowerLawHeisenberg", "QuantumChemistry",
+    "RandomFieldHeisenberg", "SSH", "SpinlessFermions", "TJ", "TransverseIsing", "Vertex", "XX", "XXZ", "XYZ",
     "find_model", "hydrogen_chain", "read_fcidump", "write_fcidump",
 ]  # fmt: skip

@@ -1,51 +1,58 @@
-"""The spin-1 chain with bilinear and biquadratic exchange, and the AKLT point."""
+"""Spin-1 models with bilinear and biquadratic exchange, and the AKLT point of the chain."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import product
 
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.coupling import Coupling, is_uniform
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
+from tnsim.models.spin_model import SpinModel, exchange_matrix, exchange_terms
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
 
 
 @dataclass(frozen=True, kw_only=True)
-class BilinearBiquadratic(Model):
-    """sum_i [bilinear S_i . S_{i+1} + biquadratic (S_i . S_{i+1})^2] on an open chain.
+class BilinearBiquadratic(SpinModel):
+    """sum [bilinear S_i . S_j + biquadratic (S_i . S_j)^2] over nearest neighbours.
 
     >>> round(BilinearBiquadratic(L=10, biquadratic=1 / 3).facts.energy, 10)
     -6.0
     """
 
     S: float = setting(1.0, "spin length")
-    bilinear: float = setting(1.0, "coefficient of S . S")
-    biquadratic: float = setting(0.0, "coefficient of (S . S)^2")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
-
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, self.S, self.conserve)
+    bilinear: Coupling = setting(1.0, "coefficient of S . S", over=1)
+    biquadratic: Coupling = setting(0.0, "coefficient of (S . S)^2", over=1)
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        exchange = ((0.5, "S+", "S-"), (0.5, "S-", "S+"), (1.0, "Sz", "Sz"))
-        for i in range(self.L - 1):
-            for a, left, right in exchange:
-                if self.bilinear:
-                    H += self.bilinear * a, left, i, right, i + 1
-                for b, second_left, second_right in exchange if self.biquadratic else ():
-                    H += self.biquadratic * a * b, f"{left} {second_left}", i, f"{right} {second_right}", i + 1
+        for pair, bilinear, biquadratic in self.on_pairs("bilinear", "biquadratic"):
+            exchange = exchange_terms(exchange_matrix(1.0, 1.0, 1.0), pair.phase(self.flux))
+            for a, left, right in exchange if bilinear else ():
+                H += bilinear * a, left, pair.i, right, pair.j
+            for (a, left, right), (b, left2, right2) in product(exchange, exchange) if biquadratic else ():
+                H += biquadratic * a * b, f"{left} {left2}", pair.i, f"{right} {right2}", pair.j
         return H
 
     @property
     def facts(self) -> Facts:
-        if self.S == 1 and self.bilinear > 0 and abs(3 * self.biquadratic - self.bilinear) < 1e-14:
-            energy = -2 / 3 * self.bilinear * (self.L - 1)
+        plain = self.S == 1 and self.is_uniform("bilinear", "biquadratic") and (self.is_open_chain or self.is_ring)
+        if plain and self.bilinear > 0 and abs(3 * self.biquadratic - self.bilinear) < 1e-14:
+            energy = -2 / 3 * self.bilinear * len(self.geometry.pairs(1))
             return Facts((Fact("energy", energy, "exact", "Affleck, Kennedy, Lieb, Tasaki 1987"),))
         return Facts()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AKLT(BilinearBiquadratic):
-    """S . S + (S . S)^2 / 3: the valence-bond solid; energy -2/3 a bond, fourfold degenerate on an open chain."""
+    """S . S + (S . S)^2 / 3 of spins 1: on a chain the valence-bond solid, with energy -2/3 a bond.
 
-    biquadratic: float = setting(1 / 3, "coefficient of (S . S)^2: a third of the bilinear one")
+    The open chain is fourfold degenerate.
+    """
+
+    S: float = setting(1.0, "spin length", init=False)
+    bilinear: float = setting(1.0, "coefficient of S . S", over=1)
+    biquadratic: float = setting(1 / 3, "coefficient of (S . S)^2: a third of it", over=1, init=False)
+
+    def __post_init__(self) -> None:
+        if is_uniform(self.bilinear):
+            object.__setattr__(self, "biquadratic", self.bilinear / 3)
+        super().__post_init__()

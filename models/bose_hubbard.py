@@ -1,21 +1,25 @@
-"""The Bose-Hubbard chain."""
+"""The Bose-Hubbard model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tnsim.models.chain import Pair, add_hopping, chain_pairs
+import numpy as np
+
+from tnsim.models.coupling import Coupling
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.filling import check_number, conserves, spread
-from tnsim.models.free_particles import hopping_matrix
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.hopping import add_hopping, hopping_matrix
+from tnsim.models.lattice_model import LatticeModel
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, boson_site
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoseHubbard(Model):
-    """-t sum (Bdag_i B_i+1 + h.c.) + U/2 sum N_i (N_i - 1) + V sum N_i N_i+1 - mu N, up to n_max bosons a site.
+class BoseHubbard(LatticeModel):
+    """-t sum (Bdag_i B_j + h.c.) + U/2 sum N_i (N_i - 1) + V sum N_i N_j - mu N, up to n_max bosons a site.
 
     N chooses the sector of the product states and of the facts.
 
@@ -23,29 +27,22 @@ class BoseHubbard(Model):
     -6.0266741833
     """
 
-    t: float = setting(1.0, "hopping")
-    U: float = setting(4.0, "repulsion on a site")
-    V: float = setting(0.0, "repulsion of neighbours")
-    mu: float = setting(0.0, "chemical potential")
+    t: Coupling = setting(1.0, "hopping", over=1)
+    U: Coupling = setting(4.0, "repulsion on a site", over="sites")
+    V: Coupling = setting(0.0, "repulsion of neighbours", over=1)
+    mu: Coupling = setting(0.0, "chemical potential", over="sites")
     n_max: int = setting(4, "most bosons on a site (1: hard-core)")
     N: int | None = setting(None, "number of bosons (default: one a site)")
-    periodic: bool = setting(False, "a ring")
     conserve: str | None = setting("N", "conserved quantity: N, parity or none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("BoseHubbard", self.bosons, self.L * (self.sites[0].dim - 1), "bosons")
-        _ = self.pairs
 
     @property
     def bosons(self) -> int:
         """The number of bosons."""
         return self.L if self.N is None else self.N
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """Neighbours."""
-        return chain_pairs(self.L, periodic=self.periodic)
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -53,30 +50,30 @@ class BoseHubbard(Model):
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        add_hopping(H, self.pairs, self.t, name="B")
-        for first, second, _ in self.pairs if self.V else ():
-            H += self.V, "N", first, "N", second
-        for i in range(self.L):
-            H += self.U / 2, "N N", i
-            H += -self.U / 2 - self.mu, "N", i
+        add_hopping(H, self.on_pairs("t"), name="B", flux=self.flux)
+        for pair, V in self.on_pairs("V"):
+            H += V, "N", pair.i, "N", pair.j
+        for i, U, mu in zip(range(self.L), self.at_sites("U"), self.at_sites("mu"), strict=True):
+            H += U / 2, "N N", i
+            H += -U / 2 - mu, "N", i
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": [str(n) for n in spread(self.bosons, self.L)]}
+        return {"neel": self.by_sublattice([str(n) for n in spread(self.bosons, self.L)])}
 
     @property
     def facts(self) -> Facts:
-        N, shift = self.bosons, -self.mu * self.bosons
-        if self.V or self.periodic or not conserves(self.conserve, "N"):
+        N = self.bosons
+        if self.V != 0 or not conserves(self.conserve, "N"):
             return Facts()
-        matrix = hopping_matrix(self.L, self.pairs, self.t)
-        if self.n_max == 1:
-            energy = FermiSea(matrix, N).energy + shift
+        matrix = hopping_matrix(self.L, self.on_pairs("t"), flux=self.flux) - np.diag(self.at_sites("mu"))
+        if self.n_max == 1 and self.is_open_chain:
+            energy = FermiSea(matrix, N).energy
             return Facts((Fact("energy", energy, "exact", "hard-core bosons: free fermions (Girardeau 1960)"),))
         if self.U == 0 and self.n_max >= N:
-            energy = N * FermiSea(matrix, 1).energy + shift
+            energy = N * FermiSea(matrix, 1).energy
             return Facts((Fact("energy", energy, "exact", "free bosons in the lowest level"),))
-        if self.t == 0 and self.U >= 0:
-            energy = self.U / 2 * sum(n * (n - 1) for n in spread(N, self.L)) + shift
+        if self.t == 0 and self.is_uniform("U", "mu") and self.U >= 0:
+            energy = self.U / 2 * sum(n * (n - 1) for n in spread(N, self.L)) - self.mu * N
             return Facts((Fact("energy", energy, "exact", "no hopping: as even as can be"),))
         return Facts()

@@ -1,38 +1,36 @@
 """The Haldane-Shastry chain: a ring with inverse-square exchange."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
-from tnsim.models.heisenberg import add_exchange
-from tnsim.models.model import Fact, Facts, Model, setting
-from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
+from tnsim.models.model import Fact, Facts
+from tnsim.models.power_law import PowerLawHeisenberg
+from tnsim.models.setting import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class HaldaneShastry(Model):
+class HaldaneShastry(PowerLawHeisenberg):
     """J sum_{i<j} S_i . S_j / d_ij^2 with the chord distance d = (L/pi) sin(pi |i - j| / L) on a ring.
+
+    A ring in folded order (lattice chain, periodic, order folded) is the same model on another path.
 
     >>> round(HaldaneShastry(L=4).facts.energy, 10)
     -2.1589759627
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("chain",)
+    periodic: bool = setting(True, "a ring", init=False)
+    S: float = setting(0.5, "spin length", init=False)
     J: float = setting(1.0, "exchange at chord distance 1")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
+    alpha: float = setting(2.0, "power of the decay", init=False)
+    tolerance: float = setting(0.0, "every pair exactly", init=False)
 
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, 0.5, self.conserve)
-
-    def operator_sum(self) -> OperatorSum:
-        H = OperatorSum()
-        for i in range(self.L):
-            for j in range(i + 1, self.L):
-                J = self.J * (np.pi / self.L / np.sin(np.pi * (j - i) / self.L)) ** 2
-                add_exchange(H, i, j, J, J)
-        return H
+    @property
+    def distances(self) -> np.ndarray:
+        """Chord distances, on a circle with circumference L."""
+        return self.L / np.pi * np.sin(np.pi * self.geometry.distances / self.L)
 
     @property
     def facts(self) -> Facts:

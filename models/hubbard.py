@@ -1,4 +1,4 @@
-"""The Fermi-Hubbard chain, extended."""
+"""The Fermi-Hubbard model, extended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,42 +6,43 @@ from functools import cached_property
 
 import numpy as np
 
-from tnsim.models.chain import Pair, add_hopping, chain_pairs
+from tnsim.models.coupling import Coupling
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.exact.lieb_wu import bulk_charge_gap, bulk_hubbard_energy, open_hubbard_energy
 from tnsim.models.filling import check_number, electron_states, keeps_sector, two_sz_of
-from tnsim.models.free_particles import free_facts, hopping_matrix
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.free_particles import free_facts
+from tnsim.models.hopping import add_hopping, hopping_matrix
+from tnsim.models.lattice import Pair
+from tnsim.models.lattice_model import LatticeModel
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, electron_site
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hubbard(Model):
-    """-t sum (Cdag_is C_i+1,s + h.c.) - t2 sum (Cdag_is C_i+2,s + h.c.) + U sum N_up N_down + V sum N_i N_i+1 - mu N.
+class Hubbard(LatticeModel):
+    """-t sum (Cdag_is C_js + h.c.) + U sum N_up N_down + V sum N_i N_j - mu N, and t2 between second neighbours.
 
-    N and Sz choose the sector of the product states and of the facts. On a ring, a step across the end gets the
-    phase exp(i flux).
+    N and Sz choose the sector of the product states and of the facts.
 
     >>> round(Hubbard(L=16, U=4.0).facts.energy, 10)
     -8.8187674548
     """
 
-    t: float = setting(1.0, "hopping to the next site")
-    U: float = setting(4.0, "repulsion on a site")
-    V: float = setting(0.0, "repulsion of neighbours")
-    t2: float = setting(0.0, "hopping to the second next site")
-    mu: float = setting(0.0, "chemical potential")
+    t: Coupling = setting(1.0, "hopping between nearest neighbours", over=1)
+    U: Coupling = setting(4.0, "repulsion on a site", over="sites")
+    V: Coupling = setting(0.0, "repulsion of nearest neighbours", over=1)
+    t2: Coupling = setting(0.0, "hopping between second neighbours", over=2)
+    mu: Coupling = setting(0.0, "chemical potential", over="sites")
     N: int | None = setting(None, "number of electrons (default: half filling)")
     Sz: float | None = setting(None, "total spin along z (default: 0, or 1/2 for odd N)")
-    periodic: bool = setting(False, "a ring")
-    flux: float = setting(0.0, "phase of a step around the ring")
     conserve: str | None = setting("N,Sz", "conserved quantities: N, Sz, parity with commas, or none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("Hubbard", self.electrons, 2 * self.L, "electrons")
-        _ = self.two_sz, self.steps
+        _ = self.two_sz
 
     @property
     def electrons(self) -> int:
@@ -54,10 +55,9 @@ class Hubbard(Model):
         return two_sz_of("Hubbard", self.Sz, min(self.electrons, 2 * self.L - self.electrons))
 
     @property
-    def steps(self) -> list[tuple[list[Pair], float]]:
+    def steps(self) -> list[tuple[Pair, float]]:
         """Pairs and amplitudes of all hopping terms."""
-        amplitudes = [(1, self.t)] + [(2, self.t2)] * bool(self.t2)
-        return [(chain_pairs(self.L, distance, periodic=self.periodic), t) for distance, t in amplitudes]
+        return [*self.on_pairs("t"), *self.on_pairs("t2")]
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -65,23 +65,22 @@ class Hubbard(Model):
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for pairs, t in self.steps:
-            add_hopping(H, pairs, t, ("_up", "_down"), flux=self.flux)
-        for first, second, _ in self.steps[0][0] if self.V else ():
-            H += self.V, "N", first, "N", second
-        for i in range(self.L):
-            H += self.U, "N_up N_down", i
-            if self.mu:
-                H += -self.mu, "N", i
+        add_hopping(H, self.steps, ("_up", "_down"), flux=self.flux)
+        for pair, V in self.on_pairs("V"):
+            H += V, "N", pair.i, "N", pair.j
+        for i, U in self.on_sites("U"):
+            H += U, "N_up N_down", i
+        for i, mu in self.on_sites("mu"):
+            H += -mu, "N", i
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        return {"neel": electron_states(self.electrons, self.two_sz, self.L)}
+        return {"neel": self.by_sublattice(electron_states(self.electrons, self.two_sz, self.L))}
 
     @property
     def facts(self) -> Facts:
         items = []
-        plain = self.t and not (self.V or self.t2 or self.periodic)
+        plain = self.is_open_chain and self.is_uniform("t", "U", "mu") and self.t and self.V == self.t2 == 0
         if plain and self.electrons == self.L and self.U > 0:
             bulk = bulk_hubbard_energy(self.U / abs(self.t)) * abs(self.t) - self.mu
             items.append(Fact("bulk energy per site", bulk, "exact", "Lieb, Wu 1968"))
@@ -89,10 +88,9 @@ class Hubbard(Model):
             items.append(Fact("bulk charge gap", gap, "exact", "Ovchinnikov 1970"))
         if not keeps_sector(self.conserve, self.two_sz):
             return Facts(tuple(items))
-        if not (self.U or self.V):
-            matrix = np.sum([hopping_matrix(self.L, pairs, t, flux=self.flux) for pairs, t in self.steps], axis=0)
-            seas = [FermiSea(matrix, (self.electrons + sign * self.two_sz) // 2) for sign in (1, -1)]
-            items += free_facts(seas, -self.mu * self.electrons)
+        if self.U == self.V == 0:
+            matrix = hopping_matrix(self.L, self.steps, flux=self.flux) - np.diag(self.at_sites("mu"))
+            items += free_facts([FermiSea(matrix, (self.electrons + sign * self.two_sz) // 2) for sign in (1, -1)])
         elif plain and self._solvable():
             items.insert(0, Fact("energy", self._bethe(), "exact", "open-boundary Bethe equations (Schulz 1985)"))
         return Facts(tuple(items))

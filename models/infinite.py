@@ -1,4 +1,4 @@
-"""Models on the infinite chain: the terms that repeat, read off from open chains."""
+"""Models on the infinite chain: the terms that repeat, read off from longer ones."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ from tnsim.errors import SettingsError
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum, Term
 
-# open chains of so many cells are looked at; terms that reach further do not repeat within them
+# chains of so many cells are looked at; terms that reach further do not repeat within them
 _CELLS = 6
 
 
@@ -19,7 +19,7 @@ def infinite_sum(model: Any, cell: int | None = None) -> OperatorSum:
     size = model.L if cell is None else cell
     if size < 1 or model.L % size:
         raise SettingsError(f"a cell of {size} sites does not fit L = {model.L}: L must be a multiple of it.")
-    chain = replace(model, L=_CELLS * size).operator_sum().written_out()
+    chain = model.of_length(_CELLS * size).operator_sum().written_out()
     first, second = (_terms_from(chain, k * size, size) for k in (1, 2))
     if first != second:
         raise SettingsError(

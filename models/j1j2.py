@@ -1,54 +1,78 @@
-"""The frustrated spin chain with nearest and next-nearest neighbours."""
+"""Frustrated spin models with exchange between second and third neighbours."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
-from tnsim.models.exact.bethe import open_heisenberg_energy
-from tnsim.models.heisenberg import add_exchange
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.coupling import Coupling, is_uniform
+from tnsim.models.exact.bethe import heisenberg_energy
+from tnsim.models.model import Fact, Facts
+from tnsim.models.published import j1j2_facts
+from tnsim.models.setting import setting
+from tnsim.models.spin_model import SpinModel
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
 
 
 @dataclass(frozen=True, kw_only=True)
-class J1J2(Model):
-    """J1 sum S_i . S_{i+1} + J2 sum S_i . S_{i+2} on an open chain.
+class J1J2(SpinModel):
+    """J1 sum S_i . S_j over nearest and J2 over second neighbours; on an open chain unless a lattice is given.
 
     >>> J1J2(L=10, J2=0.5).facts.energy
     -3.75
     """
 
-    S: float = setting(0.5, "spin length")
-    J1: float = setting(1.0, "nearest-neighbour exchange")
-    J2: float = setting(0.25, "next-nearest-neighbour exchange")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
-
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, self.S, self.conserve)
+    J1: Coupling = setting(1.0, "nearest-neighbour exchange", over=1)
+    J2: Coupling = setting(0.25, "second-neighbour exchange", over=2)
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for distance, J in ((1, self.J1), (2, self.J2)):
-            for i in range(self.L - distance):
-                add_exchange(H, i, i + distance, J, J)
+        self.add_isotropic(H, "J1")
+        self.add_isotropic(H, "J2")
         return H
 
     @property
     def facts(self) -> Facts:
-        if self.S != 0.5 or self.J1 <= 0 or self.L % 2:
+        if self.S != 0.5 or not self.is_uniform("J1", "J2") or self.J1 <= 0 or self.flux:
+            return Facts()
+        if not (self.is_open_chain or self.is_ring):
+            return Facts(tuple(j1j2_facts(self.geometry, self.J1, self.J2)))
+        if self.L % 2:
             return Facts()
         if self.J2 == self.J1 / 2:
             energy = -0.375 * self.J1 * self.L
             return Facts((Fact("energy", energy, "exact", "Majumdar, Ghosh 1969: singlets on every other bond"),))
         if self.J2 == 0:
-            energy = self.J1 * open_heisenberg_energy(self.L)
-            return Facts((Fact("energy", energy, "exact", "open-boundary Bethe equations"),))
+            energy = self.J1 * heisenberg_energy(self.L, ring=self.is_ring)
+            return Facts((Fact("energy", energy, "exact", "Bethe equations"),))
         return Facts()
 
 
 @dataclass(frozen=True, kw_only=True)
-class MajumdarGhosh(J1J2):
-    """J1-J2 at J2 = J1 / 2: the ground state is a product of singlets."""
+class J1J2J3(J1J2):
+    """J1-J2 with J3 between third neighbours (all pairs of the third distance, on kagome of both kinds).
 
-    J2: float = setting(0.5, "next-nearest-neighbour exchange: half of J1")
+    >>> J1J2J3(L=10, J2=0.5, J3=0.1).mpo().bond_dimensions[5]
+    11
+    """
+
+    J3: Coupling = setting(0.0, "third-neighbour exchange", over=3)
+
+    def operator_sum(self) -> OperatorSum:
+        H = super().operator_sum()
+        self.add_isotropic(H, "J3")
+        return H
+
+    @property
+    def facts(self) -> Facts:
+        return super().facts if self.J3 == 0 else Facts()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MajumdarGhosh(J1J2):
+    """J1-J2 at J2 = J1 / 2: on a chain the ground state is a product of singlets."""
+
+    J1: float = setting(1.0, "nearest-neighbour exchange", over=1)
+    J2: float = setting(0.5, "second-neighbour exchange: half of J1", over=2, init=False)
+
+    def __post_init__(self) -> None:
+        if is_uniform(self.J1):
+            object.__setattr__(self, "J2", self.J1 / 2)
+        super().__post_init__()

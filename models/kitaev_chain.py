@@ -7,11 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from tnsim.errors import SettingsError
-from tnsim.models.chain import add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import PairedGround
 from tnsim.models.filling import conserves, occupations
 from tnsim.models.free_particles import RESOLVED
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.hopping import add_hopping
+from tnsim.models.lattice import Lattice
+from tnsim.models.model import Fact, Facts, Model
+from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
 from tnsim.networks.sites import Site, fermion_site
 
@@ -47,10 +49,10 @@ class KitaevChain(Model):
         return (fermion_site(self.conserve),) * self.L
 
     def operator_sum(self) -> OperatorSum:
-        H, pairs = OperatorSum(), chain_pairs(self.L)
-        add_hopping(H, pairs, self.t)
-        for first, second, _ in pairs if self.delta else ():
-            H += plus_hc(self.delta, "C", first, "C", second)
+        H, pairs = OperatorSum(), Lattice("chain", self.L).pairs()
+        add_hopping(H, [(pair, self.t) for pair in pairs])
+        for pair in pairs if self.delta else ():
+            H += plus_hc(self.delta, "C", pair.i, "C", pair.j)
         for i in range(self.L if self.mu else 0):
             H += -self.mu, "N", i
             H += self.mu / 2, "Id", i

@@ -1,21 +1,23 @@
-"""The Kondo lattice: a localized spin at every site of a chain of electrons."""
+"""The Kondo lattice: a localized spin at every site of a lattice of electrons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tnsim.models.chain import add_hopping, chain_pairs
+from tnsim.models.coupling import Coupling
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.filling import alternating, check_number, electron_states, keeps_sector, two_sz_of
-from tnsim.models.free_particles import hopping_matrix
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.hopping import add_hopping, hopping_matrix
+from tnsim.models.lattice_model import LatticeModel
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, kondo_site
 
 
 @dataclass(frozen=True, kw_only=True)
-class KondoLattice(Model):
-    """-t sum (Cdag_is C_i+1,s + h.c.) + J sum S_i . s_i on an open chain, S localized and s of the electrons.
+class KondoLattice(LatticeModel):
+    """-t sum (Cdag_is C_js + h.c.) + J sum S_i . s_i with spins S_i localized and s_i of the electrons.
 
     N and Sz (of both kinds of spin together) choose the sector of the product states and of the facts.
 
@@ -23,8 +25,8 @@ class KondoLattice(Model):
     -9.0
     """
 
-    t: float = setting(1.0, "hopping")
-    J: float = setting(1.0, "exchange with the localized spins (positive: antiferromagnetic)")
+    t: Coupling = setting(1.0, "hopping", over=1)
+    J: Coupling = setting(1.0, "exchange with the localized spins (positive: antiferromagnetic)", over="sites")
     N: int | None = setting(None, "number of electrons (default: half filling)")
     Sz: float | None = setting(None, "total spin along z of electrons and localized spins (default: 0 or 1/2)")
     conserve: str | None = setting("N,Sz", "conserved quantities: N, Sz, parity with commas, or none")
@@ -55,11 +57,11 @@ class KondoLattice(Model):
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        add_hopping(H, chain_pairs(self.L), self.t, ("_up", "_down"))
-        for i in range(self.L if self.J else 0):
-            H += self.J, "Sz_f Sz_c", i
-            H += self.J / 2, "S+_f S-_c", i
-            H += self.J / 2, "S-_f S+_c", i
+        add_hopping(H, self.on_pairs("t"), ("_up", "_down"), flux=self.flux)
+        for i, J in self.on_sites("J"):
+            H += J, "Sz_f Sz_c", i
+            H += J / 2, "S+_f S-_c", i
+            H += J / 2, "S-_f S+_c", i
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
@@ -69,13 +71,15 @@ class KondoLattice(Model):
             mobile += rest - self.L if rest > 0 else rest + self.L
         localized = alternating(self.two_sz - mobile, self.L)[::-1]
         electrons = electron_states(self.electrons, mobile, self.L)
-        return {"neel": [f"{spin},{state}" for spin, state in zip(localized, electrons, strict=True)]}
+        return {
+            "neel": self.by_sublattice([f"{spin},{state}" for spin, state in zip(localized, electrons, strict=True)])
+        }
 
     @property
     def facts(self) -> Facts:
-        if not keeps_sector(self.conserve, self.two_sz):
+        if not keeps_sector(self.conserve, self.two_sz) or not self.is_uniform("J"):
             return Facts()
-        N, matrix = self.electrons, hopping_matrix(self.L, chain_pairs(self.L), self.t)
+        N, matrix = self.electrons, hopping_matrix(self.L, self.on_pairs("t"), flux=self.flux)
         if abs(self.two_sz) == self.L + N:
             energy = FermiSea(matrix, N).energy + self.J * N / 4
             return Facts((Fact("energy", energy, "exact", "all spins parallel: free spinless fermions"),))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tnsim.errors import SettingsError, StateError, check_fields, suggest
 from tnsim.models.infinite import infinite_mpo, infinite_sum
+from tnsim.models.setting import setting
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
@@ -58,17 +59,14 @@ class Facts:
         return "\n".join(["Facts", *lines])
 
 
-def setting(default: Any, help: str) -> Any:
-    """A field with a default and a one-line description, which the command line shows."""
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Model(ABC):
-    """A Hamiltonian on an open chain. Frozen; equal settings make equal operators."""
+    """A Hamiltonian on a chain of sites. Frozen; equal settings make equal operators."""
 
     start: ClassVar[str] = "neel"
-    L: int = field(metadata={"help": "number of sites"})
+    """The product state in the sector of the ground state."""
+
+    L: int = setting(help="number of sites")
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -105,7 +103,16 @@ class Model(ABC):
         """The Hamiltonian on the infinite chain, with a cell of `cell` sites (L unless given)."""
         return infinite_mpo(self, cell)
 
+    def of_length(self, sites: int) -> "Model":
+        """The same model on so many sites."""
+        return replace(self, L=sites)
+
     # -- product states --------------------------------------------------------------------------------
+
+    @property
+    def usual_start(self) -> str:
+        """The pattern taken where none is asked for."""
+        return self.start
 
     def _patterns(self) -> dict[str, Sequence[str]]:
         """Repeating patterns of state names."""
@@ -119,9 +126,9 @@ class Model(ABC):
     ) -> MPS:
         """A product state: a named pattern ("neel", "up", "down", ...), or one state name per site.
 
-        Without one, the pattern `start`, which lies in the sector of the ground state.
+        Without one, the pattern `usual_start`, which lies in the sector of the ground state.
         """
-        pattern = self.start if pattern is None else pattern
+        pattern = self.usual_start if pattern is None else pattern
         states = list(pattern)
         if isinstance(pattern, str):
             unit = self._pattern(pattern)
@@ -138,9 +145,9 @@ class Model(ABC):
     ) -> InfiniteMPS:
         """A product state that repeats with a cell of `cell` sites (L unless given).
 
-        Without a pattern, `start`. Raises StateError where the pattern does not fit the cell.
+        Without a pattern, `usual_start`. Raises StateError where the pattern does not fit the cell.
         """
-        pattern = self.start if pattern is None else pattern
+        pattern = self.usual_start if pattern is None else pattern
         size, unit = self.L if cell is None else cell, list(pattern)
         if isinstance(pattern, str):
             unit = list(self._pattern(pattern))

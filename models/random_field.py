@@ -1,4 +1,4 @@
-"""The Heisenberg chain in a random field: the standard model of many-body localisation."""
+"""The Heisenberg model in a random field: the standard model of many-body localisation."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,30 +6,28 @@ from functools import cached_property
 import numpy as np
 
 from tnsim.errors import SettingsError
-from tnsim.models.heisenberg import add_exchange
-from tnsim.models.model import Model, setting
+from tnsim.models.coupling import Coupling
+from tnsim.models.setting import setting
+from tnsim.models.spin_model import SpinModel
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomFieldHeisenberg(Model):
-    """J sum_i S_i . S_{i+1} + sum_i h_i Sz_i with h_i uniform in [-W, W], drawn from `seed`."""
+class RandomFieldHeisenberg(SpinModel):
+    """J sum S_i . S_j over nearest neighbours + sum_i h_i Sz_i with h_i uniform in [-W, W], drawn from `seed`.
 
-    S: float = setting(0.5, "spin length")
-    J: float = setting(1.0, "exchange")
+    >>> RandomFieldHeisenberg(L=4, W=2.0, seed=1).fields.shape
+    (4,)
+    """
+
+    J: Coupling = setting(1.0, "exchange", over=1)
     W: float = setting(1.0, "half width of the field distribution")
     seed: int = setting(0, "of the fields")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.W < 0:
             raise SettingsError(f"RandomFieldHeisenberg: W must not be negative, found {self.W}.")
-
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, self.S, self.conserve)
 
     @cached_property
     def fields(self) -> np.ndarray:
@@ -38,8 +36,7 @@ class RandomFieldHeisenberg(Model):
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for i in range(self.L - 1):
-            add_exchange(H, i, i + 1, self.J, self.J)
+        self.add_isotropic(H, "J")
         for i, h in enumerate(self.fields.tolist()):
             H += h, "Sz", i
         return H

@@ -6,11 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from tnsim.models.chain import Pair, add_hopping, chain_pairs
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.filling import check_number, conserves, occupations, spread
-from tnsim.models.free_particles import free_facts, hopping_matrix
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.free_particles import free_facts
+from tnsim.models.hopping import add_hopping, hopping_matrix
+from tnsim.models.lattice import Lattice, Pair
+from tnsim.models.model import Fact, Facts, Model
+from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, fermion_site
 
@@ -42,10 +44,9 @@ class SSH(Model):
         return self.L // 2 if self.N is None else self.N
 
     @property
-    def steps(self) -> list[tuple[list[Pair], float]]:
-        """Pairs and amplitudes inside and between the cells."""
-        pairs = chain_pairs(self.L)
-        return [(pairs[0::2], self.t1), (pairs[1::2], self.t2)]
+    def steps(self) -> list[tuple[Pair, float]]:
+        """Pairs and amplitudes, inside and between the cells in turn."""
+        return [(pair, self.t2 if pair.i % 2 else self.t1) for pair in Lattice("chain", self.L).pairs()]
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -53,8 +54,7 @@ class SSH(Model):
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for pairs, t in self.steps:
-            add_hopping(H, pairs, t)
+        add_hopping(H, self.steps)
         return H
 
     def _patterns(self) -> dict[str, Sequence[str]]:
@@ -62,7 +62,7 @@ class SSH(Model):
 
     @property
     def facts(self) -> Facts:
-        sea = FermiSea(np.sum([hopping_matrix(self.L, pairs, t) for pairs, t in self.steps], axis=0), self.particles)
+        sea = FermiSea(hopping_matrix(self.L, self.steps), self.particles)
         items = free_facts([sea]) if conserves(self.conserve, "N") else []
         if self.L % 2 == 0:
             items.append(Fact("edge level", float(np.abs(sea.levels).min()), "exact", "free fermions"))

@@ -1,59 +1,57 @@
-"""The XXZ chain, and its free-fermion point."""
+"""The XXZ model with Dzyaloshinskii-Moriya exchange along z, and the free-fermion point of its chain."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
-from tnsim.models.exact.bethe import open_heisenberg_energy
-from tnsim.models.exact.free_fermions import open_xx
-from tnsim.models.heisenberg import add_exchange
-from tnsim.models.model import Fact, Facts, Model, setting
+from tnsim.models.coupling import Coupling
+from tnsim.models.exact.bethe import heisenberg_energy
+from tnsim.models.exact.free_fermions import open_xx, ring_xx_energy
+from tnsim.models.model import Fact, Facts
+from tnsim.models.setting import setting
+from tnsim.models.spin_model import SpinModel, add_exchange, exchange_matrix
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.sites import Site, spin_sites
 
 
 @dataclass(frozen=True, kw_only=True)
-class XXZ(Model):
-    """J sum_i (Sx Sx + Sy Sy + delta Sz Sz) - field sum_i Sz_i on an open chain.
+class XXZ(SpinModel):
+    """sum J (Sx Sx + Sy Sy + delta Sz Sz) + D (S_i x S_j)_z over nearest neighbours - field sum_i Sz_i.
+
+    A pair goes from i to j in the direction of x > 0 (or x = 0, y > 0), which the sign of D refers to.
 
     >>> round(XXZ(L=20, delta=0.0).facts.energy, 10)
     -6.1907449998
     """
 
-    S: float = setting(0.5, "spin length")
-    J: float = setting(1.0, "exchange")
-    delta: float = setting(1.0, "anisotropy")
-    field: float = setting(0.0, "magnetic field along z")
-    conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
-
-    @cached_property
-    def sites(self) -> tuple[Site, ...]:
-        return spin_sites(self.L, self.S, self.conserve)
+    J: Coupling = setting(1.0, "exchange", over=1)
+    delta: Coupling = setting(1.0, "anisotropy", over=1)
+    D: Coupling = setting(0.0, "Dzyaloshinskii-Moriya exchange along z", over=1)
+    field: Coupling = setting(0.0, "magnetic field along z", over="sites")
 
     def operator_sum(self) -> OperatorSum:
         H = OperatorSum()
-        for i in range(self.L - 1):
-            add_exchange(H, i, i + 1, self.J, self.J * self.delta)
-        if self.field:
-            for i in range(self.L):
-                H += -self.field, "Sz", i
+        for pair, J, delta, D in self.on_pairs("J", "delta", "D"):
+            add_exchange(H, pair, exchange_matrix(J, J, J * delta, (0.0, 0.0, D)), self.flux)
+        self.add_field(H, "field", "Sz")
         return H
 
     @property
     def facts(self) -> Facts:
-        if self.S != 0.5 or self.field or self.J <= 0 or self.L % 2:
+        plain = self.S == 0.5 and self.is_uniform("J", "delta") and self.D == 0 and self.field == 0
+        if not (plain and self.J > 0 and self.L % 2 == 0 and (self.is_open_chain or self.is_ring)):
             return Facts()
-        if self.delta == 0:
-            sea = open_xx(self.L)
-            ground = Fact("energy", self.J * sea.energy, "exact", "free fermions")
-            return Facts((ground, Fact("middle entropy", sea.entropy(self.L // 2), "exact", "free fermions")))
         if self.delta == 1:
-            energy = self.J * open_heisenberg_energy(self.L)
-            return Facts((Fact("energy", energy, "exact", "open-boundary Bethe equations"),))
-        return Facts()
+            bethe = Fact("energy", self.J * heisenberg_energy(self.L, ring=self.is_ring), "exact", "Bethe equations")
+            return Facts((bethe,))
+        if self.delta != 0:
+            return Facts()
+        if self.is_ring:
+            return Facts((Fact("energy", self.J * ring_xx_energy(self.L), "exact", "free fermions"),))
+        sea = open_xx(self.L)
+        energy = Fact("energy", self.J * sea.energy, "exact", "free fermions")
+        return Facts((energy, Fact("middle entropy", sea.entropy(self.L // 2), "exact", "free fermions")))
 
 
 @dataclass(frozen=True, kw_only=True)
 class XX(XXZ):
-    """J sum_i (Sx Sx + Sy Sy): free fermions."""
+    """sum J (Sx Sx + Sy Sy): free fermions on a chain."""
 
-    delta: float = setting(0.0, "anisotropy: 0 is the free-fermion point")
+    delta: float = setting(0.0, "anisotropy", over=1, init=False)

@@ -75,6 +75,43 @@ def test_models_of_particles_run_by_their_names(words, tmp_path):
     assert record.state.sites == record.job.model.sites
 
 
+@pytest.mark.parametrize(
+    ("words", "sites"),
+    [
+        (("heisenberg", "--lattice", "square", "--Lx", 3, "--Ly", 2), 6),
+        (("heisenberg", "--L", 6, "--periodic"), 6),
+        (("j1j2", "--lattice", "triangular", "--Lx", 2, "--Ly", 3, "--bc-y", "periodic", "--J2", 0), 6),
+        (("t-v", "--lattice", "square", "--Lx", 2, "--Ly", 3, "--bc-y", "periodic", "--V", 0, "--flux", 0.3), 6),
+        (("hubbard", "--lattice", "honeycomb", "--Lx", 2, "--U", 0, "--order", "snake"), 4),
+        (("kitaev-honeycomb", "--lattice", "honeycomb", "--Lx", 2, "--Ly", 2, "--bc-y", "periodic"), 8),
+        (("kitaev-honeycomb", "--L", 6), 6),
+        (("power-law-heisenberg", "--L", 6, "--tolerance", 1e-6), 6),
+        (("xyz", "--L", 6, "--Jx", 0.5, "--hz", 0.1), 6),
+    ],
+    ids=lambda words: " ".join(map(str, words)) if isinstance(words, tuple) else "",
+)  # fmt: skip
+def test_lattices_by_flags(words, sites, tmp_path):
+    path = tmp_path / "run.h5"
+    result = call("dmrg", *words, "--chi-max", 40, "--out", path)
+    assert result.exit_code == 0, result.output
+    record = load_run(path)
+    assert record.job.model.L == sites == len(record.state.sites)
+    if record.job.model.facts.energy is not None:
+        assert record.energy == pytest.approx(record.job.model.facts.energy, abs=1e-8)
+
+
+def test_flags_of_lattices_are_checked(tmp_path):
+    for words, message in [
+        (("heisenberg",), "needs L, the number of sites"),
+        (("heisenberg", "--Lx", 3), r"missing setting model\.lattice\.kind"),
+        (("heisenberg", "--lattice", "sqare", "--Lx", 3), 'Did you mean "square"'),
+        (("heisenberg", "--lattice", "square", "--Lx", 3, "--L", 5), "L = 5, but"),
+    ]:
+        result = call("dmrg", *words, "--chi-max", 4, "--out", tmp_path / "run.h5")
+        assert isinstance(result.exception, SettingsError) and re.search(message, str(result.exception))
+    assert call("dmrg", "xx", "--L", 4, "--delta", 0.5, "--chi-max", 4).exit_code == 2
+
+
 def test_info_and_plot(finished, tmp_path):
     path, _ = finished
     result = call("info", path)
@@ -163,6 +200,34 @@ def test_compilation_is_announced_once(finished, monkeypatch):
     monkeypatch.setattr("tnsim.monitor.progress.compiled_before", lambda: False)
     with show_progress(Console(file=text), 3):
         assert "compiling the kernels" in text.getvalue()
+
+
+def test_one_site_updates_from_the_command_line(tmp_path):
+    out = tmp_path / "one.h5"
+    result = call("dmrg", "heisenberg", "--L", 10, "--chi-max", 20, "--sites", 1, "--out", out)
+    assert result.exit_code == 0, result.output
+    record = load_run(out)
+    assert record.status == "converged"
+    assert [record.progress.history[n].expansion for n in (0, -1)] == [0.1, 0.0]
+    assert abs(record.energy - record.job.model.facts.energy) < 1e-9
+    wider = call("resume", out, "--chi-max", 32)
+    assert wider.exit_code == 0, wider.output
+    assert load_run(out).progress.history[-1].chi_max == 32
+
+
+def test_a_bound_on_environments_from_the_command_line(tmp_path):
+    out, scratch = tmp_path / "tight.h5", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("dmrg", "heisenberg", "--L", 16, "--chi-max", 16, "--out", out, "--environment-gib", 1e-5)
+    result = call(*words, "--scratch", scratch)
+    assert result.exit_code == 0, result.output
+    assert list(scratch.iterdir()) == []
+    resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
+    assert resumed.exit_code == 0, resumed.output
+    assert load_run(out).job.dmrg.environment_gib == 2e-5
+    too_small = call(*words[:-1], 1e-9)
+    assert isinstance(too_small.exception, SettingsError)
+    assert "Raise environment_gib" in str(too_small.exception)
 
 
 def test_resume_extends_a_finished_run(finished, tmp_path):

@@ -1,11 +1,11 @@
-"""The README: its settings table is that of the code, and its Python runs."""
+"""The README: its settings table is that of the code, its job is one, and its Python runs."""
 
 import re
 from pathlib import Path
 
 import tnsim as tn
-from tnsim.io import RunOptions
-from tnsim.io.settings import describe
+from tnsim.io import RunOptions, job_from_table
+from tnsim.io.settings import describe, parse_toml
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
@@ -29,6 +29,12 @@ def test_the_settings_table_is_that_of_the_code():
     text = README.read_text()
     between = text.split(BEGIN)[1].split(END)[0].strip()
     assert between == settings_table(), "paste this between the markers of the README:\n" + settings_table()
+
+
+def test_the_jobs_of_the_readme_are_jobs():
+    (text,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.S)
+    model = job_from_table(parse_toml(text, "README.md")).model
+    assert model.geometry == tn.Lattice("kagome", 4, 3, bc_y="periodic", order="snake")
 
 
 def test_the_python_of_the_readme_runs():

@@ -16,6 +16,8 @@ _PUBLIC = {
             "DMRG",
             "Dispersion",
             "Excitations",
+            "ExcitedStates",
+            "Extrapolation",
             "IDMRG",
             "Progress",
             "Quasiparticles",
@@ -23,6 +25,7 @@ _PUBLIC = {
             "Status",
             "SweepReport",
             "VUMPS",
+            "extrapolate",
             "run_stages",
         ],
         "tnsim.algorithms",
@@ -76,9 +79,20 @@ _PUBLIC = {
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
-        ["plot_convergence", "plot_correlation", "plot_dispersion", "plot_entropy", "plot_run", "plot_spectrum"],
+        [
+            "plot_convergence",
+            "plot_correlation",
+            "plot_dispersion",
+            "plot_entropy",
+            "plot_extrapolation",
+            "plot_lattice",
+            "plot_levels",
+            "plot_run",
+            "plot_spectrum",
+        ],
         "tnsim.plotting",
     ),
+    "Lattice": "tnsim.models.lattice",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

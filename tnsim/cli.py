@@ -4,7 +4,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -14,12 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from tnsim.algorithms import DMRG
+from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
 from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load_newest
 from tnsim.io.atomic import check_writable, older
 from tnsim.io.hdf5 import header_of, open_file
-from tnsim.io.settings import describe, help_of
+from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.runner import make_console, resumed, run_job
@@ -27,7 +28,7 @@ from tnsim.runner import make_console, resumed, run_job
 _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
-dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by two-site DMRG.")
+dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
 app.add_typer(dmrg_app, name="dmrg")
 
 
@@ -40,36 +41,46 @@ def _flag_type(hint: Any) -> Any:
     return str if get_origin(hint) is tuple else hint
 
 
-def _parameter(entry: Field, hint: Any, panel: str, name: str) -> inspect.Parameter:
-    """One command-line option of a settings field."""
+def _parameter(entry: Field, hint: Any, panel: str, name: str, optional: bool) -> inspect.Parameter:
+    """One command-line option of a settings field; of optional settings none is given unless asked for."""
     default = inspect.Parameter.empty if entry.default is MISSING else entry.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     flag = f"--{name.replace('_', '-')}"
     switch = f"{flag}/--no-{flag[2:]}" if hint is bool else flag
-    option = typer.Option(switch, help=help_of(entry), rich_help_panel=panel)
+    shown: Any = True
+    if optional:
+        shown, default = (False if default is inspect.Parameter.empty else str(default)), None
+    option = typer.Option(switch, help=help_of(entry), rich_help_panel=panel, show_default=shown)
     kind = _flag_type(hint)
     annotation: Any = Annotated[kind | None if default is None else kind, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _parameters(cls: type, panel: str, taken: dict[str, tuple], where: tuple[str, ...]) -> list[inspect.Parameter]:
+def _parameters(
+    cls: type, panel: str, taken: dict[str, tuple], where: tuple[str, ...], optional: bool = False
+) -> list[inspect.Parameter]:
     """Options of a settings class; nested settings are flattened, a name that is taken gets the table's in front."""
     hints, result = get_type_hints(cls), []
-    for entry in fields(cls):
-        if is_dataclass(hints[entry.name]):
-            result += _parameters(hints[entry.name], "Truncation", taken, (*where, entry.name))
+    for entry in (entry for entry in fields(cls) if entry.init):
+        inner = nested(hints[entry.name])
+        if inner is not None:
+            path = (*where, entry.name)
+            result += _parameters(inner, entry.name.capitalize(), taken, path, optional=entry.default is None)
             continue
-        name = entry.name if entry.name not in taken else f"{where[0]}_{entry.name}"
+        name = entry.metadata.get("flag") or entry.name
+        name = name if name not in taken else f"{where[0]}_{name}"
         taken[name] = (*where, entry.name)
-        result.append(_parameter(entry, hints[entry.name], panel, name))
+        result.append(_parameter(entry, hints[entry.name], panel, name, optional))
     return result
 
 
 def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any]:
-    """Flag values as the table that a job file would hold."""
+    """Flag values as the table that a job file would hold; None stands for a flag that was not given."""
     table: dict[str, Any] = {"model": {}, "dmrg": {}, "run": {}}
     for name, value in values.items():
+        if value is None:
+            continue
         *path, key = places[name]
         target = table
         for part in path:
@@ -125,15 +136,21 @@ def resume(
     chi_max: Annotated[int | None, typer.Option(help="go on with another largest bond dimension")] = None,
     max_sweeps: Annotated[int | None, typer.Option(help="go on up to this many sweeps in all")] = None,
     energy_tol: Annotated[float | None, typer.Option(help="go on with another energy tolerance")] = None,
+    levels: Annotated[int | None, typer.Option(help="find this many of the lowest states in all")] = None,
+    environment_gib: Annotated[float | None, typer.Option(help="go on with other memory for environments")] = None,
+    scratch: Annotated[str | None, typer.Option(help="go on with another folder for environments")] = None,
     out: Annotated[str | None, typer.Option(help="write to another file")] = None,
 ) -> None:
     """Go on with a run from the newest version that verifies, or extend a finished one."""
     console = make_console()
     record, used = _newest(file, console)
-    changes = {"chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol}
+    changes = {
+        "chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol, "levels": levels,
+        "environment_gib": environment_gib, "scratch": scratch,
+    }  # fmt: skip
     job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
     console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
-    raise typer.Exit(run_job(job, console, record.state, progress))
+    raise typer.Exit(run_job(job, console, record))
 
 
 @app.command()
@@ -151,6 +168,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.levels:
+            console.print(repr(collect_levels(record.levels)), soft_wrap=True, highlight=False)
         if record.progress.history:
             lines = (sweep_heading(), *map(sweep_line, record.progress.history))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)

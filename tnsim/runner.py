@@ -10,27 +10,29 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tnsim.algorithms import Progress, Solution
-from tnsim.backend import core_count, default_backend, get_backend, set_threads, thread_count
-from tnsim.errors import FileForeignError
+from tnsim.algorithms import ExcitedStates, Progress, Solution, Status
+from tnsim.algorithms.excited import collect_levels
+from tnsim.backend import Backend, core_count, default_backend, get_backend, set_threads, thread_count
+from tnsim.errors import FileForeignError, SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
 from tnsim.io.atomic import check_writable
 from tnsim.measure import entropy
 from tnsim.monitor import show_progress
+from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import sector_bonds
 from tnsim.symmetry import layout
 
 
-def run_job(job: Job, console: Console, state: MPS | None = None, progress: Progress | None = None) -> int:
-    """Run a job from its start, or go on from a state and its progress; returns the exit code.
+def run_job(job: Job, console: Console, before: RunRecord | None = None) -> int:
+    """Run a job from its start, or go on from a run file; returns the exit code.
 
     0: the run ended (the status says how); 75: it was stopped by a signal and saved; 74: its result could not be
     written to its file.
     """
     out = Path(job.run.out)
     check_writable(out)
-    if state is None and out.exists():
+    if before is None and out.exists():
         _check_overwritable(out)
     backend = get_backend(job.run.backend) if job.run.backend else default_backend()
     set_threads(job.run.threads or None)
@@ -38,22 +40,80 @@ def run_job(job: Job, console: Console, state: MPS | None = None, progress: Prog
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
         console.print(warning, style="yellow", soft_wrap=True)
     H = job.model.mpo().to(backend)
-    psi = job.model.product(job.run.initial or None, backend=backend.name) if state is None else state.to(backend)
+    psi = job.model.product(job.run.initial or None, backend=backend.name)
     _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)
-    saver = Checkpointer(job)
-    with StopOnSignals() as signals, show_progress(console, job.dmrg.max_sweeps) as display:
-        solution = job.dmrg.solve(H, psi, observers=(display, saver, signals), progress=progress)
+    with StopOnSignals() as signals:
+        solve = _solve if job.run.levels == 1 else _solve_levels
+        solution, levels = solve(job, H, psi, before, console, signals)
+    status = levels.status if levels and _is_finished(solution) else solution.status
+    found = tuple(_on_host(level) for level in levels or () if _is_finished(level))
     record = RunRecord(
-        job, solution.state.to("numpy"), solution.progress, solution.status.name, solution.status.advice,
-        float(solution.energy), solution.variance,
+        job, solution.state.to("numpy"), solution.progress, status.name, status.advice, float(solution.energy),
+        solution.variance, found,
     )  # fmt: skip
     saved = _save(record, out, console)
-    console.print(summary(job, solution, saved))
+    console.print(summary(job, solution, saved, status))
+    if levels:
+        console.print(repr(levels), soft_wrap=True, highlight=False)
     if saved != out:
         return EXIT_UNSAVED
-    return EXIT_SAVED if solution.status.name == "interrupted" else 0
+    return 0 if _is_finished(solution) else EXIT_SAVED
+
+
+def _solve(
+    job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
+) -> tuple[Solution, None]:
+    """The ground state."""
+    progress = before.progress if before else None
+    start = before.state.to(psi.backend) if before else psi
+    with show_progress(console, job.dmrg.max_sweeps) as display:
+        return job.dmrg.solve(H, start, observers=(display, Checkpointer(job), signals), progress=progress), None
+
+
+def _solve_levels(
+    job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
+) -> tuple[Solution, ExcitedStates]:
+    """The lowest levels, each with a display of its own; the one to go on with (else the lowest), and all."""
+    saver, levels = Checkpointer(job), _known(before, psi.backend)
+    while len(done := [level for level in levels if _is_finished(level)]) < max(len(levels), job.run.levels):
+        saver.levels = tuple(map(_on_host, done))
+        console.print(f"level {len(done)}", style="bold", highlight=False)
+        found = collect_levels(levels) if levels else None
+        with show_progress(console, job.dmrg.max_sweeps) as display:
+            levels = job.dmrg.excited(H, psi, len(done) + 1, (display, saver, signals), found=found).levels
+        if signals.received:
+            break
+    all_levels = collect_levels(levels)
+    return next((level for level in all_levels if not _is_finished(level)), all_levels[0]), all_levels
+
+
+def _known(record: RunRecord | None, backend: Backend) -> tuple[Solution, ...]:
+    """The levels that a file holds, on a backend; the one that was under way is marked as interrupted."""
+    if record is None:
+        return ()
+    levels = record.levels
+    if record.status in ("running", "interrupted"):
+        levels += (_level(record, Status("interrupted", False, "resume it to go on.")),)
+    elif not levels:
+        levels = (_level(record, Status(record.status, record.status.startswith("converged"), record.advice)),)
+    return tuple(replace(level, state=level.state.to(backend)) for level in levels)
+
+
+def _level(record: RunRecord, status: Status) -> Solution:
+    """The state of a run file as a level."""
+    progress, energy = record.progress, record.energy
+    energy = progress.energy if energy is None else energy
+    return Solution(record.state, energy, status, progress.history, record.variance, progress)
+
+
+def _is_finished(level: Solution) -> bool:
+    return level.status.name != "interrupted"
+
+
+def _on_host(level: Solution) -> Solution:
+    return replace(level, state=level.state.to("numpy"))
 
 
 def _save(record: RunRecord, out: Path, console: Console) -> Path | None:
@@ -90,13 +150,22 @@ def _check_overwritable(out: Path) -> None:
 
 
 def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:
-    """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one."""
+    """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one.
+
+    Levels were found with the settings of the job, so that only their number may grow.
+    """
+    levels = max(record.job.run.levels, len(record.levels), changes.get("levels", 1))
+    if levels > 1 and set(changes) - {"levels"}:
+        raise SettingsError(
+            f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
+            f"{', '.join(sorted(set(changes) - {'levels'}))}."
+        )
     dmrg = record.job.dmrg
     truncation = replace(
         dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
     )
-    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol")}
-    run = record.job.run if out is None else replace(record.job.run, out=out)
+    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol", "environment_gib", "scratch")}
+    run = replace(record.job.run, levels=levels) if out is None else replace(record.job.run, out=out, levels=levels)
     progress = record.progress
     dmrg = replace(dmrg, truncation=truncation, **rest)
     if truncation != record.job.dmrg.truncation:
@@ -107,7 +176,7 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     return Job(record.job.model, dmrg, run), progress
 
 
-def summary(job: Job, solution: Solution, saved: Path | None) -> Table:
+def summary(job: Job, solution: Solution, saved: Path | None, status: Status | None = None) -> Table:
     """What a run ends with: energy, its error where the exact one is known, variance, entanglement, file."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
@@ -134,7 +203,7 @@ def summary(job: Job, solution: Solution, saved: Path | None) -> Table:
             "bond dimension", f"{last.chi} of {last.chi_max}, discarded weight {last.max_trunc_err:.1e} at most"
         )
         table.add_row("sweeps", f"{len(solution.history)} in {sum(r.seconds for r in solution.history):.2f} s")
-    table.add_row("status", str(solution.status))
+    table.add_row("status", str(status or solution.status))
     table.add_row("file", f"{saved}   (tnsim info | plot | resume)" if saved else "none: no folder took the result")
     return table
 

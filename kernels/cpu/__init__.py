@@ -85,10 +85,11 @@ class CpuKernels:
 
     @staticmethod
     def lowest(
-        plan: Any, start: np.ndarray, halves: tuple, limits: tuple[int, int, float, float], threads: int
-    ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:
-        """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.lowest`."""
-        return lanczos.solve(plan, start, halves, limits, threads)
+        plan: Any, start: np.ndarray, halves: tuple, limits: tuple[int, int, float, float], threads: int,
+        constraints: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:  # fmt: skip
+        """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.solve`."""
+        return lanczos.solve(plan, start, halves, limits, threads, constraints)
 
 
 def compiled_before() -> bool:

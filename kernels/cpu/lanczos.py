@@ -6,7 +6,7 @@ from numba import njit
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import run_rows, share_rows
 from tnsim.kernels.cpu.symbols import eigh, real_dot
-from tnsim.kernels.cpu.team import TEAM, await_task, close, finish, new_board, open_round, wait
+from tnsim.kernels.cpu.team import await_task, finish, lead, open_round, wait
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
@@ -50,7 +50,7 @@ def _combine(basis, coefficients, vector):
 
 
 @njit(cache=True, nogil=True)
-def help_products(rows, alphas, basis, halves, work, starts, order, board):
+def help_products(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
     """A helper's part in `lowest`: round j takes vector j - 1 of the basis to vector j."""
     one = np.ones(1, dtype=basis.dtype)
     while True:
@@ -76,13 +76,24 @@ def _product(rows, alphas, one, buffers, starts, order, board, done):
 
 
 @njit(cache=True, nogil=True)
-def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
+def _project_out(w, constraints):
+    """w without its parts along the (orthonormal) constraints; the norm of what is left."""
+    norm = 0.0
+    for i in range(len(constraints)):
+        c = constraints[i]
+        norm = _subtract(w, _dot(c, w), c, w.dtype.type(0), c)
+    return norm
+
+
+@njit(cache=True, nogil=True)
+def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
     """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
 
     limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
     `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator. halves:
     left environment, left dense blocks, right environment, right dense blocks. board: empty, or where helpers wait
-    for tasks (see `team`); `order` of the tasks.
+    for tasks (see `team`); `order` of the tasks. constraints: orthonormal rows that the first vector has no part along,
+    and that are projected out of every vector.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
     k_min, tolerance, gain, rounding = limits
@@ -98,6 +109,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if not _product(rows, alphas, one, buffers, starts, order, board, j):
             raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         count = j + 1
+        _project_out(w, constraints)
         alpha[j] = real_dot(v, w)
         beta[j] = _subtract(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
         scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
@@ -106,6 +118,8 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
                 beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)
+        if len(constraints) > 0:
+            beta[j] = _project_out(w, constraints)
         ritz, values = np.zeros((count, count)), np.empty(count)
         for i in range(count):
             ritz[i, i] = alpha[i]
@@ -115,7 +129,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
         if j == 0:
             copy_vector(first_residual, w)
         residual = beta[j] * abs(ritz[0, j])
-        exhausted = beta[j] <= rounding * scale or count >= size
+        exhausted = beta[j] <= rounding * scale or count >= size - len(constraints)
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
         _scale(w, number(1 / beta[j]))
@@ -124,19 +138,19 @@ def lowest(rows, alphas, basis, halves, work, starts, order, board, limits):
     return vector, values[0], alpha[0], first_residual, beta[0], count
 
 
-def solve(plan, start, halves, limits, threads):
-    """Lowest Ritz pair of a product plan from `start`; `limits` are (k_min, k_max, tolerance, gain)."""
+def solve(plan, start, halves, limits, threads, constraints=None):
+    """Lowest Ritz pair of a product plan from `start`; `limits` are (k_min, k_max, tolerance, gain).
+
+    constraints: orthonormal rows (count, size) that `start` has no part along; the pair is that of their complement.
+    """
     k_min, k_max, tolerance, gain = limits
     limits = k_min, tolerance, gain, 30 * float(np.finfo(start.dtype).eps)
     basis = np.empty((k_max + 1, len(start)), dtype=start.dtype)
     basis[0] = start
+    constraints = np.empty((0, len(start)), dtype=start.dtype) if constraints is None else constraints
     work = np.empty(max(1, plan.work), dtype=start.dtype)
-    arguments = (plan.rows, plan.alphas, basis, halves, work, plan.starts, longest_first(plan.weights))
-    if threads <= 1:
-        return lowest(*arguments, np.empty(0, dtype=np.int64), limits)
-    board = new_board()
-    TEAM.call(min(threads, len(plan.weights)) - 1, help_products, arguments, board)
-    try:
-        return lowest(*arguments, board, limits)
-    finally:
-        close(board)
+    order = longest_first(plan.weights)
+    return lead(
+        min(threads, len(order)), lowest, help_products,
+        plan.rows, plan.alphas, basis, halves, work, plan.starts, order, limits, constraints,
+    )  # fmt: skip

@@ -35,7 +35,7 @@ def stable_order(keys):
 
 def longest_first(weights):
     """The order in which tasks of these weights are claimed: a long one left to the end has nobody beside it."""
-    return np.argsort(-weights, kind="stable")
+    return stable_order(-weights)
 
 
 @njit(cache=True, nogil=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit
 
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
-from tnsim.kernels.cpu.split import gram_matrix, product
+from tnsim.kernels.cpu.split import gram_matrix, product, squares_of
 from tnsim.kernels.cpu.symbols import lq, pivoted_cholesky, real_dot
-from tnsim.kernels.cpu.team import share, tasks
+from tnsim.kernels.cpu.team import BOARD, await_task, claim, finish, lead, open_round, wait
 from tnsim.kernels.table import NO_TRANSPOSE
 
 # rounding of a weight relative to all of its block
@@ -19,86 +19,108 @@ EPS = 2.0**-52
 
 
 @njit(cache=True, nogil=True)
-def _share_factors(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
-    """Gram matrix and pivoted Cholesky factor of the blocks that this thread can claim.
+def _factor(i, theta, blocks, rightwards, noise, amplitude, places, work):
+    """Gram matrix of a block and its pivoted Cholesky factor.
 
-    places: (starts of the matrices, of the rows), results: (grams, factors, pivots, squares of the pivots).
+    places: starts of the matrices and of their rows; work: (Gram matrices, factors and then bases, pivots, their
+    squares and then weights, rows kept of every block, infos).
     """
-    (squares, rows), (grams, factors, pivots, sizes) = places, results
-    for i in tasks(board, order):
-        (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
-        gram, factor = grams[squares[i] : squares[i + 1]], factors[squares[i] : squares[i + 1]]
-        gram_matrix(theta[offset : offset + m * n], m, n, rightwards, noise[squares[i] :], amplitude, gram)
-        copy_vector(factor, gram)
-        matrix, tolerance = factor.reshape(own, own), np.zeros(1)
-        for j in range(own):
-            tolerance[0] = max(tolerance[0], EPS * matrix[j, j].real)
-        rank = pivoted_cholesky(matrix, pivots[rows[i] : rows[i + 1]], tolerance)
-        for j in range(own):
-            sizes[rows[i] + j] = matrix[j, j].real ** 2 if j < rank else 0.0
+    (squares, rows), (grams, factors, pivots, weights) = places, work[:4]
+    (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
+    gram, factor = grams[squares[i] : squares[i + 1]], factors[squares[i] : squares[i + 1]]
+    gram_matrix(theta[offset : offset + m * n], m, n, rightwards, noise[squares[i] :], amplitude, gram)
+    copy_vector(factor, gram)
+    matrix, tolerance = factor.reshape(own, own), np.zeros(1)
+    for j in range(own):
+        tolerance[0] = max(tolerance[0], EPS * matrix[j, j].real)
+    rank = pivoted_cholesky(matrix, pivots[rows[i] : rows[i + 1]], tolerance)
+    for j in range(own):
+        weights[rows[i] + j] = matrix[j, j].real ** 2 if j < rank else 0.0
 
 
 @njit(cache=True, nogil=True)
-def _share_leading(places, factored, ranks, results, order, board):
-    """One step of subspace iteration on the leading rows of the factors; results: (basis, weights, infos)."""
-    (squares, rows, starts, sums), (grams, factors, pivots), (basis, weights, infos) = places, factored, results
-    for i in tasks(board, order):
-        rank, own = ranks[i], rows[i + 1] - rows[i]
-        if rank == 0:
-            continue
-        factor, places_of = factors[squares[i] : squares[i + 1]].reshape(own, own), pivots[rows[i] : rows[i + 1]]
-        guess = np.zeros((rank, own), dtype=grams.dtype)
-        for row in range(rank):
-            for j in range(row, own):
-                guess[row, places_of[j] - 1] = factor[row, j]
-        found, gram, plain = basis[starts[i] : starts[i + 1]], grams[squares[i] :], np.int64(NO_TRANSPOSE)
-        matrix, flat = found.reshape(rank, own), guess.reshape(rank * own)
-        product(plain, plain, rank, own, own, flat, own, gram, own, found)
-        infos[i] = lq(matrix, np.empty(rank, dtype=grams.dtype))
-        product(plain, plain, rank, own, own, found, own, gram, own, flat)
-        for row in range(rank):
-            weights[sums[i] + row] = max(real_dot(matrix[row], guess[row]), 0.0)
+def _iterate(i, places, work):
+    """One step of subspace iteration on the leading rows of a factor, and their Rayleigh quotients."""
+    (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
+    rank, own = kept[i], rows[i + 1] - rows[i]
+    if rank == 0:
+        return
+    factor, spots = factors[squares[i] : squares[i + 1]].reshape(own, own), pivots[rows[i] : rows[i + 1]]
+    guess = np.zeros((rank, own), dtype=grams.dtype)
+    for row in range(rank):
+        for j in range(row, own):
+            guess[row, spots[j] - 1] = factor[row, j]
+    gram, plain = grams[squares[i] :], np.int64(NO_TRANSPOSE)
+    basis, flat = factors[squares[i] : squares[i] + rank * own], guess.reshape(rank * own)
+    matrix = basis.reshape(rank, own)
+    product(plain, plain, rank, own, own, flat, own, gram, own, basis)
+    infos[i] = lq(matrix, np.empty(rank, dtype=grams.dtype))
+    product(plain, plain, rank, own, own, basis, own, gram, own, flat)
+    for row in range(rank):
+        weights[rows[i] + row] = max(real_dot(matrix[row], guess[row]), 0.0)
 
 
 @njit(cache=True, nogil=True)
-def _squares(blocks, rightwards):
-    """Starts of the Gram matrices and of their rows."""
-    squares, rows = np.zeros(len(blocks) + 1, dtype=np.int64), np.zeros(len(blocks) + 1, dtype=np.int64)
-    for i in range(len(blocks)):
-        own = blocks[i, 1] if rightwards else blocks[i, 2]
-        squares[i + 1], rows[i + 1] = squares[i] + own * own, rows[i] + own
-    return squares, rows
-
-
-@njit(cache=True, nogil=True)
-def _candidates(sizes, rows, count):
-    """How many rows of every block are among the `count` largest of all, and the starts of bases and weights."""
-    blocks = len(rows) - 1
-    smallest = sizes[stable_order(-sizes)[min(count, len(sizes)) - 1]]
-    kept = np.zeros(blocks, dtype=np.int64)
-    starts, sums = np.zeros(blocks + 1, dtype=np.int64), np.zeros(blocks + 1, dtype=np.int64)
-    for i in range(blocks):
-        for size in sizes[rows[i] : rows[i + 1]]:
+def _candidates(pivots, rows, count, kept):
+    """How many rows of every block are among the `count` largest of all."""
+    smallest = pivots[stable_order(-pivots)[min(count, len(pivots)) - 1]]
+    for i in range(len(kept)):
+        kept[i] = 0
+        for size in pivots[rows[i] : rows[i + 1]]:
             kept[i] += size > 0 and size >= smallest
-        starts[i + 1] = starts[i] + kept[i] * (rows[i + 1] - rows[i])
-        sums[i + 1] = sums[i] + kept[i]
-    return kept, starts, sums
 
 
 @njit(cache=True, nogil=True)
-def _lost(places, grams, weights):
-    """Weight of the blocks outside their rows."""
-    squares, rows, _, sums = places
-    lost = 0.0
-    for i in range(len(rows) - 1):
+def _gathered(places, work):
+    """The weights of all rows that are kept, and the weight of the blocks outside of them."""
+    (squares, rows), (grams, _, _, weights, kept, _) = places, work
+    found, count, lost = np.empty(kept.sum()), 0, 0.0
+    for i in range(len(kept)):
         own, trace = rows[i + 1] - rows[i], 0.0
         for j in range(own):
             trace += grams[squares[i] + j * (own + 1)].real
         rest = trace
-        for weight in weights[sums[i] : sums[i + 1]]:
+        for weight in weights[rows[i] : rows[i] + kept[i]]:
+            found[count] = weight
             rest -= weight
+            count += 1
         lost += 0.0 if rest <= 4 * EPS * trace else rest  # NaN stays
-    return lost
+    return found, lost
+
+
+@njit(cache=True, nogil=True)
+def help_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
+    """A helper's part in `lead_leading`: round 1 factors, round 2 iterates."""
+    while True:
+        number, left = await_task(board)
+        if left == 0:
+            return
+        if number == 1:
+            _factor(order[len(order) - left], theta, blocks, rightwards, noise, amplitude, places, work)
+        else:
+            _iterate(order[len(order) - left], places, work)
+        finish(board)
+
+
+@njit(cache=True, nogil=True)
+def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
+    """Both rounds, alone (with an empty board) or with helpers; see `leading`."""
+    own_board = np.zeros(BOARD, dtype=np.int64) if len(board) == 0 else board
+    for number in range(1, 3):
+        open_round(own_board, len(order))
+        left = claim(own_board)[1]
+        while left > 0:
+            if number == 1:
+                _factor(order[len(order) - left], theta, blocks, rightwards, noise, amplitude, places, work)
+            else:
+                _iterate(order[len(order) - left], places, work)
+            finish(own_board)
+            left = claim(own_board)[1]
+        if not wait(own_board, number * len(order)):
+            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
+        if number == 1:
+            _candidates(work[3], places[1], count, work[4])
+    return _gathered(places, work)
 
 
 def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
@@ -107,17 +129,13 @@ def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
     Rows nearly fall in weight, which is their Rayleigh quotient; the weight outside of them is a few per cent above
     the least possible. Arguments as in `split.bases`. Returns basis, weights, ranks, the weight outside, infos.
     """
-    squares, rows = _squares(blocks, rightwards)
-    grams, sizes = np.empty(squares[-1], dtype=theta.dtype), np.empty(rows[-1])
-    factors, pivots = np.empty_like(grams), np.empty(rows[-1], dtype=np.int32)
+    squares, rows = squares_of(blocks, rightwards)
+    grams, basis = np.empty(squares[-1], dtype=theta.dtype), np.empty(squares[-1], dtype=theta.dtype)
+    ranks, infos = np.empty(len(blocks), dtype=np.int64), np.zeros(len(blocks), dtype=np.int64)
+    work = grams, basis, np.empty(rows[-1], dtype=np.int32), np.empty(rows[-1]), ranks, infos
     order = longest_first(blocks[:, 1 if rightwards else 2])
-    share(
-        threads, len(blocks), _share_factors,
-        theta, blocks, rightwards, noise, amplitude, (squares, rows), (grams, factors, pivots, sizes), order,
+    weights, lost = lead(
+        min(threads, len(blocks)), lead_leading, help_leading,
+        theta, blocks, rightwards, noise, amplitude, (squares, rows), work, count, order,
     )  # fmt: skip
-    kept, starts, sums = _candidates(sizes, rows, count)
-    basis, weights = np.empty(starts[-1], dtype=theta.dtype), np.empty(sums[-1])
-    infos = np.zeros(len(blocks), dtype=np.int64)
-    places, results = (squares, rows, starts, sums), (basis, weights, infos)
-    share(threads, len(blocks), _share_leading, places, (grams, factors, pivots), kept, results, order)
-    return basis, weights, kept, _lost(places, grams, weights), infos
+    return basis, weights, ranks, lost, infos

@@ -161,18 +161,18 @@ def gradient_rows(join, starts, bond_dims, bond, left_sizes, right_sizes, rightw
 
 
 @njit(cache=True, nogil=True)
-def split_rows(center, left, right, l_dims, s_dims, t_dims, r_dims, a_blocks, b_blocks, dims, ranks, rightwards):
+def split_rows(center, left, right, l_dims, s_dims, t_dims, r_dims, a_blocks, b_blocks, dims, rightwards):
     """Site tensors from theta (buffer 0) and the kept basis P (1): isometry Q (2), left site (3), right site (4).
 
-    center: centre sector of every new bond sector; dims: its kept dimension; ranks: rows of P a centre
-    sector. P holds orthonormal rows: rightwards the adjoint of the left basis, leftwards the right basis.
+    center: centre sector of every new bond sector; dims: its kept dimension. P holds orthonormal rows, with
+    room for a square matrix a centre sector: rightwards the adjoint of the left basis, leftwards the right basis.
     Q is P's adjoint (rightwards) or transpose (leftwards), one (size x kept) matrix a bond sector.
     """
     nq = len(left[2])
     theta_offset, p_offset = np.zeros(nq + 1, dtype=np.int64), np.zeros(nq + 1, dtype=np.int64)
     for q in range(nq):
         theta_offset[q + 1] = theta_offset[q] + left[2][q] * right[2][q]
-        p_offset[q + 1] = p_offset[q] + ranks[q] * (left[2][q] if rightwards else right[2][q])
+        p_offset[q + 1] = p_offset[q] + (left[2][q] if rightwards else right[2][q]) ** 2
     q_offset = np.zeros(len(dims) + 1, dtype=np.int64)
     for x in range(len(dims)):
         n = left[2][center[x]] if rightwards else right[2][center[x]]

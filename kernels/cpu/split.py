@@ -14,6 +14,7 @@ LONGER = 1.3
 
 @njit(cache=True, nogil=True)
 def product(ta, tb, m, n, k, a, lda, b, ldb, c):
+    """C = op(A) op(B) on row-major matrices, C (m x n) without gaps; see `gemm`."""
     one = np.ones(1, dtype=c.dtype)
     c[:] = 0
     gemm(ta, tb, m, n, k, one, one, a, lda, b, ldb, c, n, np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8))
@@ -74,53 +75,60 @@ def _svd_basis(theta, m, n, rightwards, basis, weights):
 
 
 @njit(cache=True, nogil=True)
-def _offsets(blocks, rightwards, noisy):
-    count = len(blocks)
-    ranks = np.empty(count, dtype=np.int64)
-    offsets = np.zeros((count + 1, 3), dtype=np.int64)
-    for i in range(count):
+def squares_of(blocks, rightwards):
+    """Starts of the Gram matrices (and of the bases, which leave gaps) and of their rows."""
+    squares, rows = np.zeros(len(blocks) + 1, dtype=np.int64), np.zeros(len(blocks) + 1, dtype=np.int64)
+    for i in range(len(blocks)):
+        own = blocks[i, 1] if rightwards else blocks[i, 2]
+        squares[i + 1], rows[i + 1] = squares[i] + own * own, rows[i] + own
+    return squares, rows
+
+
+@njit(cache=True, nogil=True)
+def _ranks(blocks, rightwards, noisy):
+    """Rows of every basis, and the starts of their weights."""
+    ranks, sums = np.empty(len(blocks), dtype=np.int64), np.zeros(len(blocks) + 1, dtype=np.int64)
+    for i in range(len(blocks)):
         m, n = blocks[i, 1], blocks[i, 2]
-        own = m if rightwards else n
-        ranks[i] = own if noisy else min(m, n)
-        offsets[i + 1, 0] = offsets[i, 0] + ranks[i] * own
-        offsets[i + 1, 1] = offsets[i, 1] + ranks[i]
-        offsets[i + 1, 2] = offsets[i, 2] + own * own
-    return ranks, offsets
+        ranks[i] = (m if rightwards else n) if noisy else min(m, n)
+        sums[i + 1] = sums[i] + ranks[i]
+    return ranks, sums
 
 
 @njit(cache=True, nogil=True)
 def _share_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
-    """The blocks that this thread can claim; places: (ranks, offsets), results: (basis, weights, infos)."""
-    (ranks, offsets), (basis, weights, infos) = places, results
+    """The blocks that this thread can claim; places: (squares, ranks, sums), results: (basis, weights, infos)."""
+    (squares, ranks, sums), (basis, weights, infos) = places, results
     for i in tasks(board, order):
         (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
-        rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(ranks[i], own)
-        local = noise[offsets[i, 2] : offsets[i + 1, 2]] if len(noise) > 0 else noise
-        found = weights[offsets[i, 1] : offsets[i + 1, 1]]
+        rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
+        local, found = noise[squares[i] : squares[i + 1]], weights[sums[i] : sums[i + 1]]
         infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude, rows, found)
 
 
 @njit(cache=True, nogil=True)
 def _share_svd(theta, blocks, rightwards, places, results, order, board):
     """Like `_share_gram`; apart, as most runs need only one of the two compiled."""
-    (ranks, offsets), (basis, weights, infos) = places, results
+    (squares, ranks, sums), (basis, weights, infos) = places, results
     for i in tasks(board, order):
         (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
-        rows = basis[offsets[i, 0] : offsets[i + 1, 0]].reshape(ranks[i], own)
-        infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[offsets[i, 1] : offsets[i + 1, 1]])
+        rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
+        infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[sums[i] : sums[i + 1]])
 
 
 def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
     """Orthonormal rows of every (offset, rows, cols) block by descending weight (singular value squared).
 
     rightwards: adjoint of the left basis; leftwards: the right basis. `noise` is empty or holds one Gram
-    matrix a block, added with `amplitude`. `real` is the real dtype. Returns basis, weights, ranks, infos.
+    matrix a block, added with `amplitude`. `real` is the real dtype. The basis of a block begins where its square
+    Gram matrix would. Returns basis, weights, ranks, infos.
     """
-    ranks, offsets = _offsets(blocks, rightwards, len(noise) > 0)
-    basis, weights = np.empty(offsets[-1, 0], dtype=theta.dtype), np.empty(offsets[-1, 1], dtype=real)
+    squares = squares_of(blocks, rightwards)[0]
+    ranks, sums = _ranks(blocks, rightwards, len(noise) > 0)
+    basis, weights = np.empty(squares[-1], dtype=theta.dtype), np.empty(sums[-1], dtype=real)
     infos = np.zeros(len(blocks), dtype=np.int64)
     order = longest_first(blocks[:, 1 if rightwards else 2])
-    places, results = (ranks, offsets), (basis, weights, infos)
+    places, results = (squares, ranks, sums), (basis, weights, infos)
     if use_svd and len(noise) == 0:
         share(threads, len(blocks), _share_svd, theta, blocks, rightwards, places, results, order)
     else:

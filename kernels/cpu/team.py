@@ -189,6 +189,7 @@ class Team:
 
 
 TEAM = Team()
+_ALONE = np.empty(0, dtype=np.int64)
 
 
 def new_board(count: int = 0) -> np.ndarray:
@@ -207,3 +208,15 @@ def share(threads: int, count: int, function: Callable, *arguments: Any) -> None
     function(*arguments, board)
     if helpers > 0 and not wait(board, count):
         raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
+
+
+def lead(threads: int, function: Callable, helper: Callable, *arguments: Any) -> Any:
+    """function(*arguments, board), which opens rounds, and helper(*arguments, board) on the other threads."""
+    if threads <= 1:
+        return function(*arguments, _ALONE)
+    board = new_board()
+    TEAM.call(threads - 1, helper, arguments, board)
+    try:
+        return function(*arguments, board)
+    finally:
+        close(board)

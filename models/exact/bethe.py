@@ -1,6 +1,7 @@
-"""Open spin-1/2 Heisenberg chain: the ground state from the Bethe equations.
+"""Spin-1/2 Heisenberg chains and rings: the ground state from the Bethe equations.
 
-Source: F. C. Alcaraz, M. N. Barber, M. T. Batchelor, R. J. Baxter, G. R. W. Quispel, J. Phys. A 20, 6397 (1987).
+Sources: F. C. Alcaraz, M. N. Barber, M. T. Batchelor, R. J. Baxter, G. R. W. Quispel, J. Phys. A 20, 6397 (1987) for
+open ends; H. Bethe, Z. Phys. 71, 205 (1931) for the ring.
 """
 
 from functools import lru_cache
@@ -22,10 +23,7 @@ def open_heisenberg_energy(L: int) -> float:
     >>> round(open_heisenberg_energy(2), 12)
     -0.75
     """
-    if L < 2 or L % 2:
-        raise SettingsError(f"the Bethe solution is for even chains of at least 2 sites, found L = {L}.")
-    count = L // 2
-    numbers = np.arange(1, count + 1)
+    numbers = np.arange(1, _spin_pairs(L) + 1)
     roots = 0.5 * np.tan(0.98 * np.pi * numbers / (2 * L + 2))
     roots = damped_newton(
         roots,
@@ -35,6 +33,46 @@ def open_heisenberg_energy(L: int) -> float:
         what=f"the Bethe equations of L = {L}",
     )
     return float((L - 1) / 4 - (1 / (2 * (roots**2 + 0.25))).sum())
+
+
+@lru_cache(maxsize=128)
+def ring_heisenberg_energy(L: int) -> float:
+    """Ground-state energy of sum_i S_i . S_{i+1} on a ring of even length L, to about 1e-13 L.
+
+    Roots l_j with I_j = -(M - 1)/2 ... (M - 1)/2, M = L/2, of 2 L atan(2 l_j) = 2 pi I_j + sum_k 2 atan(l_j - l_k);
+    E = L/4 - sum_j 2 / (4 l_j^2 + 1). They come in pairs +-l, and 0 where M is odd. Damped Newton, cost O(L^3).
+
+    >>> round(ring_heisenberg_energy(4), 12)
+    -2.0
+    """
+    M = _spin_pairs(L)
+    numbers = np.arange(1, M // 2 + 1) - (0.0 if M % 2 else 0.5)
+
+    def residual(roots: np.ndarray) -> np.ndarray:
+        minus, plus = roots[:, None] - roots[None, :], roots[:, None] + roots[None, :]
+        scattering = (2 * np.arctan(minus) + 2 * np.arctan(plus)).sum(axis=1) + M % 2 * 2 * np.arctan(roots)
+        return 2 * L * np.arctan(2 * roots) - 2 * np.pi * numbers - scattering
+
+    def jacobian(roots: np.ndarray) -> np.ndarray:
+        a, b = (2 / (1 + (roots[:, None] + sign * roots[None, :]) ** 2) for sign in (-1, 1))
+        slope = 4 * L / (1 + 4 * roots**2) - (a + b).sum(axis=1) - M % 2 * 2 / (1 + roots**2)
+        return np.diag(slope) + a - b
+
+    start = np.arcsinh(np.tan(2 * np.pi * numbers / L)) / np.pi
+    what = f"the Bethe equations of a ring of {L} sites"
+    roots = damped_newton(start, residual, jacobian, tolerance=1e-12 * L, what=what) if M > 1 else start
+    return float(L / 4 - 2 * (M % 2) - (4 / (4 * roots**2 + 1)).sum())
+
+
+def heisenberg_energy(L: int, *, ring: bool) -> float:
+    """Ground-state energy of sum_i S_i . S_{i+1} on a ring or an open chain of even length."""
+    return ring_heisenberg_energy(L) if ring else open_heisenberg_energy(L)
+
+
+def _spin_pairs(L: int) -> int:
+    if L < 2 or L % 2:
+        raise SettingsError(f"the Bethe solution is for even chains of at least 2 sites, found L = {L}.")
+    return L // 2
 
 
 def _residual(roots: np.ndarray, L: int, numbers: np.ndarray) -> np.ndarray:

@@ -141,6 +141,27 @@ def open_xx(L: int) -> FermiSea:
     return FermiSea((np.eye(L, k=1) + np.eye(L, k=-1)) / 2, L // 2)
 
 
+def ring_xx_energy(L: int) -> float:
+    """Ground-state energy of sum (Sx Sx + Sy Sy) on a ring of even length; even fillings close antiperiodically.
+
+    >>> round(ring_xx_energy(4), 10)
+    -1.4142135624
+    """
+    shift = 0.5 if L // 2 % 2 == 0 else 0.0
+    energies = np.sort(np.cos(2 * np.pi * (np.arange(L) + shift) / L))
+    return float(energies[: L // 2].sum())
+
+
+def ring_ising_energy(L: int, J: float = 1.0, h: float = 1.0) -> float:
+    """Ground-state energy of -J sum X X - h sum Z on a ring of even length: antiperiodic fermions of even parity.
+
+    >>> round(ring_ising_energy(4), 10)
+    -5.2262518595
+    """
+    k = np.pi * (2 * np.arange(L) + 1) / L
+    return float(-np.sqrt(J**2 + h**2 + 2 * abs(J * h) * np.cos(k)).sum())
+
+
 def _binary_entropy(p: float) -> float:
     return float(-sum(x * np.log(x) for x in (p, 1 - p) if x > 1e-15))
 

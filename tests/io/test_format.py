@@ -11,6 +11,7 @@ import pytest
 
 import tnsim as tn
 from tests.suites.structures import STRUCTURES
+from tnsim.io import Job, RunOptions, RunRecord, save_run
 from tnsim.models import Heisenberg
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -113,3 +114,24 @@ def test_a_run_and_every_name_in_it():
         file.visititems(lambda path, item: names.update(path.split("/"), item.attrs))
     text = README.read_text().split("## Files")[1].split("## Speed")[0]
     assert [name for name in sorted(names) if not name.isdigit() and name not in text] == []
+
+
+def test_a_run_for_several_levels(tmp_path):
+    model = Heisenberg(L=4)
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=8))
+    levels = dmrg.excited(model.mpo(), model.product(), n=2)
+    job = Job(model, dmrg, RunOptions(levels=2, out=str(tmp_path / "run.h5")))
+    save_run(job.run.out, RunRecord(job, levels[0].state, levels[0].progress, levels=levels.levels))
+    with open_sealed(Path(job.run.out)) as file:
+        assert sorted(file["levels"]) == ["0", "1"]
+        for number, level in enumerate(levels):
+            group = file["levels"][str(number)]
+            assert sorted(group) == ["progress", "result", "state"]
+            result = json.loads(group["result"][()].tobytes())
+            assert sorted(result) == ["advice", "converged", "energy", "name", "overlaps", "variance"]
+            vector = dense_state(read_chain(group["state"]))
+            assert np.vdot(vector, model.mpo().to_dense() @ vector) == pytest.approx(result["energy"], abs=1e-12)
+            assert len(result["overlaps"]) == number
+            assert len(json.loads(group["progress"][()].tobytes())["history"]) == len(level.history)
+    for name in ("levels/K", "overlaps", "converged"):
+        assert f"`{name}`" in README.read_text()

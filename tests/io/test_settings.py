@@ -7,7 +7,7 @@ from tests.models.test_models import example
 from tnsim.errors import SettingsError
 from tnsim.io import Job, RunOptions, job_from_table, job_from_toml
 from tnsim.io.settings import describe, from_table, parse_toml, to_table, to_toml
-from tnsim.models import MODELS, Heisenberg
+from tnsim.models import MODELS, XX, Heisenberg, Hubbard, MajumdarGhosh
 
 JOB = {"model": {"name": "heisenberg", "L": 6}, "dmrg": {"truncation": {"chi_max": 8}}, "run": {"out": "a.h5"}}
 
@@ -18,6 +18,27 @@ def test_every_setting_survives_the_round_trip():
         job = Job(example(name, 6), dmrg, RunOptions(out="x.h5", checkpoint_every="2sweeps"))
         back = job_from_table(parse_toml(job.to_toml(), "text"))
         assert back == job
+
+
+def test_lattices_and_couplings_survive_the_round_trip():
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=9))
+    lattice = tn.Lattice("kagome", 2, 2, bc_y="periodic", order="folded")
+    for model in (
+        Heisenberg(lattice=lattice, J=lambda pair: pair.i / 4, field=-0.5, flux=0.2),
+        Hubbard(lattice=lattice, U=range(12), N=5),
+        Heisenberg(L=5, periodic=True),
+        MajumdarGhosh(L=4, J1=3.0),
+    ):
+        job = Job(model, dmrg, RunOptions())
+        assert job_from_table(parse_toml(job.to_toml(), "text")) == job
+
+
+def test_what_a_model_fixes():
+    names = {row[0] for row in describe(XX)}
+    assert "delta" not in names and {"J", "lattice.kind", "lattice.Lx"} <= names
+    assert from_table(XX, {"L": 4, "delta": 0.0}) == XX(L=4)  # as older files have it
+    with pytest.raises(SettingsError, match="model.delta = 0.5: XX fixes it to 0.0"):
+        from_table(XX, {"L": 4, "delta": 0.5}, "model")
 
 
 def test_describe_lists_every_field():
@@ -44,6 +65,11 @@ def test_describe_lists_every_field():
         ({"model": {"L": 6}}, "needs a name"),
         ({"model": "heisenberg"}, r"\[model\] must be a table"),
         ({"model": {"name": "heisenberg", "length": 6}}, "model.length"),
+        ({"model": {"name": "heisenberg", "lattice": {"kind": "square"}}}, r"missing setting model\.lattice\.Lx"),
+        ({"model": {"name": "heisenberg", "lattice": "square"}}, r"\[model.lattice\] must be a table"),
+        ({"model": {"name": "heisenberg", "Lx": 4}}, r"model\.Lx. Did you mean \"lattice.Lx\""),
+        ({"model": {"name": "heisenberg", "L": 3, "J": [1.0, "x"]}}, "model.J must be of type float, found 'x'"),
+        ({"model": {"name": "heisenberg", "L": 3, "J": [1.0]}}, "one number for each of the 2 pairs"),
         ({"modell": {}}, r"unknown table \[modell\]. Did you mean \"model\""),
         ({"run": {"checkpoint_every": "often"}}, "checkpoint_every"),
         ({"run": {"keep": 0}}, "keep"),

@@ -11,6 +11,7 @@ from tests.exact import dense
 from tests.suites.chains import PLACES, relative, tolerance
 from tnsim.errors import ShapeError
 from tnsim.measure.operator import expect_mpo, shifted
+from tnsim.measure.variance import energy_and_variance
 
 variance_module = import_module("tnsim.measure.variance")
 
@@ -34,7 +35,7 @@ def test_variances_of_random_states(device, dtype, conserve):
     v, matrix = relative(psi), dense.hamiltonian(H, sites)
     energy = np.vdot(v, matrix @ v).real
     expected = np.linalg.norm(matrix @ v) ** 2 - energy**2
-    found, spread = tn.variance(H.mpo(sites).to(psi.backend), psi, with_energy=True)
+    found, spread = energy_and_variance(H.mpo(sites).to(psi.backend), psi)
     assert found == pytest.approx(energy, abs=50 * tolerance(dtype))
     assert spread == pytest.approx(expected, abs=200 * tolerance(dtype))
 
@@ -56,7 +57,7 @@ def test_eigenstates_have_none():
     values, vectors = np.linalg.eigh(matrix[np.ix_(inside, inside)])
     full = np.zeros(64)
     full[inside] = vectors[:, 0]
-    energy, spread = tn.variance(heisenberg(6).mpo(sites), tn.MPS.from_dense(full, sites), with_energy=True)
+    energy, spread = energy_and_variance(heisenberg(6).mpo(sites), tn.MPS.from_dense(full, sites))
     assert energy == pytest.approx(values[0], abs=1e-12) and spread < 1e-13
 
 
@@ -85,7 +86,7 @@ def test_wide_operators_act_on_the_state_instead(device, dtype):
     assert variance_module._square_size(W) > max(variance_module._product_sizes(W, psi))
     v, matrix = relative(psi), dense.hamiltonian(H, sites)
     energy = np.vdot(v, matrix @ v).real
-    found, spread = tn.variance(W, psi, with_energy=True)
+    found, spread = energy_and_variance(W, psi)
     assert found == pytest.approx(energy, abs=500 * tolerance(dtype))
     assert spread == pytest.approx(np.linalg.norm(matrix @ v) ** 2 - energy**2, rel=500 * tolerance(dtype))
 

@@ -9,10 +9,10 @@ from tests.models.test_models import check_model
 from tests.networks.test_fermions import full_modes
 from tnsim.errors import SettingsError
 from tnsim.models import SSH, TJ, BoseHubbard, Hubbard, KitaevChain, KondoLattice, SpinlessFermions
-from tnsim.models.chain import chain_pairs
 from tnsim.models.exact.bethe import open_heisenberg_energy
 from tnsim.models.exact.free_fermions import FermiSea
-from tnsim.models.free_particles import hopping_matrix
+from tnsim.models.hopping import hopping_matrix
+from tnsim.models.lattice import Lattice
 
 
 def matrix_of(model):
@@ -298,14 +298,21 @@ def test_product_states_lie_in_the_sector():
         for name in ("neel", "empty"):
             assert KitaevChain(L=L, parity=parity).product(name).charge == (parity,)
     assert tn.expect(Hubbard(L=4).product(), "Sz").tolist() == [0.5, -0.5, 0.5, -0.5]
+    # by sublattice, where there are two
+    square = Hubbard(lattice=Lattice("square", 2, 2))
+    assert tn.expect(square.product(), "Sz").tolist() == [0.5, -0.5, -0.5, 0.5]
+    triangle = SpinlessFermions(lattice=Lattice("triangular", 2, 2))
+    assert tn.expect(triangle.product(), "N").tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert TJ(lattice=cylinder("square", 3, 4), N=9, Sz=1.5).product().charge == (9, 3)
 
 
 def test_rings_and_pairs():
     for L in (3, 4, 5, 8):
-        pairs = {frozenset(pair[:2]) for pair in chain_pairs(L, periodic=True)}
-        assert len(pairs) == L == sum(1 for _ in chain_pairs(L, periodic=True))
-    assert [tuple(p[:2]) for p in chain_pairs(5, 2)] == [(0, 2), (1, 3), (2, 4)]
-    matrix = hopping_matrix(6, chain_pairs(6, periodic=True), 1.0, flux=np.pi)
+        pairs = Lattice("chain", L, bc_x="periodic").pairs()
+        assert len({frozenset((pair.i, pair.j)) for pair in pairs}) == L == len(pairs)
+    assert [(pair.i, pair.j) for pair in Lattice("chain", 5).pairs(2)] == [(0, 2), (1, 3), (2, 4)]
+    steps = [(pair, 1.0) for pair in Lattice("chain", 6, bc_x="periodic").pairs()]
+    matrix = hopping_matrix(6, steps, flux=np.pi)
     np.testing.assert_allclose(matrix, matrix.conj().T)
     levels = -2 * np.cos(2 * np.pi * (np.arange(6) + 0.5) / 6)
     np.testing.assert_allclose(FermiSea(matrix, 3).levels, np.sort(levels), atol=1e-12)
@@ -321,8 +328,8 @@ def test_rings_and_pairs():
         (lambda: Hubbard(L=4, N=3, Sz=1), "cannot have Sz = 1, but -1.5 to 1.5 in whole steps"),
         (lambda: Hubbard(L=4, N=7, Sz=1.5), "cannot have Sz = 1.5, but -0.5 to 0.5"),
         (lambda: Hubbard(L=4, Sz=0.3), "cannot have Sz = 0.3"),
-        (lambda: Hubbard(L=2, periodic=True), "ring of 2 sites meets pairs at distance 1 twice"),
-        (lambda: Hubbard(L=4, t2=0.1, periodic=True), "ring of 4 sites meets pairs at distance 2 twice"),
+        (lambda: Hubbard(L=2, periodic=True), "too narrow for nearest neighbours.*sites 1 and 0 .* in two ways"),
+        (lambda: Hubbard(L=4, t2=0.1, periodic=True), "too narrow for second neighbours.*sites 2 and 0"),
         (lambda: Hubbard(L=4, conserve="Z").sites, "electron site conserves"),
         (lambda: TJ(L=4, N=5), "room for 0 to 4"),
         (lambda: SpinlessFermions(L=4, N=5), "room for 0 to 4"),
@@ -333,9 +340,82 @@ def test_rings_and_pairs():
         (lambda: KondoLattice(L=2, N=1, Sz=2), "cannot have Sz = 2, but -1.5 to 1.5"),
         (lambda: KitaevChain(L=4, parity=2), "parity is 0"),
         (lambda: KitaevChain(L=4, conserve="N"), "pairing breaks the number"),
-        (lambda: chain_pairs(4, 0), "at least 1 apart"),
+        (lambda: Hubbard(L=4, flux=0.1), "a flux needs a periodic direction"),
     ],
 )
 def test_bad_settings(make, message):
     with pytest.raises(SettingsError, match=message):
         make()
+
+
+# -- lattices ----------------------------------------------------------------------------------------------
+
+
+def cylinder(kind, *sizes):
+    return Lattice(kind, *sizes, bc_y="periodic")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        SpinlessFermions(lattice=Lattice("triangular", 3, 2), V=0.7, t=lambda pair: 1 + 0.1 * pair.i, N=2),
+        SpinlessFermions(lattice=cylinder("square", 3, 3), V=2.0, mu=0.3, flux=0.4, N=4),
+        Hubbard(lattice=Lattice("ladder", 3, 2), U=3.0, V=0.6, t2=0.3, mu=0.2, N=4, Sz=1),
+        Hubbard(lattice=cylinder("square", 2, 3), U=[4.0, 3.0, 2.0, 4.0, 3.0, 2.0], flux=0.8, N=5),
+        Hubbard(lattice=Lattice("honeycomb", 2, 2, order="snake"), U=4.0, N=3),
+        TJ(lattice=Lattice("square", 2, 3), J=0.4, N=4),
+        TJ(lattice=cylinder("kagome", 1, 2), J=0.5, N=5, flux=-0.6),
+        BoseHubbard(lattice=cylinder("triangular", 2, 3), n_max=2, V=0.2, N=4, flux=0.5),
+        KondoLattice(lattice=Lattice("triangular", 2, 2), J=1.2, N=3),
+    ],
+    ids=repr,
+)
+def test_lattices_by_dmrg(model):
+    """The MPO and its ground state on clusters of every kind against exact diagonalisation."""
+    (energy,) = sparse.ground_energies(model.operator_sum(), model.sites, model.product().charge)
+    assert solve(model, 250).energy == pytest.approx(energy, abs=1e-8)
+
+
+@pytest.mark.parametrize("flux", [0.0, 0.7, np.pi])
+@pytest.mark.parametrize("kind", ["square", "triangular", "honeycomb", "kagome"])
+def test_flux_through_a_torus(kind, flux):
+    """Levels of free fermions against the bands of the lattice, at momenta that the twist moves along y."""
+    lattice = Lattice(kind, 4, 3, bc_x="periodic", bc_y="periodic")
+    model = SpinlessFermions(lattice=lattice, V=0.0, flux=flux, N=5)
+    steps = model.on_pairs("t")
+    levels = []
+    a1, a2 = np.array(lattice.cell.a1), np.array(lattice.cell.a2)
+    reciprocal = 2 * np.pi * np.linalg.inv(np.array([a1, a2]))
+    for m in range(4):
+        for n in range(3):
+            k = reciprocal @ [m / 4, (n - flux / (2 * np.pi)) / 3]
+            levels += np.linalg.eigvalsh(bloch(lattice, k)).tolist()
+    np.testing.assert_allclose(
+        FermiSea(hopping_matrix(model.L, steps, flux=flux), 1).levels, np.sort(levels), atol=1e-12
+    )
+    assert model.facts.energy == pytest.approx(np.sort(levels)[:5].sum(), abs=1e-12)
+
+
+def bloch(lattice, k):
+    """-sum over the neighbours at distance 1 of exp(i k . (way there)), from the positions in a cell."""
+    basis = [np.array(place) for place in lattice.cell.basis]
+    a1, a2 = np.array(lattice.cell.a1), np.array(lattice.cell.a2)
+    H = np.zeros((len(basis),) * 2, complex)
+    for a, start in enumerate(basis):
+        for b, end in enumerate(basis):
+            for m in range(-3, 4):
+                for n in range(-3, 4):
+                    way = end + m * a1 + n * a2 - start
+                    H[a, b] -= np.exp(1j * k @ way) * (abs(np.linalg.norm(way) - 1) < 1e-9)
+    return H
+
+
+def test_flux_reaches_the_many_body_energy():
+    for model in [
+        SpinlessFermions(lattice=cylinder("square", 2, 3), V=0.0, flux=0.9, N=2),
+        Hubbard(lattice=cylinder("triangular", 1, 3), U=0.0, mu=0.3, flux=1.1, N=3),
+        BoseHubbard(lattice=cylinder("square", 1, 3), U=0.0, n_max=2, N=2, flux=0.9),
+        KondoLattice(lattice=cylinder("square", 1, 3), J=0.0, N=2, flux=0.9),
+        Hubbard(L=4, U=0.0, t=[1.0, 0.5, 1.0], mu=[0.1, 0.2, 0.3, 0.4], N=2),
+    ]:
+        assert check_model(model) is not None

@@ -124,6 +124,16 @@ def test_many_exponentials_close_to_an_end():
     assert check(H, spin_sites(6)).bond_dimensions == (1, 2, 4, 5, 4, 2, 1)
 
 
+@pytest.mark.parametrize("L", [4, 7])
+def test_many_exponentials_of_several_charges(L):
+    """Those of one charge are combined near an end without a trace of the others."""
+    H = OperatorSum()
+    for decay in (0.9, 0.8, 0.7, 0.6):
+        for first, second in (("S+", "S-"), ("S-", "S+"), ("Sz", "Sz")):
+            H.add_exponential(1.0, first, second, decay)
+    check(H, spin_sites(L))
+
+
 def test_exponentials_with_a_string_and_charged_operators():
     H = OperatorSum().add_exponential(1.0, "S+", "S-", 0.4, string="Z")
     assert check(H, spin_sites(5)).is_hermitian is False

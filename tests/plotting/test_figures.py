@@ -43,6 +43,23 @@ def test_convergence(solved, exact):
     assert len(gradients.get_xdata()) > 0
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_lattice(order, tmp_path):
+    lattice = tn.Lattice("triangular", 4, 3 if order == 1 else 6, bc_y="periodic", order="snake")
+    picture = tmp_path / "lattice.png"
+    (axis,) = tn.plot_lattice(lattice, order=order, path=picture).axes
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and axis.get_title() == repr(lattice)
+    for text, place in zip(axis.texts, lattice.positions, strict=True):
+        assert text.get_position() == pytest.approx(place)
+    assert [text.get_text() for text in axis.texts] == [str(i) for i in range(len(lattice))]
+    # one line for every bond, two halves over the boundary, and one for every step of the path
+    pairs = [pair for n in range(1, order + 1) for pair in lattice.pairs(n)]
+    lines = axis.get_lines()
+    assert len(lines) == len(pairs) + sum(bool(pair.turns) for pair in pairs) + len(lattice) - 1
+    steps = [np.array(curve(line))[:, [0, -1]].T for line in lines[1 - len(lattice) :]]
+    np.testing.assert_allclose(steps, [*zip(lattice.positions, lattice.positions[1:], strict=False)], atol=1e-12)
+
+
 def test_entropy_of_singlets_and_of_given_numbers(solved):
     (axis,) = tn.plot_entropy(solved.state).axes
     assert axis.get_xlabel() == "bond (sites to its left)"
@@ -89,6 +106,27 @@ def test_a_spectrum_draws_itself(solved, tmp_path):
     (axis,), (expected,) = spectrum.plot(path).axes, tn.plot_spectrum(spectrum).axes
     assert [curve(line) for line in axis.get_lines()] == [curve(line) for line in expected.get_lines()]
     assert "<svg" in path.read_text()
+
+
+def test_levels_by_charge(tmp_path):
+    gaps, charges = np.array([0.0, 0.5, 0.5, 1.25]), ((0,), (0,), (2,), (0,))
+    (axis,) = tn.plot_levels(gaps, charges, path=tmp_path / "levels.svg").axes
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("charge", "energy above the ground state")
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["0", "2"]
+    assert [curve(line) for line in axis.get_lines()] == [([0, 0, 0], [0.0, 0.5, 1.25]), ([1], [0.5])]
+    model = Heisenberg(L=6)
+    levels = tn.DMRG(truncation=tn.Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=2)
+    assert curve(levels.plot().axes[0].get_lines()[0])[1] == levels.gaps.tolist()
+
+
+def test_an_extrapolation_draws_its_points_line_and_error(tmp_path):
+    found = tn.extrapolate([(1e-4, -0.99), (3e-4, -0.97), (2e-4, -0.98)])
+    (axis,) = found.plot(tmp_path / "line.svg").axes
+    line, points = axis.get_lines()[:2]
+    assert curve(line) == ([0.0, 3e-4], pytest.approx([0.0, 0.03]))
+    assert curve(points) == ([3e-4, 2e-4, 1e-4], pytest.approx([0.03, 0.02, 0.01]))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("summed discarded weight", "energy - (-1)")
+    assert axis.containers[0].get_label().startswith("_")
 
 
 def test_a_solution_draws_itself(solved, tmp_path):

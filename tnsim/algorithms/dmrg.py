@@ -1,6 +1,8 @@
-"""Two-site DMRG: the settings, and the call that runs them to an end.
+"""DMRG with two sites or one: the settings, and the call that runs them to an end.
 
-Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6.
+Source: S. R. White, Phys. Rev. Lett. 69, 2863 (1992); U. Schollwoeck, Ann. Phys. 326, 96 (2011), section 6. One site:
+S. R. White, Phys. Rev. B 72, 180403 (2005); C. Hubig et al., Phys. Rev. B 91, 155115 (2015); A. Gleis, J.-W. Li,
+J. von Delft, Phys. Rev. Lett. 130, 246402 (2023).
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,32 +10,49 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tnsim.algorithms.convergence import judge, needs_second_start
+from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
+from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.linalg.truncation import Truncation
-from tnsim.measure.operator import expect_mpo
-from tnsim.measure.variance import variance, variance_fits
+from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
-from tnsim.networks.mps import MPS
+from tnsim.networks.mps import MPS, overlap
 
 SPLITS = ("auto", "leading", "gram", "svd")
+_EXPANSION = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class DMRG:
-    """Settings of a two-site DMRG ground-state search.
+    """Settings of a DMRG ground-state search.
 
     A sweep goes right and back. Energies are in the Hamiltonian's units. Cost of a sweep
-    O(L chi^3 d w) for the products and O(L chi^3 d^3) for the splits; the energy error of a converged run is
-    of the order of the summed discarded weight.
+    O(L chi^3 d^2 w) for the products and O(L chi^3 d^3) for the splits, with sites = 1 O(L chi^3 d w) and
+    O(L chi^3 d); the energy error of a converged run is of the order of the summed discarded weight.
+
+    Environments take most of the memory, O(L chi^2 w). Beyond environment_gib of them, some are made again when they
+    are needed, and then they wait on disk, in a folder inside `scratch` that the run removes.
+
+    With sites = 1 every bond grows before its update by the `expansion` share of states (twice as many while it is
+    below chi_max), taken from the part of H psi that one site does not reach, and is cut to chi_max after it. Once
+    that has settled the bonds stay as they are, and the last sweeps find the best state of that bond dimension;
+    discarded weights are then those of the last cuts. They count what the expansion found, a tenth to a half of what
+    two sites discard: an extrapolation takes one kind. Noise mixes into the cut of one site as into that of two.
 
     >>> DMRG(truncation=Truncation(chi_max=50)).max_sweeps
     20
     """
 
     truncation: Truncation = field(metadata={"help": "how bonds are cut; chi_max has no default"})
+    sites: int = field(default=2, metadata={"help": "sites of one update: 2, or 1 (cheaper for large local spaces)"})
+    expansion: float = field(
+        default=_EXPANSION,
+        metadata={
+            "help": "sites = 1: share of states that a bond gains before an update; 0 keeps bonds, without noise"
+        },
+    )
     max_sweeps: int = field(default=20, metadata={"help": "stop after this many full sweeps"})
     min_sweeps: int = field(default=2, metadata={"help": "never call a run converged before this many full sweeps"})
     energy_tol: float = field(default=1e-9, metadata={"help": "converged: energy change of a sweep below this"})
@@ -67,19 +86,32 @@ class DMRG:
     )
     second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
+    environment_gib: float = field(
+        default=0.0, metadata={"help": "memory for environments that wait for their turn (GiB); 0 sets no limit"}
+    )
+    scratch: str = field(
+        default="", metadata={"help": "folder on a disk for environments beyond that; empty takes the temporary one"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
         limits = {
-            "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf), "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
+            "sites": (1, 2), "expansion": (0, 1), "max_sweeps": (1, np.inf), "min_sweeps": (1, np.inf),
+            "energy_tol": (0, np.inf), "entropy_tol": (0, np.inf),
             "gradient_tol": (0, np.inf), "noise": (0, 1), "noise_decay": (0, 1), "noise_sweeps": (0, np.inf),
             "krylov_min": (1, np.inf), "krylov_max": (2, np.inf), "krylov_gain": (0, 1), "float32_sweeps": (0, np.inf),
             "variance_tol": (0, np.inf), "seed": (0, np.inf),
+            "environment_gib": (0, np.inf),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} must lie between {low} and {high}, found {value!r}.")
+        if self.sites == 2 and self.expansion != _EXPANSION:
+            raise SettingsError(
+                f"expansion = {self.expansion} is for sites = 1: two-site updates find new states by themselves; set "
+                "sites = 1, or leave it out."
+            )
         if self.krylov_min > self.krylov_max:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
@@ -95,71 +127,130 @@ class DMRG:
         return self.truncation
 
     def noise_of(self, sweep: int) -> float:
-        """The perturbation in a given sweep."""
+        """The perturbation in a given sweep; none where bonds keep their states."""
+        if self.sites == 1 and self.expansion == 0:
+            return 0.0
         return self.noise * self.noise_decay**sweep if sweep < self.noise_sweeps else 0.0
 
-    def start(self, H: MPO, psi: MPS, progress: Progress | None = None) -> DMRGRun:
+    def expansion_of(self, progress: Progress) -> float:
+        """The share by which bonds grow in the sweep under way: none once all has settled at this bond dimension."""
+        if self.sites == 2 or not progress.history:
+            return self.expansion if self.sites == 1 else 0.0
+        last = progress.history[-1]
+        grown = last.chi_max == self.truncation_of(progress.sweep).chi_max
+        if grown and (last.expansion == 0 or has_settled(self, progress)):
+            return 0.0
+        return self.expansion
+
+    def start(self, H: MPO, psi: MPS, progress: Progress | None = None, orthogonal_to: Sequence[MPS] = ()) -> DMRGRun:
         """A run that can be driven sweep by sweep, stopped at any bond and resumed from its progress."""
-        return DMRGRun(self, H, psi, progress)
+        return DMRGRun(self, H, psi, progress, orthogonal_to)
 
     def sweeps(self, H: MPO, psi: MPS) -> Iterator[SweepReport]:
         """One report a sweep, until converged or max_sweeps."""
         return self.start(H, psi).sweeps()
 
-    def solve(self, H: MPO, psi: MPS, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Solution:
-        """The ground state near psi, in psi's charge sector.
+    def solve(
+        self,
+        H: MPO,
+        psi: MPS,
+        observers: Sequence[Observer] = (),
+        progress: Progress | None = None,
+        *,
+        orthogonal_to: Sequence[MPS] = (),
+    ) -> Solution:
+        """The ground state near psi, in psi's charge sector; with `orthogonal_to`, the lowest orthogonal to states.
 
-        Returns a Solution whose energy was measured again with the MPO; its status says whether every
-        criterion holds, and what to do where one does not. Raises SettingsError, StateError, LegError for
-        input that does not fit, NumericalError for NaN.
+        These are projected out of every Krylov vector, so that no penalty has to be guessed. Returns a Solution whose
+        energy was measured again with the MPO; its status says whether every criterion holds, and what to do where
+        one does not. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for NaN.
         """
-        run = self.start(H, psi, progress)
+        run = self.start(H, psi, progress, orthogonal_to)
         for _ in run.sweeps(observers):
             pass
         solution = self._conclude(H, run)
         if not run.stop_reason and self.second_start and needs_second_start(self, solution):
-            solution = self._start_again(H, psi, solution, observers)
+            solution = self._start_again(H, psi, solution, observers, orthogonal_to)
         return solution
+
+    def excited(
+        self,
+        H: MPO,
+        psi: MPS | Sequence[MPS],
+        n: int = 2,
+        observers: Sequence[Observer] = (),
+        *,
+        averaged: bool = False,
+        found: ExcitedStates | None = None,
+    ) -> ExcitedStates:
+        """The n lowest levels in psi's charge sector, the ground state included: a run each, orthogonal to the last.
+
+        psi: one start state, or one a sector (n levels each, sorted together). found: levels known already, from this
+        call with a smaller n or interrupted; they are kept, and a run that was stopped goes on. Degenerate levels
+        come one by one, as any orthogonal states of their space. A level is missed only where its search ends in a
+        higher eigenstate: the one below then follows, and all are sorted.
+
+        averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
+        larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
+        StateError where a sector holds fewer states or a basis is too small for n, and what `solve` raises.
+
+        >>> from tnsim.models import Heisenberg
+        >>> model = Heisenberg(L=4)
+        >>> DMRG(truncation=Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=3).energies.round(6)
+        array([-1.616025, -0.957107, -0.25    ])
+        """
+        starts = [psi] if isinstance(psi, MPS) else list(psi)
+        if not averaged:
+            return find_levels(self, H, starts, n, observers, found)
+        if found is not None or self.float32_sweeps:
+            raise SettingsError("an averaged run takes neither `found` nor float32_sweeps: leave averaged out.")
+        return average_levels(self, H, starts, n, observers)
 
     def _conclude(self, H: MPO, run: DMRGRun) -> Solution:
         state, progress = run.state, run.progress()
         if run.stop_reason:
             status = judge(self, progress, None, run.stop_reason)
             return Solution(state, progress.energy, status, progress.history, None, progress)
-        if variance_fits(H, state):
-            energy, spread = variance(H, state, with_energy=True)
-        else:
-            energy, spread = float(np.real(expect_mpo(H, state))), None
-        return Solution(state, energy, judge(self, progress, spread, ""), progress.history, spread, progress)
+        energy, spread = energy_and_variance(H, state)
+        overlaps = tuple(abs(overlap(phi, state)) for phi in run.lower)
+        status = judge(self, progress, spread, "", overlaps)
+        return Solution(state, energy, status, progress.history, spread, progress, overlaps)
 
-    def _start_again(self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer]) -> Solution:
+    def _start_again(
+        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], orthogonal_to: Sequence[MPS]
+    ) -> Solution:
         """Another start: a random state of the same sector, more noise; the lower energy wins."""
         noise = min(1.0, max(self.noise, 1e-4) * 100)
         again = replace(self, noise=noise, noise_sweeps=max(4, self.noise_sweeps), second_start=False)
         chi = min(16, self.truncation.chi_max)
         start = MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype)
-        run = again.start(H, start.to(psi.backend), Progress(restarts=1))
+        run = again.start(H, start.to(psi.backend), Progress(restarts=1), orthogonal_to)
         for _ in run.sweeps(observers):
             pass
         second = again._conclude(H, run)
         better = second if second.energy < first.energy else first
         progress = replace(better.progress, restarts=1)
-        status = judge(self, progress, better.variance, run.stop_reason)
+        status = judge(self, progress, better.variance, run.stop_reason, better.overlaps)
         return replace(better, status=status, progress=progress)
 
 
 def run_stages(stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()) -> Solution:
     """Run settings one after the other, each from the state of the last; the history is that of all.
 
+    A last stage of sites = 1 and expansion = 0 finds the best state on the bonds that there are; the discarded
+    weights that it reports are those of the stage before.
+
     >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]
     """
     if not stages:
         raise SettingsError("run_stages needs at least one stage.")
     history: tuple[SweepReport, ...] = ()
-    solution = None
+    solution: Solution | None = None
     for number, stage in enumerate(stages):
         last = number == len(stages) - 1
-        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers)
+        keeps_bonds = solution is not None and stage.sites == 1 and stage.expansion == 0
+        progress = Progress(bond_trunc_errs=solution.progress.bond_trunc_errs) if solution and keeps_bonds else None
+        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers, progress)
         history += solution.history
         psi = solution.state
         if solution.status.name == "interrupted":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
+from tnsim.algorithms.dmrg_update import OneSiteUpdate, TwoSiteUpdate
 from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
 from tnsim.backend import Array, block_threads
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
@@ -15,9 +16,11 @@ from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
-from tnsim.networks.environments import Environments
+from tnsim.networks.environment_store import GIB, EnvironmentStore
+from tnsim.networks.environments import Environments, largest_environment
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.overlap_environments import OverlapEnvironments, lower_states, restrict
 from tnsim.networks.sector_bonds import sector_size
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 
@@ -33,17 +36,26 @@ _RESIDUAL_FLOOR = 1e-7
 class DMRGRun:
     """A sweep under way: site tensors, environments, position and the sums of the sweep so far.
 
-    `state` is valid after every bond update, so a run can be saved anywhere. Two-site updates 0..L-2 go
-    right, L-1..2L-3 go back.
+    `state` is valid after every bond update, so a run can be saved anywhere. Updates 0..L-2 go right, L-1..2L-3 go
+    back: of the two sites around a bond, or of the one that the centre leaves over it.
     """
 
-    def __init__(self, settings: "DMRG", H: MPO, psi: MPS, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: "DMRG",
+        H: MPO,
+        psi: MPS,
+        progress: Progress | None = None,
+        orthogonal_to: Sequence[MPS] = (),
+    ) -> None:
         check_input(H, psi)
+        self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
         self._progress = progress or Progress()
         self._center: int | None = 0
         self._clock = time.perf_counter()
+        self.store = EnvironmentStore(psi.L)
         self._load(psi if progress else self._stirred(psi))
 
     def _stirred(self, psi: MPS) -> MPS:
@@ -59,7 +71,7 @@ class DMRGRun:
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
         single = self._progress.sweep < self.settings.float32_sweeps
-        dtype = np.result_type(psi.dtype, self.hamiltonian.dtype)
+        dtype = np.result_type(psi.dtype, self.hamiltonian.dtype, *(phi.dtype for phi in self.lower))
         if single:
             dtype = np.dtype("complex64" if dtype.kind == "c" else "float32")
         elif dtype.char in "fF":
@@ -73,7 +85,24 @@ class DMRGRun:
             psi = psi * (1 / norm)  # not at every resume: a last bit changed is another run
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
-        self.environments = Environments(self.tensors, self.hamiltonian.site_operators)
+        self.store.close()
+        self.store = self._new_store(psi)
+        self.environments = Environments(self.tensors, self.hamiltonian.site_operators, self.store)
+        self.overlaps = [OverlapEnvironments(self.tensors, phi.astype(dtype)) for phi in self.lower]
+        self._update: TwoSiteUpdate | OneSiteUpdate = TwoSiteUpdate(self.environments)
+        if self.settings.sites == 1:
+            operators = [tensor.astype(dtype) for tensor in self.hamiltonian.tensors]
+            self._update = OneSiteUpdate(self.environments, operators, self.settings)
+
+    def _new_store(self, psi: MPS) -> EnvironmentStore:
+        """Where environments wait; a budget that cannot do is refused before the first product."""
+        settings = self.settings
+        store = EnvironmentStore(psi.L, settings.environment_gib * GIB or None, settings.scratch)
+        if store.budget is not None:
+            chi = settings.truncation.chi_max
+            numbers, site = largest_environment(psi.sites, psi.charge, self.hamiltonian.site_operators, chi)
+            store.check_holds(numbers * self._dtype.itemsize, f"the left one of site {site} at chi_max = {chi}")
+        return store
 
     # -- position --------------------------------------------------------------------------------------
 
@@ -102,13 +131,16 @@ class DMRGRun:
 
     def sweeps(self, observers: Sequence[Observer] = ()) -> Iterator[SweepReport]:
         """Sweep until converged, max_sweeps or a stop request; a report after every full sweep."""
-        while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason:
-            report = self.sweep(observers)
-            if report is None:
-                return
-            yield report
-            if is_converged(self.settings, self._progress):
-                return
+        try:
+            while self._progress.sweep < self.settings.max_sweeps and not self.stop_reason:
+                report = self.sweep(observers)
+                if report is None:
+                    return
+                yield report
+                if is_converged(self.settings, self._progress):
+                    return
+        finally:
+            self.store.close()
 
     def sweep(self, observers: Sequence[Observer] = ()) -> SweepReport | None:
         """Finish the sweep under way; None where a stop was requested before its end."""
@@ -134,27 +166,22 @@ class DMRGRun:
                 return
 
     def update_bond(self, bond: int, rightwards: bool) -> BondReport:
-        """Optimise the two sites around a bond, split them, and carry the environment on."""
-        tensors, environments = self.tensors, self.environments
-        sweep, operators = self._progress.sweep, environments.operators
-        heff = TwoSiteHamiltonian(
-            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
-        )
-        theta = heff.join(tensors[bond], tensors[bond + 1])
-        ritz = heff.lowest(theta, self._krylov(bond))
+        """Optimise what stands around a bond, split it, and carry the environment on."""
+        frame = self._update.frame(bond, rightwards, self._progress)
+        heff = frame.heff
+        rows = [heff.join(*self._update.seen(overlap, frame, bond, rightwards)) for overlap in self.overlaps]
+        theta, constraints = restrict(heff, heff.join(frame.first, frame.second), rows, self.settings.seed)
+        ritz = heff.lowest(theta, self._krylov(bond), constraints)
         if not np.isfinite(ritz.energy):
+            sweep = self._progress.sweep
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
         if not rightwards:
-            seen = heff.project(ritz.residual, tensors[bond], tensors[bond + 1], rightwards)
+            seen = heff.project(ritz.residual, frame.first, frame.second, rightwards)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
         cut = self._split(heff, ritz.vector, bond, rightwards)
-        tensors[bond], tensors[bond + 1] = cut.first, cut.second
+        self._update.place(frame, cut, bond, rightwards)
         self._center = bond + 1 if rightwards else bond
-        if rightwards and bond + 1 < self.bonds:
-            environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))
-        elif not rightwards and bond > 0:
-            environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
         return self._count(bond, rightwards, ritz.energy, ritz.matvecs, gradient, cut)
 
     def _split(self, heff: TwoSiteHamiltonian, theta: Array, bond: int, rightwards: bool) -> TwoSiteSplit:
@@ -180,9 +207,11 @@ class DMRGRun:
         self, bond: int, rightwards: bool, energy: float, matvecs: int, gradient: float, cut: TwoSiteSplit
     ) -> BondReport:
         """Move on by one step and add to the sums of the sweep."""
-        progress, clock = self._progress, time.perf_counter()
+        progress, settings, clock = self._progress, self.settings, time.perf_counter()
         errors = list(progress.bond_trunc_errs or (0.0,) * self.bonds)
-        errors[bond] = cut.trunc_err
+        # a bond that did not grow has nothing to cut: what its last cut discarded still holds
+        plain = settings.sites == 1 and settings.expansion_of(progress) == 0
+        errors[bond] = trunc_err = max(cut.trunc_err, errors[bond]) if plain else cut.trunc_err
         entropy = progress.entropy
         if bond == self.bonds // 2:
             weights = cut.weights[cut.weights > 0]
@@ -191,8 +220,8 @@ class DMRGRun:
             progress,
             step=progress.step + 1,
             energy=energy,
-            max_trunc_err=max(progress.max_trunc_err, cut.trunc_err),
-            sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else cut.trunc_err),
+            max_trunc_err=max(progress.max_trunc_err, trunc_err),
+            sum_trunc_err=progress.sum_trunc_err + (0.0 if rightwards else trunc_err),
             gradient=max(progress.gradient, gradient),
             entropy=entropy,
             matvecs=progress.matvecs + matvecs,
@@ -202,7 +231,7 @@ class DMRGRun:
         self._clock = clock
         return BondReport(
             sweep=progress.sweep, bond=bond, direction=1 if rightwards else -1, energy=energy,
-            trunc_err=cut.trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
+            trunc_err=trunc_err, chi=cut.bond.dim, matvecs=matvecs, bonds=self.bonds,
         )  # fmt: skip
 
     def _close_sweep(self) -> SweepReport:
@@ -220,6 +249,7 @@ class DMRGRun:
             chi=max(tensor.legs[2].dim for tensor in self.tensors),
             chi_max=settings.truncation_of(progress.sweep).chi_max,
             noise=settings.noise_of(progress.sweep),
+            expansion=settings.expansion_of(progress),
             matvecs=progress.matvecs,
             seconds=progress.seconds,
             split=choose_method(settings.split, settings.truncation, self._dtype),
@@ -239,7 +269,7 @@ def check_input(H: MPO, psi: MPS) -> None:
     """What DMRG needs of its input, said before the first product."""
     check_acts_on(H, psi)
     if psi.L < 2:
-        raise ShapeError(f"two-site DMRG needs at least 2 sites, found {psi.L}.")
+        raise ShapeError(f"DMRG needs at least 2 sites, found {psi.L}.")
     if max(psi.bond_dimensions) == 1 and sector_size(psi.sites, psi.charge) == 1:
         raise StateError(
             f"the start state is the only state of charge {psi.charge} ({psi.sites[0].group!r}), so there is nothing "

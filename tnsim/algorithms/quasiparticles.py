@@ -13,6 +13,7 @@ import numpy as np
 from tnsim.algorithms.solution import Status
 from tnsim.backend import Array, normal
 from tnsim.errors import OperatorError, SettingsError
+from tnsim.linalg.complement import project_out
 from tnsim.linalg.lanczos import Krylov, lanczos
 from tnsim.networks.infinite_environments import check_ground_state_input
 from tnsim.networks.infinite_mpo import InfiniteMPO
@@ -150,18 +151,13 @@ class Quasiparticles:
     def _lowest(self, heff: TangentHamiltonian, found: Sequence[Array], level: int) -> tuple[float, float, Array]:
         """The lowest eigenvector orthogonal to those found; energy, residual, vector."""
         backend = heff.backend
-
-        def orthogonal(flat: Array) -> Array:
-            for vector in found:
-                flat = flat - vector * backend.vdot(vector, flat)
-            return flat
-
-        vector = orthogonal(normal(heff.size, heff.dtype, self.seed + level, backend))
+        rows = backend.concatenate(list(found)).reshape(len(found), heff.size) if found else None
+        vector = project_out(normal(heff.size, heff.dtype, self.seed + level, backend), rows, backend)
         krylov = Krylov(k_max=self.krylov_max, tolerance=0.3 * self.tolerance)
         for _ in range(self.restarts):
-            ritz = lanczos(lambda flat: orthogonal(heff.apply(flat)), vector, backend, krylov)
-            vector = orthogonal(ritz.vector)
-            image = orthogonal(heff.apply(vector))
+            ritz = lanczos(heff.apply, vector, backend, krylov, constraints=rows)
+            vector = project_out(ritz.vector, rows, backend)
+            image = project_out(heff.apply(vector), rows, backend)
             residual = float(backend.read(backend.norm(image - vector * ritz.energy)))
             if residual <= self.tolerance:
                 break

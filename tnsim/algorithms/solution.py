@@ -38,7 +38,8 @@ class SweepReport:
     energy: of the last bond; max_trunc_err, sum_trunc_err: largest and summed discarded weight of the sweep;
     gradient: largest norm of the energy gradient before an update, projected out of the kept space (in iDMRG the
     residual of the predicted cell);
-    entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation.
+    entropy: at the middle bond (natural logarithm); noise: strength of the density-matrix perturbation; expansion: the
+    share of states that bonds grew by before each update of one site.
     """
 
     sweep: int
@@ -56,6 +57,7 @@ class SweepReport:
     seconds: float
     split: str = "gram"
     dtype: str = "float64"
+    expansion: float = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -107,7 +109,8 @@ class Solution:
     """The state, its energy (measured again with the MPO at the end), the status and the history.
 
     Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
-    or H is too wide (see `variance_fits`).
+    or takes too much memory (see `variance_fits`). overlaps:
+    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to.
     """
 
     state: Any
@@ -116,6 +119,7 @@ class Solution:
     history: tuple[SweepReport, ...] = field(default=())
     variance: float | None = None
     progress: Progress = field(default_factory=Progress)
+    overlaps: tuple[float, ...] = ()
 
     def plot(self, path: Any = None) -> Any:
         """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
@@ -126,6 +130,8 @@ class Solution:
         lines = [f"Solution({self.status.name}): energy = {self.energy:.12f}"]
         if self.variance is not None:
             lines.append(f"  variance       {self.variance:.3e}")
+        if self.overlaps:
+            lines.append(f"  overlap        {max(self.overlaps):.2e} at most with {len(self.overlaps)} lower states")
         if last is not None:
             seconds = sum(report.seconds for report in self.history)
             change = f"last change {last.energy_change:.2e}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from tnsim.algorithms import SweepReport
+from tnsim.algorithms import Solution, SweepReport
 from tnsim.algorithms.solution import BondReport
 from tnsim.io.atomic import stamp
 from tnsim.io.job import Job
@@ -19,11 +19,12 @@ EXIT_SAVED, EXIT_UNSAVED = 75, 74
 
 class Checkpointer:
     """Saves the run every so many seconds (at any bond) or sweeps, but less often where that would take over a tenth
-    of the time. A failed save warns and the run goes on.
+    of the time. A failed save warns and the run goes on. `levels`: what is found already in a run for several.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.levels: tuple[Solution, ...] = ()
         self.seconds, self.sweeps = job.run.checkpoint_interval()
         self._last, self._cost = time.monotonic(), 0.0
         self._seen = stamp(Path(job.run.out))
@@ -47,7 +48,8 @@ class Checkpointer:
             text = f"another process wrote {out} while this run went on: end one, or use two files."
             warnings.warn(text, stacklevel=2)
         try:
-            save_run(out, RunRecord(self.job, run.state, run.progress(), status), keep=self.job.run.keep)
+            record = RunRecord(self.job, run.state, run.progress(), status, levels=self.levels)
+            save_run(out, record, keep=self.job.run.keep)
         except OSError as error:
             warnings.warn(f"checkpoint not written ({error}); the previous one is kept, the run goes on.", stacklevel=2)
             return False

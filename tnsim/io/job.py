@@ -17,7 +17,10 @@ class RunOptions:
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
     initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down); empty takes the model's own"}
+        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
+    )
+    levels: int = field(
+        default=1, metadata={"help": "how many of the lowest states are found: 1 is the ground state alone"}
     )
     backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
     threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
@@ -29,6 +32,8 @@ class RunOptions:
         self.checkpoint_interval()
         if self.threads < 0 or self.keep < 1:
             raise SettingsError(f"threads must be >= 0 and keep >= 1, found {self.threads} and {self.keep}.")
+        if self.levels < 1:
+            raise SettingsError(f"levels counts the ground state, so it is at least 1, found {self.levels}.")
 
     def checkpoint_interval(self) -> tuple[float, int]:
         """(seconds, sweeps) between checkpoints; 0 for the one that is off."""

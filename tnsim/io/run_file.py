@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tnsim.algorithms import Progress, SweepReport
+from tnsim.algorithms import Progress, Solution, Status, SweepReport
 from tnsim.errors import FileError, FileForeignError, TnsimError
 from tnsim.io.atomic import older, replace_file
 from tnsim.io.hdf5 import get_chain, get_text, header_of, open_file, put_chain, put_text, write_file
@@ -17,7 +17,11 @@ from tnsim.networks.mps import MPS
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run file holds. status is "running" in a checkpoint."""
+    """What a run file holds. status is "running" in a checkpoint.
+
+    levels: of a run for several levels those that are found, state and progress being those of the level under way (of
+    the lowest one at the end); else empty.
+    """
 
     job: Job
     state: MPS
@@ -26,6 +30,7 @@ class RunRecord:
     advice: str = ""
     energy: float | None = None
     variance: float | None = None
+    levels: tuple[Solution, ...] = ()
     header: dict[str, str] | None = None
 
     def plot(self, path: Any = None) -> Any:
@@ -49,8 +54,11 @@ def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
         result = {name: getattr(record, name) for name in ("status", "advice", "energy", "variance")}
         put_text(file, "result", json.dumps(result))
         put_chain(file, "state", record.state)
+        for number, level in enumerate(record.levels):
+            _put_level(file.require_group("levels").create_group(str(number)), level)
 
-    size = sum(tensor.size * tensor.dtype.itemsize for tensor in record.state.tensors) + (1 << 20)
+    states = [record.state, *(level.state for level in record.levels)]
+    size = sum(tensor.size * tensor.dtype.itemsize for state in states for tensor in state.tensors) + (1 << 20)
     replace_file(path, lambda target: write_file(target, "run", fill), keep=keep, size=size)
     return path
 
@@ -65,8 +73,24 @@ def load_run(path: str | Path) -> RunRecord:
             state=get_chain(file["state"]),  # type: ignore[arg-type]
             progress=_progress(json.loads(get_text(file, "progress"))),
             header=header_of(file),
+            levels=tuple(_get_level(file["levels"][str(k)]) for k in range(len(file.get("levels", ())))),
             **json.loads(get_text(file, "result")),
         )
+
+
+def _put_level(target: Any, level: Solution) -> None:
+    put_text(target, "progress", json.dumps(asdict(level.progress)))
+    result = {"energy": level.energy, "variance": level.variance, "overlaps": level.overlaps}
+    put_text(target, "result", json.dumps(result | asdict(level.status)))
+    put_chain(target, "state", level.state)
+
+
+def _get_level(source: Any) -> Solution:
+    progress, result = _progress(json.loads(get_text(source, "progress"))), json.loads(get_text(source, "result"))
+    status = Status(*(result[entry.name] for entry in fields(Status)))
+    state = get_chain(source["state"])
+    overlaps = tuple(result["overlaps"])
+    return Solution(state, result["energy"], status, progress.history, result["variance"], progress, overlaps)
 
 
 def _progress(table: dict[str, Any]) -> Progress:

@@ -3,7 +3,7 @@
 import json
 import tomllib
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -23,15 +23,22 @@ def from_table(cls: type, table: dict[str, Any], where: str = "") -> Any:
     if not isinstance(table, dict):
         raise SettingsError(f"[{where}] must be a table of settings, found {table!r}.")
     known = {entry.name: entry for entry in fields(cls) if entry.init}
+    fixed = {entry.name for entry in fields(cls) if not entry.init}
     for key in table:
-        if key not in known:
+        if key not in known and key not in fixed:
             raise SettingsError(f"unknown setting {_path(where, key)}. {_nearest(cls, key, known)}")
     hints = get_type_hints(cls)
-    values = {key: _convert(value, hints[key], _path(where, key)) for key, value in table.items()}
+    values = {key: _convert(value, hints[key], _path(where, key)) for key, value in table.items() if key in known}
     missing = [name for name, entry in known.items() if name not in values and _is_required(entry)]
     if missing:
         raise SettingsError(f"missing setting {_path(where, missing[0])}: {help_of(known[missing[0]])}.")
-    return cls(**values)
+    settings = cls(**values)
+    for key in fixed & set(table):
+        if table[key] != getattr(settings, key):
+            raise SettingsError(
+                f"{_path(where, key)} = {table[key]!r}: {cls.__name__} fixes it to {getattr(settings, key)!r}."
+            )
+    return settings
 
 
 def _nearest(cls: type, key: str, known: Iterable[str]) -> str:
@@ -57,13 +64,15 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     """Check a TOML value against a type hint; integers may stand for floats, lists for tuples."""
     if is_dataclass(hint):
         return from_table(hint, value, where)  # type: ignore[arg-type]
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
+    if _is_union(hint):
         choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        lists = [choice for choice in choices if _is_list(choice)]
+        if isinstance(value, (list, tuple)) and lists:
+            return _convert(value, lists[0], where)
         if value is None or (isinstance(value, str) and value.lower() == "none" and len(choices) < len(get_args(hint))):
             return None
         return _convert(value, choices[0], where)
-    if origin is tuple:
+    if _is_list(hint):
         if not isinstance(value, (list, tuple)):
             raise SettingsError(f"{where} must be a list, found {value!r}.")
         return tuple(_convert(item, get_args(hint)[0], where) for item in value)
@@ -74,10 +83,24 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def _is_list(hint: Any) -> bool:
+    return get_origin(hint) in (tuple, Sequence)
+
+
+def nested(hint: Any) -> Any:
+    """The settings dataclass that a type hint holds, also where it may be missing; None for plain values."""
+    choices = get_args(hint) if _is_union(hint) else (hint,)
+    return next((choice for choice in choices if is_dataclass(choice)), None)
+
+
 def to_table(settings: Any) -> dict[str, Any]:
-    """The fields of a settings dataclass as a nested table."""
+    """The fields of a settings dataclass as a nested table, but those that it fixes."""
     table: dict[str, Any] = {}
-    for entry in fields(settings):
+    for entry in (entry for entry in fields(settings) if entry.init):
         value = getattr(settings, entry.name)
         table[entry.name] = to_table(value) if is_dataclass(value) else value
     return table
@@ -114,15 +137,20 @@ def _literal(value: Any) -> str:
 
 
 def describe(cls: type, where: str = "") -> list[tuple[str, str, str, str]]:
-    """(name, type, default, description) of every field, nested ones with their path."""
+    """(name, type, default, description) of every field that can be set, nested ones with their path."""
     rows, hints = [], get_type_hints(cls)
-    for entry in fields(cls):
-        path = _path(where, entry.name)
-        if is_dataclass(hints[entry.name]):
-            rows += describe(hints[entry.name], path)
+    for entry in (entry for entry in fields(cls) if entry.init):
+        path, inner = _path(where, entry.name), nested(hints[entry.name])
+        if inner is not None:
+            rows += describe(inner, path)
             continue
         default = "required" if _is_required(entry) else _literal(entry.default)
-        kind = getattr(hints[entry.name], "__name__", str(hints[entry.name])).replace("tnsim.", "")
-        kind = str(hints[entry.name]) if get_origin(hints[entry.name]) else kind
-        rows.append((path, kind, default, help_of(entry)))
+        rows.append((path, _type_name(hints[entry.name]), default, help_of(entry)))
     return rows
+
+
+def _type_name(hint: Any) -> str:
+    """What a file may hold for a type hint: arrays and functions, which only Python can give, are left out."""
+    if _is_union(hint) and any(_is_list(choice) for choice in get_args(hint)):
+        return "float | list"
+    return str(hint) if get_origin(hint) else getattr(hint, "__name__", str(hint)).replace("tnsim.", "")

@@ -8,6 +8,7 @@ import numpy as np
 
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
+from tnsim.linalg.complement import project_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +52,13 @@ def lanczos(
     krylov: Krylov = Krylov(),
     *,
     check_every: int = 4,
+    constraints: Array | None = None,
 ) -> Ritz:
     """Lowest eigenpair of a Hermitian `matvec` near `start`, with full orthogonalisation.
 
-    The coefficients stay on the device and are read once every `check_every` products. Raises
-    NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
+    constraints: orthonormal rows (count, size) that are projected out of every vector: the pair is that of their
+    complement, in which `start` must lie. The coefficients stay on the device and are read once every `check_every`
+    products. Raises NumericalError on NaN or Inf. Source: Golub & Van Loan, Matrix Computations, 10.1.
     """
     # Plain Python scalars keep float32 data float32; the tiny shift avoids 0/0 once the space is exhausted.
     tiny = 1e-30
@@ -64,11 +67,12 @@ def lanczos(
     betas: list[Any] = []
     residual = start
     while True:
-        w = matvec(basis[-1])
+        w = project_out(matvec(basis[-1]), constraints, backend)
         alphas.append(backend.real(backend.vdot(basis[-1], w)))
         w = w - basis[-1] * alphas[-1]
         for vector in reversed(basis):
             w = w - vector * backend.vdot(vector, w)
+        w = project_out(w, constraints, backend)
         betas.append(backend.norm(w))
         if len(alphas) == 1:
             residual = w

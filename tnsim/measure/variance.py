@@ -1,7 +1,6 @@
 """The energy variance: how far a state is from an eigenstate."""
 
 from collections.abc import Sequence
-from typing import Literal, overload
 
 import numpy as np
 
@@ -15,38 +14,40 @@ from tnsim.tensor import contract, fuse
 
 # elements (with those that symmetry forbids) of a site of H^2, and of H |psi>, up to which they are made
 _LARGEST_SQUARE = 1 << 28
-_LARGEST_PRODUCT = 1 << 30
+_LARGEST_PRODUCT = 1 << 28
 
 
-@overload
-def variance(H: MPO, psi: MPS) -> float: ...
-@overload
-def variance(H: MPO, psi: MPS, *, with_energy: Literal[True]) -> tuple[float, float]: ...
-def variance(H: MPO, psi: MPS, *, with_energy: bool = False) -> float | tuple[float, float]:
+def variance(H: MPO, psi: MPS) -> float:
     """<H^2> - <H>^2 of the normalised state, in squared energy units; exact for the MPO.
 
     Computed as the expectation of (H - E)^2, so that no large numbers cancel; rounding leaves about
     1e-11 at energies of order 100. Cost O(L chi^3 d w^2); where the square of H is larger than the state, it is the
-    squared norm of (H - E) |psi>, at O(L w chi m^2) with m <= d^(L/2) the bond dimension of that. With
-    `with_energy` also returns E. Raises ShapeError where both take too much memory (see `variance_fits`).
+    squared norm of (H - E) |psi>, at O(L w chi m^2) with m <= d^(L/2) the bond dimension of that. Raises ShapeError
+    where both take too much memory (see `variance_fits`).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> sites = spin_sites(4)
     >>> variance(MPO.identity(sites), MPS.product(sites, ["up", "down"] * 2))
     0.0
     """
-    if not variance_fits(H, psi):
+    spread = energy_and_variance(H, psi)[1]
+    if spread is None:
         raise ShapeError(
             f"the variance of {H!r} in a state of bond dimension {max(psi.bond_dimensions)} takes too much memory: "
             "measure it at a smaller bond dimension."
         )
+    return spread
+
+
+def energy_and_variance(H: MPO, psi: MPS) -> tuple[float, float | None]:
+    """<H>, and `variance`, or None where it takes too much memory."""
     energy = float(np.real(expect_mpo(H, psi)))
+    if not variance_fits(H, psi):
+        return energy, None
     centred = shifted(H, energy)
     if _square_size(H) <= min(_LARGEST_SQUARE, max(_product_sizes(H, psi))):
-        spread = max(0.0, float(np.real(expect_mpo(centred @ centred, psi))))
-    else:
-        spread = _product_norm(centred, psi) / norm_squared(psi)
-    return (energy, spread) if with_energy else spread
+        return energy, max(0.0, float(np.real(expect_mpo(centred @ centred, psi))))
+    return energy, _product_norm(centred, psi) / norm_squared(psi)
 
 
 def variance_fits(H: MPO, psi: MPS) -> bool:

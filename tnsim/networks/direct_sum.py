@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract_pair, from_dense
+from tnsim.tensor import Tensor, contract_pair, zeros
 
 
 def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
@@ -26,21 +26,31 @@ def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor
 @lru_cache(maxsize=4096)
 def embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
     """0/1 matrices (a.dual, sum) and (b.dual, sum)."""
+    total = sum_leg(a, b)
+    return injection(a, total), injection(b, total, behind=True)
+
+
+def sum_leg(a: Leg, b: Leg) -> Leg:
+    """The leg that holds both, sector by sector."""
     dims: dict[tuple[int, ...], int] = {}
     for leg in (a, b):
         for charge, dim in zip(leg.charges, leg.dims, strict=True):
             dims[charge] = dims.get(charge, 0) + dim
-    total = Leg(a.group, sorted(dims), [dims[charge] for charge in sorted(dims)], a.flow)
-    matrices = []
-    for leg, behind in ((a, False), (b, True)):
-        matrix = np.zeros((leg.dim, total.dim))
-        for n, charge in enumerate(leg.charges):
-            place = total.slice_of(charge)
-            start = place.stop - leg.dims[n] if behind else place.start
-            rows = slice(int(leg.starts[n]), int(leg.starts[n + 1]))
-            matrix[rows, start : start + leg.dims[n]] = np.eye(leg.dims[n])
-        matrices.append(from_dense(matrix, (leg.dual, total)))
-    return matrices[0], matrices[1]
+    return Leg(a.group, sorted(dims), [dims[charge] for charge in sorted(dims)], a.flow)
+
+
+def injection(leg: Leg, total: Leg, *, behind: bool = False, like: Tensor | None = None) -> Tensor:
+    """The 0/1 matrix (leg.dual, total) that puts a leg first (or `behind` all else) in every sector of a larger one.
+
+    Its numbers are of the type of `like` and lie where those do; without it they are float64 on the host.
+    """
+    dtype, backend = (np.float64, "numpy") if like is None else (like.dtype, like.backend)
+    tensor = zeros((leg.dual, total), dtype=dtype, backend=backend)
+    for (row, column), block in tensor.blocks():
+        d, width = leg.dims[row], total.dims[column]
+        ones = tensor.backend.strided(block.reshape(-1), width - d if behind else 0, (d,), (width + 1,))
+        ones[...] = 1.0
+    return tensor
 
 
 def embed(tensor: Tensor, embedding: Tensor, axis: int) -> Tensor:

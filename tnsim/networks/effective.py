@@ -34,7 +34,7 @@ from tnsim.tensor import Tensor
 
 # below this many flops threads cost more than they bring: the kernels' own, and those of BLAS, which wait for each
 # other at every call (with a second process on the machine, small matrices took twenty times as long)
-_THREADED, _BLAS_THREADED = 5e5, 1e8
+_THREADED, _BLAS_THREADED = 4e6, 1e8
 # a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
 _LONE = 0.7
 
@@ -131,14 +131,17 @@ class TwoSiteHamiltonian:
         run(self.plan.matvec, (theta, out, work, *self.halves), self.backend)
         return out
 
-    def lowest(self, theta: Array, krylov: Krylov) -> Ritz:
-        """Lowest eigenpair near theta; one compiled call where the kernels have it."""
+    def lowest(self, theta: Array, krylov: Krylov, constraints: Array | None = None) -> Ritz:
+        """Lowest eigenpair near theta; one compiled call where the kernels have it.
+
+        constraints: orthonormal rows; theta has no part along them, and the pair is that of their complement.
+        """
         compiled = getattr(self.backend.kernels, "lowest", None)
         if compiled is None:
-            return lanczos(self.apply, theta, self.backend, krylov)
+            return lanczos(self.apply, theta, self.backend, krylov, constraints=constraints)
         threads, lone = threads_for(self.plan.matvec)
         with blas_for(lone):
-            return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads))
+            return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads, constraints))
 
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""

@@ -192,7 +192,7 @@ def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg,
     center = center_leg(left, phys_left, phys_right, right)
     a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
     spots = np.searchsorted(center.keys, bond.keys)
-    spots = np.where(np.isin(bond.keys, center.keys), spots, -1)
+    spots[center.keys[np.minimum(spots, len(center) - 1)] != bond.keys] = -1
     rows, starts, weights, offsets = sectors.join_rows(
         *_tables(_site_layout(left, phys_left, bond)), *_tables(_site_layout(bond, phys_right, right)),
         bond.dims_array, a.table, b.table, left.dims_array, phys_left.dims_array, phys_right.dims_array,
@@ -217,7 +217,6 @@ def split_plan(
     bond: Leg,
     phys_right: Leg,
     right: Leg,
-    ranks: tuple[int, ...],
     rightwards: bool,
     dtype: str,
 ) -> Rows:
@@ -228,7 +227,7 @@ def split_plan(
         np.searchsorted(center.keys, bond.keys), a.table, b.table,
         left.dims_array, phys_left.dims_array, phys_right.dims_array, right.dims_array,
         _tables(_site_layout(left, phys_left, bond)), _tables(_site_layout(bond, phys_right, right)),
-        bond.dims_array, np.array(ranks, dtype=np.int64), rightwards,
+        bond.dims_array, rightwards,
     )  # fmt: skip
     return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(size))
 

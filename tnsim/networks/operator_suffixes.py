@@ -159,8 +159,21 @@ def _solve(rows: Sequence[np.ndarray], row: np.ndarray) -> np.ndarray | None:
     largest = np.abs(row).max(initial=0.0)
     if largest == 0 or not rows:
         return np.zeros(len(rows)) if largest == 0 else None
-    solution, *_ = np.linalg.lstsq(np.array(rows).T, row, rcond=None)
+    solution = np.zeros(len(rows), dtype=complex)
+    linked = _linked(np.array(rows) != 0, row != 0)
+    if not linked.any():
+        return None
+    solution[linked], *_ = np.linalg.lstsq(np.array(rows)[linked].T, row, rcond=None)
     error = np.abs(solution @ np.array(rows) - row).max()
     if error > _ROUNDING * largest or np.abs(solution).max() > _LARGEST_COMBINATION:
         return None
     return solution
+
+
+def _linked(filled: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Which rows hang together with one through places that are filled; others, of other charge, add only rounding."""
+    linked = np.zeros(len(filled), dtype=bool)
+    while (new := filled[:, row].any(axis=1) & ~linked).any():
+        linked |= new
+        row = row | filled[new].any(axis=0)
+    return linked

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class SiteOperator:
 
 def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
     """The entries of every site, and the identity channels found by walking from both ends."""
-    found = [_entries(tensor) for tensor in tensors]
+    entries = {key: _entries(tensor) for key, tensor in {id(tensor): tensor for tensor in tensors}.items()}
+    found = [entries[id(tensor)] for tensor in tensors]
     count = len(tensors)
     left_units, right_units = [0] * (count + 1), [0] * (count + 1)
     for i in range(count):
@@ -57,6 +59,21 @@ def cyclic_site_operators(
         )
         for i, tensor in enumerate(tensors)
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def bond_operator(operator: SiteOperator, side: str) -> SiteOperator:
+    """The bond on one side of an operator as a site of one state, on which every channel just goes on.
+
+    Beside it, two-site machinery does the work of one site.
+    """
+    left, place = (operator.left, 0) if side == "left" else (operator.right.dual, 1)
+    one = Leg(left.group, [left.group.identity], [1])
+    channels = np.arange(left.dim)
+    entries = np.column_stack([channels, channels, 0 * channels, 0 * channels]).astype(np.int64)
+    values = np.ones(left.dim, dtype=operator.values.dtype)
+    units = (operator.unit_left[place],) * 2, (operator.unit_right[place],) * 2
+    return SiteOperator(left, one, left.dual, entries, values, *units)
 
 
 def _entries(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,7 @@ def split_two_site(
         truncation.degeneracy_tol,
     )  # fmt: skip
     bond = _bond(plan.left.center, dims.tobytes())
-    first, second, isometry = _build(heff, theta, basis, bond, tuple(ranks.tolist()), rightwards)
+    first, second, isometry = _build(heff, theta, basis, bond, rightwards)
     carrier = second if rightwards else first
     norm = np.sqrt(kept.sum()) if gram is None else carrier.norm()
     carrier.data *= float(1 / norm)
@@ -98,13 +98,11 @@ def _bond(center: Leg, dims: bytes) -> Leg:
 
 
 def _build(
-    heff: TwoSiteHamiltonian, theta: Array, basis: Array, bond: Leg, ranks: tuple[int, ...], rightwards: bool
+    heff: TwoSiteHamiltonian, theta: Array, basis: Array, bond: Leg, rightwards: bool
 ) -> tuple[Tensor, Tensor, Array]:
     backend, dtype = heff.backend, heff.dtype
     left, right = heff.plan.left, heff.plan.right
-    plan = split_plan(
-        left.bond, left.operator.phys, bond, right.operator.phys, right.bond, ranks, rightwards, dtype.char
-    )
+    plan = split_plan(left.bond, left.operator.phys, bond, right.operator.phys, right.bond, rightwards, dtype.char)
     legs_first = (left.bond, left.operator.phys, bond.dual)
     legs_second = (bond, right.operator.phys, right.bond.dual)
     first, second = _empty(legs_first, backend, dtype), _empty(legs_second, backend, dtype)

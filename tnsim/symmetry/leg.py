@@ -94,7 +94,8 @@ class Leg:
     @property
     def dual(self) -> "Leg":
         """The same sectors with the opposite flow: what this leg can be contracted with."""
-        return self._cached("_dual", lambda: Leg(self.group, self.charges, self.dims, -self.flow))  # type: ignore[return-value]
+        found = self.__dict__.get("_dual")  # asked for so often that a closure would be seen
+        return found or self._cached("_dual", lambda: Leg(self.group, self.charges, self.dims, -self.flow))  # type: ignore[return-value]
 
     @property
     def keys(self) -> np.ndarray:

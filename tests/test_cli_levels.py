@@ -1,0 +1,149 @@
+"""Several levels from the command line: files, interruptions at any bond, and more levels later."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import tnsim as tn
+from tests.exact import sparse
+from tnsim.cli import app
+from tnsim.errors import SettingsError
+from tnsim.io import StopOnSignals, load_run, save_run
+from tnsim.models import Heisenberg
+
+runner = CliRunner()
+WORDS = ("dmrg", "heisenberg", "--L", 10, "--chi-max", 32, "--energy-tol", 1e-11)
+
+
+def call(*words: object):
+    return runner.invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def exact() -> np.ndarray:
+    model = Heisenberg(L=10)
+    return sparse.ground_energies(model.operator_sum(), model.sites, (0,), 4)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, str]:
+    path = tmp_path_factory.mktemp("levels") / "run.h5"
+    result = call(*WORDS, "--levels", 3, "--out", path)
+    assert result.exit_code == 0, result.output
+    return path, result.output
+
+
+def energies(path: Path) -> list[float]:
+    return [level.energy for level in load_run(path).levels]
+
+
+def test_levels_are_shown_and_kept_in_the_file(finished, exact):
+    path, output = finished
+    for word in ("level 0", "level 2", "ExcitedStates(converged): 3 levels", "energy error"):
+        assert word in output
+    assert "second start" not in output
+    record = load_run(path)
+    np.testing.assert_allclose(energies(path), exact[:3], rtol=0, atol=1e-9)
+    assert record.energy == record.levels[0].energy
+    assert record.status == "converged"
+    assert [level.status.converged for level in record.levels] == [True] * 3
+    assert max(record.levels[2].overlaps) < 1e-7
+    assert [len(level.history) > 1 for level in record.levels] == [True] * 3
+    model = record.job.model
+    for level in record.levels:
+        assert tn.expect(level.state, model.mpo()) == pytest.approx(level.energy, abs=1e-12)
+    info = call("info", path).output
+    assert "ExcitedStates(converged): 3 levels" in info
+
+
+def test_more_levels_are_found_later(finished, exact, tmp_path):
+    longer = tmp_path / "four.h5"
+    result = call("resume", finished[0], "--levels", 4, "--out", longer)
+    assert result.exit_code == 0, result.output
+    assert "level 3" in result.output
+    assert "level 2\n" not in result.output
+    np.testing.assert_allclose(energies(longer), exact, rtol=0, atol=1e-9)
+    assert energies(longer)[:3] == energies(finished[0])
+
+
+def test_a_ground_state_run_grows_levels(exact, tmp_path):
+    path = tmp_path / "run.h5"
+    assert call(*WORDS, "--out", path).exit_code == 0
+    assert load_run(path).levels == ()
+    result = call("resume", path, "--levels", 2)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(energies(path), exact[:2], rtol=0, atol=1e-9)
+
+
+def test_other_settings_need_a_new_run(finished):
+    result = call("resume", finished[0], "--chi-max", 64)
+    assert isinstance(result.exception, SettingsError)
+    assert "start a new one with other chi_max" in str(result.exception)
+
+
+@pytest.mark.parametrize("steps", [4, 70, 115])
+def test_a_signal_at_any_bond_is_resumed(finished, tmp_path, monkeypatch, steps):
+    class Signalled(StopOnSignals):
+        left = steps
+
+        def bond(self, report, run) -> None:
+            self.left -= 1
+            self.received = "SIGTERM" if self.left <= 0 else ""
+            super().bond(report, run)
+
+    path = tmp_path / "run.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr("tnsim.runner.StopOnSignals", Signalled)
+        result = call(*WORDS, "--levels", 3, "--out", path)
+    assert result.exit_code == 75, result.output
+    assert load_run(path).status == "interrupted"
+    result = call("resume", path)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(energies(path), energies(finished[0]), rtol=0, atol=1e-11)
+    assert load_run(path).status == "converged"
+
+
+def test_a_killed_process_loses_no_level(finished, tmp_path):
+    # what its last checkpoint looks like: two levels found, the third under way
+    record = load_run(finished[0])
+    dmrg = replace(record.job.dmrg, seed=record.job.dmrg.seed + 2)
+    lower = [level.state for level in record.levels[:2]]
+    run = dmrg.start(record.job.model.mpo(), record.job.model.product(), orthogonal_to=lower)
+    run.sweep()
+    job = replace(record.job, run=replace(record.job.run, out=str(tmp_path / "run.h5")))
+    save_run(job.run.out, replace(record, job=job, state=run.state, progress=run.progress(), status="running",
+                                  energy=None, variance=None, levels=record.levels[:2]))  # fmt: skip
+    result = call("resume", job.run.out)
+    assert result.exit_code == 0, result.output
+    assert "level 1\n" not in result.output
+    np.testing.assert_allclose(energies(Path(job.run.out)), energies(finished[0]), rtol=0, atol=1e-11)
+
+
+def test_checkpoints_hold_the_levels_found_so_far(tmp_path, monkeypatch):
+    seen = []
+
+    def note(path, record, **options):
+        seen.append((record.status, len(record.levels)))
+        return save_run(path, record, **options)
+
+    monkeypatch.setattr("tnsim.io.checkpoint.save_run", note)
+    monkeypatch.setattr("tnsim.io.Checkpointer._is_time", lambda self, seconds: True)
+    words = ("--levels", 2, "--checkpoint-every", "1sweeps", "--out", tmp_path / "run.h5")
+    assert call(*WORDS, *words).exit_code == 0
+    assert ("running", 0) in seen
+    assert ("running", 1) in seen
+
+
+def test_a_job_file_asks_for_levels(exact, tmp_path):
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'[model]\nname = "heisenberg"\nL = 10\n[dmrg]\ntruncation.chi_max = 32\n[run]\nlevels = 2\nout = '
+        f'"{tmp_path / "run.h5"}"\n'
+    )
+    assert call("run", job).exit_code == 0
+    np.testing.assert_allclose(energies(tmp_path / "run.h5"), exact[:2], rtol=0, atol=1e-8)
+    job.write_text(job.read_text().replace("levels = 2", "levels = 0"))
+    assert "at least 1" in str(call("run", job).exception)

@@ -1,0 +1,118 @@
+"""DMRG for several states at once: one basis for all, and a centre tensor each."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tnsim.algorithms.dmrg_run import DMRGRun
+from tnsim.algorithms.solution import BondReport
+from tnsim.backend import Array, normal
+from tnsim.errors import NumericalError, StateError
+from tnsim.linalg.complement import orthonormal_rows, start_in_complement
+from tnsim.networks.bundle import split_bundle
+from tnsim.networks.effective import TwoSiteHamiltonian
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+from tnsim.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tnsim.algorithms.dmrg import DMRG
+
+# share of the random part where the settings ask for no noise: one product state has room for one level only
+_RANDOM = 1e-3
+
+
+class AveragedRun(DMRGRun):
+    """A run whose energy is the mean of the lowest levels; `energies` holds theirs, `states` the states.
+
+    `state` and the reports' entropy belong to the lowest one and to the shared basis.
+    """
+
+    def __init__(self, settings: "DMRG", H: MPO, psi: MPS, count: int) -> None:
+        self.count = count
+        self.energies = np.full(count, np.nan)
+        # centre tensors of all states but the first, which lies among the site tensors
+        self._others: list[Tensor] = []
+        super().__init__(settings, H, psi)
+
+    def _stirred(self, psi: MPS) -> MPS:
+        """psi with a random part that has room for all states."""
+        chi = max(4, self.count + 1)
+        part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
+        amplitude = max(self.settings.noise_of(0), _RANDOM) ** 0.5
+        return psi + part * (amplitude * psi.norm() / part.norm())
+
+    @property
+    def states(self) -> tuple[MPS, ...]:
+        """All states as they stand, orthonormal, in one mixed canonical form."""
+        center = self._center
+        assert center is not None
+        centers = [self.tensors[center], *self._others]
+        return tuple(
+            MPS([*self.tensors[:center], c, *self.tensors[center + 1 :]], self._sites, center) for c in centers
+        )
+
+    def update_bond(self, bond: int, rightwards: bool) -> BondReport:
+        """Optimise the two sites around a bond for all states, split them together, and carry the environment on."""
+        tensors, environments, progress = self.tensors, self.environments, self._progress
+        operators = environments.operators
+        heff = TwoSiteHamiltonian(
+            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
+        )
+        thetas, matvecs, gradient = self._lowest(heff, self._thetas(heff, bond, rightwards), bond)
+        settings, sweep = self.settings, progress.sweep
+        cut, centers = split_bundle(
+            heff, thetas, settings.truncation_of(sweep), rightwards=rightwards, noise=settings.noise_of(sweep)
+        )
+        tensors[bond], tensors[bond + 1], self._others = cut.first, cut.second, centers[1:]
+        self._center = bond + 1 if rightwards else bond
+        if rightwards and bond + 1 < self.bonds:
+            environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))
+        elif not rightwards and bond > 0:
+            environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
+        return self._count(bond, rightwards, float(self.energies.mean()), matvecs, gradient, cut)
+
+    def _thetas(self, heff: TwoSiteHamiltonian, bond: int, rightwards: bool) -> list[Array]:
+        """The two-site tensors of all states; random ones at the first bond."""
+        first, second = self.tensors[bond], self.tensors[bond + 1]
+        thetas = [heff.join(first, second)]
+        if not self._others:
+            seeds = range(self.settings.seed + 1, self.settings.seed + self.count)
+            return thetas + [normal(heff.plan.size, heff.dtype, seed, heff.backend) for seed in seeds]
+        return thetas + [heff.join(c, second) if rightwards else heff.join(first, c) for c in self._others]
+
+    def _lowest(self, heff: TwoSiteHamiltonian, thetas: Sequence[Array], bond: int) -> tuple[list[Array], int, float]:
+        """The lowest eigenvectors near thetas: one by one in the complement of those before, then mixed for the best.
+
+        Returns them, the products spent and the largest projected gradient of the start vectors.
+        """
+        backend, size = heff.backend, heff.plan.size
+        if size < self.count:
+            raise StateError(
+                f"the two sites at bond {bond} hold {size} states of the sector between their neighbours, and "
+                f"{self.count} are wanted: raise chi_max, or find the levels one by one."
+            )
+        found: list[Array] = []
+        matvecs, gradient = self.count, 0.0
+        for number, theta in enumerate(thetas):
+            rows = orthonormal_rows(_table(found, backend), backend, most=number) if found else None
+            start = start_in_complement(theta, rows, backend, self.settings.seed + number)
+            ritz = heff.lowest(start, self._krylov(bond), rows)
+            found.append(ritz.vector)
+            matvecs += ritz.matvecs
+            seen = heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1], False)
+            gradient = max(gradient, float(backend.read(backend.norm(seen))))
+        table = _table(found, backend)
+        images = _table([heff.apply(vector) for vector in found], backend)
+        matrix = backend.to_host(backend.conj(table) @ images.T)
+        if not np.isfinite(matrix).all():
+            raise NumericalError(f"the energies at bond {bond} are not finite: check the MPO for NaN.")
+        self.energies, mixing = np.linalg.eigh((matrix + matrix.conj().T) / 2)
+        table = backend.asarray(np.ascontiguousarray(mixing.T.astype(heff.dtype))) @ table
+        return [backend.copy(table[k]) for k in range(self.count)], matvecs, gradient
+
+
+def _table(vectors: Sequence[Array], backend) -> Array:
+    """Flat vectors as rows."""
+    return backend.concatenate(list(vectors)).reshape(len(vectors), -1)
