@@ -78,10 +78,13 @@ def test_a_ground_state_run_grows_levels(exact, tmp_path):
     np.testing.assert_allclose(energies(path), exact[:2], rtol=0, atol=1e-9)
 
 
-def test_other_settings_need_a_new_run(finished):
+def test_other_settings_need_a_new_run_but_memory_is_free(finished, tmp_path):
     result = call("resume", finished[0], "--chi-max", 64)
     assert isinstance(result.exception, SettingsError)
     assert "start a new one with other chi_max" in str(result.exception)
+    result = call("resume", finished[0], "--environment-gib", 1.0, "--out", tmp_path / "again.h5")
+    assert result.exit_code == 0, result.output
+    assert energies(tmp_path / "again.h5") == energies(finished[0])
 
 
 @pytest.mark.parametrize("steps", [4, 70, 115])

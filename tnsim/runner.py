@@ -152,14 +152,14 @@ def _check_overwritable(out: Path) -> None:
 def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:
     """The job and progress of a resumed run; changes of chi_max, max_sweeps and others extend a finished one.
 
-    Levels were found with the settings of the job, so that only their number may grow, and the memory change.
+    Levels were found with the settings of the job, so that only their number may grow.
     """
     levels = max(record.job.run.levels, len(record.levels), changes.get("levels", 1))
-    others = set(changes) - {"levels", "environment_gib", "scratch"}
-    if levels > 1 and others:
+    other = sorted(set(changes) - {"levels", "environment_gib", "scratch"})
+    if levels > 1 and other:
         raise SettingsError(
             f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
-            f"{', '.join(sorted(others))}."
+            f"{', '.join(other)}."
         )
     dmrg = record.job.dmrg
     truncation = replace(

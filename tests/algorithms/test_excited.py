@@ -249,16 +249,27 @@ def test_an_overlap_that_truncation_does_not_explain_is_named():
     assert "raise chi_max" in status.advice
 
 
-@pytest.mark.parametrize("conserve", ["Sz", None])
-def test_levels_with_one_site_at_a_time(conserve):
+@pytest.mark.parametrize("conserve", ["Sz", "parity", None])
+@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+def test_levels_with_one_site_at_a_time(conserve, complex_):
     sites = tn.spin_sites(8, 0.5, conserve)
-    H = random_sum(8, complex_=False, seed=3, conserve=conserve)
+    H = random_sum(8, complex_=complex_, seed=3, conserve=conserve)
     psi = start_state(sites, "float64")
     levels = search(sites=1, max_sweeps=40).excited(H.mpo(sites), psi, n=3)
     np.testing.assert_allclose(levels.energies, exact_levels(H, sites, psi.charge, 3), rtol=0, atol=1e-8)
     np.testing.assert_allclose(levels.overlaps, np.eye(3), rtol=0, atol=1e-6)
     with pytest.raises(SettingsError, match="two sites at a time"):
         search(sites=1).excited(H.mpo(sites), psi, n=2, averaged=True)
+
+
+@pytest.mark.parametrize("place", BACKENDS[1:])
+def test_one_site_at_a_time_on_every_device(place):
+    backend = backend_or_skip(place)
+    sites = tn.spin_sites(6)
+    H = random_sum(6, complex_=True, seed=2)
+    psi = start_state(sites, "float64")
+    levels = search(chi=16, sites=1, noise=1e-2).excited(H.mpo(sites).to(backend), psi.to(backend), n=3)
+    np.testing.assert_allclose(levels.energies, exact_levels(H, sites, psi.charge, 3), rtol=0, atol=1e-9)
 
 
 def test_one_level_has_no_gap():

@@ -55,22 +55,14 @@ class AveragedRun(DMRGRun):
 
     def update_bond(self, bond: int, rightwards: bool) -> BondReport:
         """Optimise the two sites around a bond for all states, split them together, and carry the environment on."""
-        tensors, environments, progress = self.tensors, self.environments, self._progress
-        operators = environments.operators
-        heff = TwoSiteHamiltonian(
-            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
-        )
+        frame = self._update.frame(bond, rightwards, self._progress)
+        heff, settings, sweep = frame.heff, self.settings, self._progress.sweep
         thetas, matvecs, gradient = self._lowest(heff, self._thetas(heff, bond, rightwards), bond)
-        settings, sweep = self.settings, progress.sweep
         cut, centers = split_bundle(
             heff, thetas, settings.truncation_of(sweep), rightwards=rightwards, noise=settings.noise_of(sweep)
         )
-        tensors[bond], tensors[bond + 1], self._others = cut.first, cut.second, centers[1:]
-        self._center = bond + 1 if rightwards else bond
-        if rightwards and bond + 1 < self.bonds:
-            environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))
-        elif not rightwards and bond > 0:
-            environments.put_right(bond, heff.grow(cut.bond, cut.isometry, False))
+        self._update.place(frame, cut, bond, rightwards)
+        self._center, self._others = bond + 1 if rightwards else bond, centers[1:]
         return self._count(bond, rightwards, float(self.energies.mean()), matvecs, gradient, cut)
 
     def _thetas(self, heff: TwoSiteHamiltonian, bond: int, rightwards: bool) -> list[Array]:

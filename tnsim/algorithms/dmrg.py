@@ -187,8 +187,9 @@ class DMRG:
 
         psi: one start state, or one a sector (n levels each, sorted together). found: levels known already, from this
         call with a smaller n or interrupted; they are kept, and a run that was stopped goes on. Degenerate levels
-        come one by one, as any orthogonal states of their space. A level is missed only where its search ends in a
-        higher eigenstate: the one below then follows, and all are sorted.
+        come one by one, as any orthogonal states of their space. Where a search ends in a higher eigenstate the one
+        below follows next, and all are sorted: only the highest may be missing (in strong disorder in one of fifteen
+        runs; elsewhere not seen), so ask for one more than needed there.
 
         averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
         larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
