@@ -1,5 +1,7 @@
 """Chains of hydrogen atoms in a minimal basis: molecules whose integrals need no other program."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import erf
 
@@ -42,10 +44,8 @@ def rotated(
     for _ in range(4):
         # the first axis is transformed and goes to the end, four times
         two_body = np.tensordot(two_body, orbitals, axes=(0, 0))
-    for axes in ((1, 0, 2, 3), (0, 1, 3, 2), (2, 3, 0, 1)):
-        two_body = (two_body + two_body.transpose(axes)) / 2
-    made = Integrals.from_arrays((h + h.T) / 2, two_body, core_energy)
-    return Integrals(made.one_body, made.two_body, made.core_energy, electrons, electrons % 2)
+    made = Integrals.from_arrays(h, two_body, core_energy)
+    return replace(made, electrons=electrons, twice_spin=electrons % 2)
 
 
 def atomic_integrals(places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -54,12 +54,9 @@ class Integrals:
             _check_numbers(name, array, len(h[0]))
         if not np.isfinite(core_energy):
             raise SettingsError(f"the core energy must be finite, found {core_energy}.")
-        for array in set_of(h):
-            _check_mirror("h_pq and h_qp", array, (1, 0))
-        for k, array in enumerate(eri if len(set_of(eri)) > 1 else eri[:1]):
-            for axes in _MIRRORS[: 2 if k == 1 else 3]:
-                _check_mirror("two elements of (pq|rs)", array, axes)
+        mixed = eri[1] if eri[1] is not eri[0] else None
         made = cls(h, eri, float(core_energy), irreps=tuple(irreps))  # type: ignore[arg-type]
+        made = made._changed(lambda array: _mirrored(array, pairs_alike=array is not mixed))
         if irreps and len(irreps) != len(h[0]):
             raise SettingsError(f"{len(h[0])} orbitals need as many irreps, found {len(irreps)}.")
         if irreps and not made.has_irreps:
@@ -148,10 +145,11 @@ def set_of(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _spins(given: Any, rank: int, name: str) -> tuple[np.ndarray, ...]:
-    """One array for all spins, or one for each; copies in double precision."""
+    """One array for all spins, or one for each; copies in double precision, of one object one."""
     count, spins = {2: (2, "(up, down)"), 4: (3, "(up-up, up-down, down-down)")}[rank]
     if isinstance(given, (tuple, list)) and len(given) == count and all(np.ndim(a) == rank for a in given):
-        return tuple(_real(array, name) for array in given)
+        copies = {id(array): _real(array, name) for array in set_of(given)}
+        return tuple(copies[id(array)] for array in given)
     array = np.asarray(given)
     if array.ndim != rank:
         raise ShapeError(f"{name} is an array of {rank} axes, or {count} for {spins}, found shape {array.shape}.")
@@ -174,6 +172,17 @@ def _check_numbers(name: str, array: np.ndarray, K: int) -> None:
     if len(odd):
         place = tuple(int(i) for i in odd[0])
         raise SettingsError(f"{name}{list(place)} is {array[place]}: integrals must be finite.")
+
+
+def _mirrored(array: np.ndarray, *, pairs_alike: bool) -> np.ndarray:
+    """The array, checked and made symmetric to the last digit."""
+    if array.ndim == 2:
+        _check_mirror("h_pq and h_qp", array, (1, 0))
+        return (array + array.T) / 2
+    for axes in _MIRRORS[: 3 if pairs_alike else 2]:
+        _check_mirror("two elements of (pq|rs)", array, axes)
+        array = (array + array.transpose(axes)) / 2
+    return array
 
 
 def _check_mirror(what: str, array: np.ndarray, axes: tuple[int, ...]) -> None:

@@ -471,6 +471,18 @@ def test_a_model_knows_its_file_again(tmp_path, monkeypatch):
         replace(model).mpo()
 
 
+def test_rounded_integrals_are_made_symmetric():
+    integrals, rng = unrestricted_integrals(3, 16), np.random.default_rng(17)
+    noisy = [array + 1e-10 * rng.standard_normal(array.shape) for array in integrals.one_body + integrals.two_body]
+    made = Integrals.from_arrays(noisy[:2], noisy[2:])
+    assert model_of(made, 3).mpo().is_hermitian
+    for a, b in zip(made.one_body + made.two_body, integrals.one_body + integrals.two_body, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+    one = hydrogen_chain(3, 1.0)
+    again = Integrals.from_arrays(one.one_body, one.two_body)
+    assert again.is_restricted and not made.is_restricted
+
+
 def test_arrays_and_sectors():
     integrals = hydrogen_chain(4, 1.0)
     model = model_of(integrals, 3)

@@ -79,9 +79,10 @@ def _product_sizes(H: MPO, psi: MPS) -> Sequence[int]:
 def _product_norm(H: MPO, psi: MPS) -> float:
     """The squared norm of H |psi>: what is to the right of a site is cut down to its rank, exactly.
 
-    a--[H]--b
-        |    [rest]--y
-    l--[psi]-r
+        t
+    a--[H]---b--.
+        |      [rest]--y
+    l--[psi]-r--'
     """
     rest = None
     for w, a in zip(reversed(H.tensors), reversed(psi.tensors), strict=True):
@@ -91,5 +92,4 @@ def _product_norm(H: MPO, psi: MPS) -> float:
             joined = contract("l s r, b r y, a t s b -> a l t y", a, rest, w)
         rest, _ = lq(joined, (0, 1))
     assert rest is not None
-    backend = rest.backend
-    return float(np.linalg.norm(backend.to_host(rest.data)) ** 2)
+    return rest.norm() ** 2

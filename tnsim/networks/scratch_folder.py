@@ -46,17 +46,22 @@ class ScratchFolder:
 
     def close(self) -> None:
         """Wait for the thread and remove the folder; the next write makes another one."""
-        if self._thread is not None and self._remove is not None:
-            self._thread.shutdown(cancel_futures=True)
+        if self._remove is not None:
             self._remove()
         self._thread = self.path = self._remove = None
 
     def _opened(self) -> tuple[ThreadPoolExecutor, Path]:
         if self._thread is None or self.path is None:
             self.path = Path(tempfile.mkdtemp(prefix=f"tnsim-{os.getpid()}-", dir=self.parent or None))
-            self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
             self._thread = ThreadPoolExecutor(1, "tnsim-scratch")
+            self._remove = weakref.finalize(self, _end, self._thread, self.path)
         return self._thread, self.path
+
+
+def _end(thread: ThreadPoolExecutor, path: Path) -> None:
+    """The thread first: a file that it writes would keep the folder."""
+    thread.shutdown(cancel_futures=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(path: Path, array: np.ndarray) -> None:
