@@ -356,6 +356,8 @@ def test_the_backend_of_the_environment_is_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("TNSIM_BACKEND", "strict")
     assert "float64 on strict" in call(*words).output
     assert "float64 on numpy" in call(*words, "--backend", "numpy").output
+    monkeypatch.setenv("TNSIM_BACKEND", "elsewhere")
+    assert "float64 on numpy" in call(*words, "--backend", "numpy").output
 
 
 def test_sigterm_saves_and_exits_with_75(tmp_path):
