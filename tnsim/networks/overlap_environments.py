@@ -88,8 +88,7 @@ def lower_states(psi: MPS, states: Sequence[MPS]) -> tuple[MPS, ...]:
     LegError or BackendError where they do not live on the sites of psi.
     """
     found = tuple(_checked(psi, states))
-    size = sector_size(psi.sites, psi.charge)
-    if found and len(found) >= size:
+    if found and len(found) >= (size := sector_size(psi.sites, psi.charge)):
         raise StateError(
             f"the sector of charge {psi.charge} ({psi.sites[0].group!r}) holds {size} states, and {len(found)} are "
             "excluded: ask for fewer levels, or start in another sector."
