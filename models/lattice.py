@@ -4,7 +4,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from importlib import import_module
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -144,6 +146,10 @@ class Lattice:
         [(0, 1), (1, 2), (2, 3), (3, 0)]
         """
         return _pairs(self, order)
+
+    def plot(self, *, order: int = 1, path: Any = None) -> Any:
+        """Sites, bonds up to a neighbour order and the path of the MPS; saved where a path is given."""
+        return import_module("tnsim.plotting").plot_lattice(self, order=order, path=path)
 
     @cached_property
     def distances(self) -> np.ndarray:

@@ -225,6 +225,9 @@ def test_a_bound_on_environments_from_the_command_line(tmp_path):
     resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
     assert resumed.exit_code == 0, resumed.output
     assert load_run(out).job.dmrg.environment_gib == 2e-5
+    excited = call("resume", out, "--levels", 2, "--environment-gib", 3e-5)
+    assert excited.exit_code == 0, excited.output
+    assert load_run(out).job.dmrg.environment_gib == 3e-5
     too_small = call(*words[:-1], 1e-9)
     assert isinstance(too_small.exception, SettingsError)
     assert "Raise environment_gib" in str(too_small.exception)
@@ -352,6 +355,8 @@ def test_the_backend_of_the_environment_is_taken(tmp_path, monkeypatch):
     words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5")
     monkeypatch.setenv("TNSIM_BACKEND", "strict")
     assert "float64 on strict" in call(*words).output
+    assert "float64 on numpy" in call(*words, "--backend", "numpy").output
+    monkeypatch.setenv("TNSIM_BACKEND", "elsewhere")
     assert "float64 on numpy" in call(*words, "--backend", "numpy").output
 
 

@@ -60,6 +60,15 @@ def test_levels_are_shown_and_kept_in_the_file(finished, exact):
     assert "ExcitedStates(converged): 3 levels" in info
 
 
+def test_levels_are_drawn_beside_convergence_and_entanglement(finished):
+    pytest.importorskip("matplotlib")
+    record = load_run(finished[0])
+    axes = record.plot().axes
+    assert [axis.get_title() for axis in axes] == ["convergence", "entanglement profile", "levels"]
+    gaps = np.array(energies(finished[0])) - energies(finished[0])[0]
+    np.testing.assert_allclose(axes[2].get_lines()[0].get_ydata(), gaps)
+
+
 def test_more_levels_are_found_later(finished, exact, tmp_path):
     longer = tmp_path / "four.h5"
     result = call("resume", finished[0], "--levels", 4, "--out", longer)

@@ -75,7 +75,7 @@ _PUBLIC = {
     **dict.fromkeys(["compress", "compress_variational"], "tnsim.networks.compress"),
     **dict.fromkeys(["apply"], "tnsim.networks.apply"),
     **dict.fromkeys(["apply_gate"], "tnsim.networks.gates"),
-    **dict.fromkeys(["get_backend", "set_threads"], "tnsim.backend"),
+    **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tnsim.algorithms import ExcitedStates, Progress, Solution, Status
 from tnsim.algorithms.excited import collect_levels
-from tnsim.backend import Backend, core_count, default_backend, get_backend, set_threads, thread_count
+from tnsim.backend import Backend, core_count, new_data_on, set_threads, thread_count
 from tnsim.errors import FileForeignError, SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
 from tnsim.io.atomic import check_writable
@@ -34,13 +34,19 @@ def run_job(job: Job, console: Console, before: RunRecord | None = None) -> int:
     check_writable(out)
     if before is None and out.exists():
         _check_overwritable(out)
-    backend = get_backend(job.run.backend) if job.run.backend else default_backend()
     set_threads(job.run.threads or None)
     if thread_count() > core_count():
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
         console.print(warning, style="yellow", soft_wrap=True)
-    H = job.model.mpo().to(backend)
-    psi = job.model.product(job.run.initial or None, backend=backend.name)
+    with new_data_on(job.run.backend) as backend:
+        H = job.model.mpo().to(backend)
+        psi = job.model.product(job.run.initial or None, backend=backend.name)
+        return _run(job, H, psi, before, console)
+
+
+def _run(job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console) -> int:
+    """The same from the operator and the product state on."""
+    out = Path(job.run.out)
     _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)

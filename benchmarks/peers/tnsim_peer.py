@@ -5,7 +5,9 @@ from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Stage, Stopwatch
 from tnsim.models import Heisenberg, QuantumChemistry, TransverseIsing, hydrogen_chain
 
-VARIANTS = {"": "no noise; a bond update ends once the residual fell by 10 or below the root of the discarded weight"}
+VARIANTS = {
+    "": "no noise; a bond update ends once the residual fell to 0.3 of itself or below the root of the discarded weight"
+}
 
 
 def _model(job: Job):

@@ -29,6 +29,14 @@ def test_two_threads_give_the_energy_of_one(model, two_threads):
     assert with_two == pytest.approx(energy(model, chi=120), abs=1e-10)
 
 
+def test_two_threads_give_the_levels_of_one(two_threads):
+    model = Heisenberg(L=16, S=1)
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=100), max_sweeps=2, second_start=False)
+    with_two = dmrg.excited(model.mpo(), model.product(), n=2).energies
+    tn.set_threads(1)
+    np.testing.assert_allclose(dmrg.excited(model.mpo(), model.product(), n=2).energies, with_two, rtol=0, atol=1e-8)
+
+
 def test_runs_in_several_python_threads(two_threads):
     model = Heisenberg(L=20, S=1)
     with ThreadPoolExecutor(2) as pool:

@@ -122,7 +122,7 @@ def test_operators_without_symmetry_measure_states_without_symmetry():
         ("Sz", 4, OperatorError, "sites 0 to 3, found 4"),
         ("Sz", -1, OperatorError, "found -1"),
         ([("Sz", 0), ("Sz", 9)], None, OperatorError, "found 9"),
-        ([], None, OperatorError, "at least one"),
+        ([], None, OperatorError, "found \\[\\]"),
         (np.eye(3), None, OperatorError, "shape"),
     ],
 )
@@ -162,3 +162,16 @@ def test_an_operator_of_other_sites_is_refused():
             tn.expect(psi, Heisenberg(L=4, S=S, conserve=conserve).mpo())
     with pytest.raises(ShapeError, match="6 sites, the state 4"):
         tn.expect(psi, tn.MPO.identity(tn.spin_sites(6)))
+
+
+@pytest.mark.parametrize("factors", [[("Sz",)], [], ["Sz"], 3, [("Sz", 0, 1)]])
+def test_anything_but_pairs_is_refused_as_a_product(factors):
+    psi = tn.MPS.product(tn.spin_sites(4), ["up", "down"] * 2)
+    with pytest.raises(OperatorError, match="list of \\(operator, site\\)"):
+        tn.expect(psi, factors)
+
+
+def test_a_matrix_holds_numbers():
+    psi = tn.MPS.product(tn.spin_sites(4), ["up", "down"] * 2)
+    with pytest.raises(OperatorError, match="holds numbers, found object"):
+        tn.expect(psi, np.array([[1, None], [0, 1]], dtype=object))

@@ -5,7 +5,7 @@ import pytest
 
 from tests.devices import backend_or_skip
 from tests.suites.chains import CHAINS, FEW_CHAINS, PLACES, Chain, all_on, random_state, tolerance, vector
-from tnsim.errors import ShapeError
+from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.networks.canonical import isometry_error
 from tnsim.networks.compress import compress, compress_variational, fit
@@ -95,3 +95,9 @@ def test_states_of_other_sectors_cannot_be_fitted():
     sites = spin_sites(4)
     with pytest.raises(ShapeError, match="cannot fit"):
         fit(MPS.random(sites, chi=2, charge=2), MPS.random(sites, chi=2, charge=0))
+
+
+def test_a_number_is_no_truncation():
+    psi = MPS.product(spin_sites(4), ["up", "down"] * 2)
+    with pytest.raises(SettingsError, match="Truncation\\(chi_max=64\\), found 8"):
+        compress(psi, 8)

@@ -143,6 +143,11 @@ def test_from_dense_truncated_is_the_nearest_at_one_cut():
     np.testing.assert_allclose(psi.to_dense().reshape(4, 4), (u[:, :2] * s[:2]) @ v[:2], atol=1e-12)
 
 
+def test_from_dense_takes_a_list():
+    psi = MPS.from_dense([0, 0.6, 0.8, 0], spin_sites(2))
+    np.testing.assert_allclose(psi.to_dense().reshape(-1), [0, 0.6, 0.8, 0], atol=1e-15)
+
+
 def test_from_dense_takes_rounding_outside_the_sector_and_no_more():
     sites = spin_sites(3)
     amplitudes = vector(MPS.product(sites, ["up", "down", "up"]))

@@ -47,7 +47,7 @@ def test_convergence(solved, exact):
 def test_lattice(order, tmp_path):
     lattice = tn.Lattice("triangular", 4, 3 if order == 1 else 6, bc_y="periodic", order="snake")
     picture = tmp_path / "lattice.png"
-    (axis,) = tn.plot_lattice(lattice, order=order, path=picture).axes
+    (axis,) = lattice.plot(order=order, path=picture).axes
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and axis.get_title() == repr(lattice)
     for text, place in zip(axis.texts, lattice.positions, strict=True):
         assert text.get_position() == pytest.approx(place)

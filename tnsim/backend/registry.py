@@ -1,7 +1,9 @@
 """Which array library an array belongs to, and which one new data goes to."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ def _make_cupy() -> Backend:
 
 
 _FACTORIES: dict[str, Callable[[], Backend]] = {"numpy": NumpyBackend, "cupy": _make_cupy}
+_chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
 _MADE: dict[str, Backend] = {}
 _BY_TYPE: dict[type, Backend] = {}
 
@@ -64,5 +67,23 @@ def backend_of(array: Any) -> Backend:
 
 
 def default_backend() -> Backend:
-    """Where new data goes: the environment variable TNSIM_BACKEND, else NumPy."""
-    return get_backend(os.environ.get("TNSIM_BACKEND", "numpy"))
+    """Where new data goes: see `new_data_on`, else the environment variable TNSIM_BACKEND, else NumPy."""
+    return get_backend(_chosen.get() or os.environ.get("TNSIM_BACKEND", "numpy"))
+
+
+@contextmanager
+def new_data_on(name: str) -> Iterator[Backend]:
+    """Inside, new data goes to a backend, whatever the environment says; "" leaves it as it is.
+
+    Raises BackendError for a name that is not known or whose library cannot be used.
+
+    >>> with new_data_on("numpy"):
+    ...     default_backend().name
+    'numpy'
+    """
+    backend = get_backend(name) if name else default_backend()
+    token = _chosen.set(backend.name)
+    try:
+        yield backend
+    finally:
+        _chosen.reset(token)

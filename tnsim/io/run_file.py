@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tnsim.algorithms import Progress, Solution, Status, SweepReport
+from tnsim.algorithms.excited import collect_levels
 from tnsim.errors import FileError, FileForeignError, TnsimError
 from tnsim.io.atomic import older, replace_file
 from tnsim.io.hdf5 import get_chain, get_text, header_of, open_file, put_chain, put_text, write_file
@@ -34,9 +35,11 @@ class RunRecord:
     header: dict[str, str] | None = None
 
     def plot(self, path: Any = None) -> Any:
-        """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
+        """Convergence, entanglement profile and levels; saved where a path is given. Returns the matplotlib figure."""
         plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
-        return plot_run(self.progress.history, self.state, exact=exact, path=path)
+        found = collect_levels(self.levels) if self.levels else None
+        levels = (found.gaps, found.charges) if found else None
+        return plot_run(self.progress.history, self.state, exact=exact, levels=levels, path=path)
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f", energy {self.energy:.12f}"

@@ -71,7 +71,8 @@ def _infinite(psi: InfiniteMPS, operator: Any, site: int | None) -> "np.ndarray 
     if isinstance(operator, MPO):
         raise OperatorError("an infinite state is measured with an InfiniteMPO, a name, a matrix or a product.")
     if not isinstance(operator, (str, np.ndarray)):
-        places = [i for _, i in operator] or [0]
+        _check_factors(operator)
+        places = [i for _, i in operator]
         start = min(places) - 1
         return _product(window(psi, start + 1, max(places)), [(op, i - start) for op, i in operator])
     if site is not None:
@@ -82,10 +83,20 @@ def _infinite(psi: InfiniteMPS, operator: Any, site: int | None) -> "np.ndarray 
 
 def _product(psi: MPS, factors: Sequence[tuple[Operator, int]]) -> "float | complex":
     """<product of (operator, site)>, fermionic operators in any order."""
+    _check_factors(factors)
     placed = [(psi.sites[checked_site(psi, i)].op(operator), i) for operator, i in factors]
-    if not placed:
-        raise OperatorError("a product of operators needs at least one (operator, site), found none.")
     return sum(sign * _ordered(psi, matrices) for sign, matrices in site_ordered(placed, psi.sites))
+
+
+def _check_factors(factors: Any) -> None:
+    pairs = isinstance(factors, Sequence) and all(
+        isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in factors
+    )
+    if not pairs or not factors:
+        raise OperatorError(
+            f'an operator is a name, a matrix, an MPO, a sum or a list of (operator, site) such as [("Sz", 0)], '
+            f"found {factors!r}."
+        )
 
 
 def _ordered(psi: MPS, matrices: Mapping[int, np.ndarray]) -> "float | complex":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tnsim.errors import ShapeError
+from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Truncation, lq, qr, svd
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.mpo import MPO
@@ -16,6 +16,8 @@ def compress(psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
 
     The norm is that of what is kept. Cost O(L d chi^3); error at most sqrt(2 * discarded weight) times the norm.
     """
+    if not isinstance(truncation, Truncation):
+        raise SettingsError(f"compress takes a Truncation, such as Truncation(chi_max=64), found {truncation!r}.")
     psi = canonicalize(psi, psi.L - 1)
     tensors, weight = psi.tensors.copy(), 0.0
     for i in range(psi.L - 1, 0, -1):

@@ -136,6 +136,7 @@ class MPS:
         rounding have another one, StateError where there are none.
         """
         sites = tuple(sites)
+        vector = np.asarray(vector) if isinstance(vector, (list, tuple)) else vector
         shape = tuple(site.dim for site in sites)
         if prod(vector.shape) != prod(shape):
             raise ShapeError(f"sites of dimensions {shape} need {prod(shape)} amplitudes, found {vector.shape}.")

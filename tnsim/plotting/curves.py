@@ -10,6 +10,7 @@ from tnsim.algorithms.solution import SweepReport
 from tnsim.measure import entropy
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
+from tnsim.plotting.levels import draw_levels
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 
 
@@ -18,12 +19,16 @@ def plot_run(
     state: MPS | InfiniteMPS,
     *,
     exact: float | None = None,
+    levels: tuple[np.ndarray, Sequence[tuple[int, ...]]] | None = None,
     path: str | Path | None = None,
 ) -> Any:
-    """Convergence beside the entanglement profile: what `tnsim plot` draws. Returns the figure."""
-    figure, axes = new_figure(1, 2)
+    """Convergence beside the entanglement profile, and levels (energies above the lowest, charges) where there are
+    any: what `tnsim plot` draws. Returns the figure."""
+    figure, axes = new_figure(1, 2 if levels is None else 3)
     draw_convergence(axes[0, 0], history, exact)
     draw_entropy(axes[0, 1], entropy(state))
+    if levels is not None:
+        draw_levels(axes[0, 2], *levels)
     return finish(figure, path)
 
 

@@ -15,10 +15,6 @@ def plot_lattice(lattice: Lattice, *, order: int = 1, path: str | Path | None = 
     """Sites with their numbers, bonds up to a neighbour order (over a periodic boundary: half a bond), MPS path.
 
     Returns the figure; saves it where a path is given.
-
-    >>> figure = plot_lattice(Lattice("square", 3, 2))
-    >>> len(figure.axes[0].texts)
-    6
     """
     points = lattice.positions
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8

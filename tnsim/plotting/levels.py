@@ -12,7 +12,12 @@ from tnsim.plotting.style import ACCENT, SECOND, finish, new_figure
 def plot_levels(gaps: np.ndarray, charges: Sequence[tuple[int, ...]], *, path: str | Path | None = None) -> Any:
     """Energies above the ground state, a stroke each, one column a charge."""
     figure, axes = new_figure()
-    axis = axes[0, 0]
+    draw_levels(axes[0, 0], gaps, charges)
+    return finish(figure, path)
+
+
+def draw_levels(axis: Any, gaps: np.ndarray, charges: Sequence[tuple[int, ...]]) -> None:
+    """Levels on given axes."""
     columns = sorted(set(charges))
     for place, charge in enumerate(columns):
         values = [gap for gap, own in zip(gaps, charges, strict=True) if own == charge]
@@ -22,7 +27,6 @@ def plot_levels(gaps: np.ndarray, charges: Sequence[tuple[int, ...]], *, path: s
     axis.set_xlabel("charge")
     axis.set_ylabel("energy above the ground state", fontsize=8)
     axis.set_title("levels", fontsize=10)
-    return finish(figure, path)
 
 
 def plot_extrapolation(

@@ -69,6 +69,8 @@ class Site:
             raise OperatorError(
                 f"operator {name!r} of site {self.name!r} needs shape {(self.dim, self.dim)}, found {matrix.shape}."
             )
+        if matrix.dtype.kind not in "biufc":
+            raise OperatorError(f"operator {name!r} of site {self.name!r} holds numbers, found {matrix.dtype} data.")
         if not np.isfinite(matrix).all():
             raise OperatorError(f"operator {name!r} of site {self.name!r} holds NaN or Inf.")
 
