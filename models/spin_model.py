@@ -12,6 +12,7 @@ from tnsim.models.lattice_model import LatticeModel
 from tnsim.models.setting import setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, spin_sites
+from tnsim.networks.sites.spin import spin_components, spin_names
 
 _LADDER = ("S+", "S-", "Sz")
 _TO_LADDER = np.array([[0.5, 0.5, 0.0], [-0.5j, 0.5j, 0.0], [0.0, 0.0, 1.0]])  # Sx, Sy, Sz (rows) in S+, S-, Sz
@@ -19,7 +20,10 @@ _TO_LADDER = np.array([[0.5, 0.5, 0.0], [-0.5j, 0.5j, 0.0], [0.0, 0.0, 1.0]])  #
 
 @dataclass(frozen=True, kw_only=True)
 class SpinModel(LatticeModel):
-    """Equal spins on a lattice; product states neel (by sublattice), stripes (by column), alternating, up and down."""
+    """Equal spins on a lattice; product states neel (by sublattice), stripes (by column), alternating, up and down.
+
+    balanced is alternating, but an odd last spin is as near to Sz = 0 as it can be.
+    """
 
     S: float = setting(0.5, "spin length")
     conserve: str | None = setting("Sz", "conserved quantity: Sz, parity or none")
@@ -30,12 +34,18 @@ class SpinModel(LatticeModel):
 
     @property
     def usual_start(self) -> str:
-        """A Neel state becomes one that alternates along the MPS where the lattice has no two sublattices."""
-        return "alternating" if self.start == "neel" and self.geometry.two_colouring is None else self.start
+        """A Neel state becomes one that alternates along the MPS where the lattice has no two sublattices.
+
+        Where the number of sites is odd there, the ground state is no member of a large total spin: balanced.
+        """
+        if self.start != "neel" or self.geometry.two_colouring is not None:
+            return self.start
+        return "balanced" if self.L % 2 and self.S > 0.5 else "alternating"
 
     def _patterns(self) -> dict[str, Sequence[str]]:
-        known = super()._patterns()
-        return known | {"alternating": known["neel"], "stripes": known["neel"]}
+        known, names = super()._patterns(), spin_names(spin_components(self.S))
+        balanced = [*known["neel"] * (self.L // 2), *[names[len(names) // 2]] * (self.L % 2)]
+        return known | {"alternating": known["neel"], "balanced": balanced, "stripes": known["neel"]}
 
     def _pattern(self, name: str) -> Sequence[str]:
         unit = super()._pattern(name)

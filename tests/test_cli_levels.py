@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import tnsim as tn
 from tests.exact import sparse
+from tnsim.algorithms.convergence import is_converged
 from tnsim.cli import app
 from tnsim.errors import SettingsError
 from tnsim.io import StopOnSignals, load_run, save_run
@@ -116,6 +117,25 @@ def test_a_signal_at_any_bond_is_resumed(finished, tmp_path, monkeypatch, steps)
     assert result.exit_code == 0, result.output
     np.testing.assert_allclose(energies(path), energies(finished[0]), rtol=0, atol=1e-11)
     assert load_run(path).status == "converged"
+
+
+def test_a_signal_between_two_levels_is_resumed(finished, tmp_path, monkeypatch):
+    class Signalled(StopOnSignals):
+        def sweep(self, report, run) -> None:
+            # behind the last bond of level 1
+            if len(run.lower) == 1 and is_converged(run.settings, run.progress()):
+                self.received = "SIGTERM"
+
+    path = tmp_path / "run.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr("tnsim.runner.StopOnSignals", Signalled)
+        result = call(*WORDS, "--levels", 3, "--out", path)
+    assert result.exit_code == 75, result.output
+    assert load_run(path).status == "interrupted"
+    assert len(load_run(path).levels) == 2
+    result = call("resume", path)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(energies(path), energies(finished[0]), rtol=0, atol=1e-11)
 
 
 def test_a_killed_process_loses_no_level(finished, tmp_path):

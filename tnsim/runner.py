@@ -89,7 +89,7 @@ def _solve_levels(
         found = collect_levels(levels) if levels else None
         with show_progress(console, job.dmrg.max_sweeps) as display:
             levels = job.dmrg.excited(H, psi, len(done) + 1, (display, saver, signals), found=found).levels
-        if signals.received:
+        if not all(map(_is_finished, levels)):  # a signal between two levels stops the next at its first bond
             break
     all_levels = collect_levels(levels)
     return next((level for level in all_levels if not _is_finished(level)), all_levels[0]), all_levels

@@ -198,6 +198,15 @@ def test_product_states_on_lattices():
             model.product("neel")
 
 
+@pytest.mark.parametrize("conserve", ["Sz", "parity"])
+def test_the_start_of_an_odd_ring_of_long_spins_lies_in_the_sector_of_the_ground_state(conserve):
+    ring = AKLT(L=5, periodic=True, conserve=conserve)
+    ground = tn.DMRG(truncation=tn.Truncation(chi_max=40)).solve(ring.mpo(), ring.product())
+    assert ground.energy == pytest.approx(ring.facts.energy, abs=1e-9)
+    assert Heisenberg(L=5, S=1.5, periodic=True).product().charge == (1,)
+    assert Heisenberg(L=5, S=1).product().charge == (2,)  # two sublattices of different size: Lieb and Mattis 1962
+
+
 def test_infinite_cylinders_repeat():
     model = J1J2(lattice=Lattice("square", 1, 4, bc_y="periodic"), J2=0.5, flux=0.4)
     H = model.infinite_mpo()
