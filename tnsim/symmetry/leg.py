@@ -95,7 +95,9 @@ class Leg:
     def dual(self) -> "Leg":
         """The same sectors with the opposite flow: what this leg can be contracted with."""
         found = self.__dict__.get("_dual")  # asked for so often that a closure would be seen
-        return found or self._cached("_dual", lambda: Leg(self.group, self.charges, self.dims, -self.flow))  # type: ignore[return-value]
+        if found is None:
+            found = self._cached("_dual", lambda: Leg(self.group, self.charges, self.dims, -self.flow))
+        return found  # type: ignore[return-value]
 
     @property
     def keys(self) -> np.ndarray:
