@@ -56,8 +56,14 @@ def _iterate(i, places, work):
     product(plain, plain, rank, own, own, flat, own, gram, own, basis)
     infos[i] = lq(matrix, np.empty(rank, dtype=grams.dtype))
     product(plain, plain, rank, own, own, basis, own, gram, own, flat)
+    found = np.empty(rank)
     for row in range(rank):
-        weights[rows[i] + row] = max(real_dot(matrix[row], guess[row]), 0.0)
+        found[row] = max(real_dot(matrix[row], guess[row]), 0.0)
+    # falling weights, as the rows that are kept are the first
+    for row, place in enumerate(stable_order(-found)):
+        weights[rows[i] + row] = found[place]
+        copy_vector(guess[row], matrix[place])
+    copy_vector(basis, flat)
 
 
 @njit(cache=True, nogil=True)
@@ -126,7 +132,7 @@ def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, coun
 def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
     """About `count` orthonormal rows in all that span the leading eigenvectors of the blocks' Gram matrices.
 
-    Rows nearly fall in weight, which is their Rayleigh quotient; the weight outside of them is a few per cent above
+    Rows fall in weight, which is their Rayleigh quotient; the weight outside of them is a few per cent above
     the least possible. Arguments as in `split.bases`. Returns basis, weights, ranks, the weight outside, infos.
     """
     squares, rows = squares_of(blocks, rightwards)

@@ -170,7 +170,6 @@ def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degenerac
         end = start + ranks[block]
         for place in range(start, end):
             dims[block] += is_kept[place]
-        # as many of the leading rows: their weights fall, nearly always
         for place in range(start, end):
             if place < start + dims[block]:
                 chosen[count] = weights[place]

@@ -103,6 +103,18 @@ def test_the_weight_outside_the_leading_rows_is_near_the_least_and_is_told(rows,
         assert chosen.sum() == pytest.approx(1 - trunc_err, abs=1e-13)
 
 
+@pytest.mark.parametrize("trunc_err", [1e-10, 1e-6, 1e-3])
+def test_the_discarded_weight_stays_below_trunc_err(trunc_err):
+    rng = np.random.default_rng(5)
+    for rows, cols in rng.integers(2, 40, (100, 2)):
+        values = np.exp(-rng.uniform(0.2, 1.5) * np.arange(min(rows, cols)))
+        u, v = (np.linalg.qr(rng.normal(size=(n, len(values))))[0] for n in (rows, cols))
+        theta, blocks = ((u * values) @ v.T).reshape(-1), np.array([(0, rows, cols)])
+        _, weights, ranks, lost = CpuKernels.leading(theta / np.linalg.norm(theta), blocks, True, None, 0.0, 99, 1)
+        assert (np.diff(weights) <= 0).all()
+        assert choose(weights, ranks, lost, 99, 1, 1e-8, trunc_err, 0.0)[2] <= trunc_err * (1 + 1e-9)
+
+
 def test_the_method_goes_by_what_the_cut_asks_for():
     plain, double, single = tn.Truncation(chi_max=8), np.dtype("d"), np.dtype("f")
     fine, whole = tn.Truncation(chi_max=8, svd_min=1e-12), tn.Truncation(chi_max=8, degeneracy_tol=1e-6)
