@@ -179,3 +179,18 @@ def test_a_job_file_asks_for_levels(exact, tmp_path):
     np.testing.assert_allclose(energies(tmp_path / "run.h5"), exact[:2], rtol=0, atol=1e-8)
     job.write_text(job.read_text().replace("levels = 2", "levels = 0"))
     assert "at least 1" in str(call("run", job).exception)
+
+
+@pytest.mark.parametrize("levels", [2, 0, -3])
+def test_levels_that_were_found_are_not_dropped(finished, levels, tmp_path):
+    result = call("resume", finished[0], "--levels", levels, "--out", tmp_path / "fewer.h5")
+    assert "one for 3 levels" in str(result.exception)
+    assert not (tmp_path / "fewer.h5").exists()
+
+
+def test_a_sector_with_too_few_states_is_refused_before_the_first_run(tmp_path):
+    out = tmp_path / "run.h5"
+    result = call("dmrg", "heisenberg", "--L", 2, "--chi-max", 16, "--levels", 3, "--out", out)
+    assert "holds 2 states" in str(result.exception)
+    assert "level 0" not in result.output
+    assert not out.exists()

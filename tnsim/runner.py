@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tnsim.algorithms import ExcitedStates, Progress, Solution, Status
-from tnsim.algorithms.excited import collect_levels
+from tnsim.algorithms.excited import check_levels, collect_levels
 from tnsim.backend import Backend, core_count, new_data_on, set_threads, thread_count
 from tnsim.errors import FileForeignError, SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
@@ -82,6 +82,7 @@ def _solve_levels(
     job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
 ) -> tuple[Solution, ExcitedStates]:
     """The lowest levels, each with a display of its own; the one to go on with (else the lowest), and all."""
+    check_levels([psi], job.run.levels)
     saver, levels = Checkpointer(job), _known(before, psi.backend)
     while len(done := [level for level in levels if _is_finished(level)]) < max(len(levels), job.run.levels):
         saver.levels = tuple(map(_on_host, done))
@@ -160,7 +161,10 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
 
     Levels were found with the settings of the job, so that only their number may grow.
     """
-    levels = max(record.job.run.levels, len(record.levels), changes.get("levels", 1))
+    known = max(record.job.run.levels, len(record.levels))
+    levels = changes.get("levels", known)
+    if levels < known:
+        raise SettingsError(f"this run is one for {known} levels: their number may only grow, found {levels}.")
     other = sorted(set(changes) - {"levels", "environment_gib", "scratch"})
     if levels > 1 and other:
         raise SettingsError(

@@ -82,7 +82,7 @@ class DMRG:
     )
     float32_sweeps: int = field(default=0, metadata={"help": "first sweeps in single precision"})
     variance_tol: float = field(
-        default=1e-2, metadata={"help": "a variance above this (and above the truncation error) starts a second time"}
+        default=1e-4, metadata={"help": "a variance above this (and above the truncation error) starts a second time"}
     )
     second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})

@@ -109,7 +109,7 @@ def find_levels(
     dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer], found: ExcitedStates | None
 ) -> ExcitedStates:
     """The n lowest levels of every start state's sector; see `DMRG.excited`."""
-    _check(starts, n)
+    check_levels(starts, n)
     done = [level for level in found or () if level.status.name != "interrupted"]
     waiting = {level.state.charge: level for level in found or () if level.status.name == "interrupted"}
     for psi in starts:
@@ -132,7 +132,7 @@ def find_levels(
 
 def average_levels(dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer]) -> ExcitedStates:
     """The n lowest levels of every start state's sector, those of a sector in one basis; see `DMRG.excited`."""
-    _check(starts, n)
+    check_levels(starts, n)
     if dmrg.sites == 1:
         raise SettingsError("levels in one basis need two sites at a time: set sites=2, or averaged=False.")
     levels: list[Solution] = []
@@ -166,8 +166,11 @@ def collect_levels(levels: Sequence[Solution]) -> ExcitedStates:
     return ExcitedStates(tuple(ordered), overlaps)
 
 
-def _check(starts: Sequence[MPS], n: int) -> None:
-    """What can be said before the first run: a count that every sector has, one start a sector."""
+def check_levels(starts: Sequence[MPS], n: int) -> None:
+    """What can be said before the first run: a count that every sector has, one start a sector.
+
+    Raises SettingsError or StateError.
+    """
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise SettingsError(f"n is a number of levels, at least 1, found {n!r}.")
     charges = [psi.charge for psi in starts]

@@ -66,6 +66,8 @@ def extrapolate(points: Sequence[Solution | SweepReport | tuple[float, float]], 
     """
     if by not in MEASURES:
         raise SettingsError(f"energies are extrapolated by discarded weight or variance, found {by!r}. {_known(by)}")
+    if not isinstance(points, Sequence):
+        raise StateError(f"an extrapolation needs a list of at least 3 points, found {type(points).__name__}.")
     pairs = np.array(_pairs(points, by), dtype=np.float64).reshape(-1, 2)
     _check(pairs, by)
     x, energies = pairs[np.argsort(-pairs[:, 0], kind="stable")].T
