@@ -44,7 +44,7 @@ class SpinModel(LatticeModel):
 
     def _patterns(self) -> dict[str, Sequence[str]]:
         known, names = super()._patterns(), spin_names(spin_components(self.S))
-        balanced = [*known["neel"] * (self.L // 2), *[names[len(names) // 2]] * (self.L % 2)]
+        balanced = [*list(known["neel"]) * (self.L // 2), *[names[len(names) // 2]] * (self.L % 2)]
         return known | {"alternating": known["neel"], "balanced": balanced, "stripes": known["neel"]}
 
     def _pattern(self, name: str) -> Sequence[str]:
