@@ -1,5 +1,10 @@
 """Fixtures that every suite takes: a backend, a dtype, a symmetric structure."""
 
+import os
+
+# the matrices of the tests are small: BLAS threads wait for each other at every call
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
