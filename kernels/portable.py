@@ -133,9 +133,15 @@ class Portable:
         self, theta: Array, blocks: np.ndarray, rightwards: bool, noise: Array | None, amplitude: float,
         count: int, threads: int,
     ) -> tuple[Array, np.ndarray, np.ndarray, float]:  # fmt: skip
-        """All rows, by a full decomposition: it is what array libraries offer, and no worse than the leading ones."""
-        single = theta.dtype.char in "fF"
-        return (*self.bases(theta, blocks, rightwards, single, noise, amplitude, threads), 0.0)
+        """All rows, by a full decomposition: it is what array libraries offer, and no worse than the leading ones.
+
+        In double precision, like that of the CPU: Gram matrices square the condition.
+        """
+        dtype, double = theta.dtype, np.result_type(theta.dtype, np.float64)
+        if dtype != double:
+            theta, noise = (None if a is None else self.backend.astype(a, double) for a in (theta, noise))
+        basis, weights, ranks = self.bases(theta, blocks, rightwards, False, noise, amplitude, threads)
+        return basis if dtype == double else self.backend.astype(basis, dtype), weights, ranks, 0.0
 
     def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
         parts: list[list[Array]] = [[] for _ in range(count)]

@@ -165,16 +165,14 @@ def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degenerac
     is_kept, discarded = np.zeros(len(weights), dtype=np.bool_), lost * scale
     for i in range(kept):
         is_kept[order[i]] = True
-    dims, chosen, start, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
+    dims, chosen, place, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
     for block in range(len(ranks)):
-        end = start + ranks[block]
-        for place in range(start, end):
-            dims[block] += is_kept[place]
-        for place in range(start, end):
-            if place < start + dims[block]:
+        for _ in range(ranks[block]):
+            if is_kept[place]:
+                dims[block] += 1
                 chosen[count] = weights[place]
                 count += 1
             else:
                 discarded += weights[place] * scale
-        start = end
+            place += 1
     return dims, chosen, discarded
