@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tnsim.algorithms.dmrg_run import DMRGRun
+from tnsim.algorithms.dmrg_run import DMRGRun, with_random_part
 from tnsim.algorithms.solution import BondReport
 from tnsim.backend import Array, normal
 from tnsim.errors import NumericalError, StateError
-from tnsim.linalg.complement import orthonormal_rows, start_in_complement
+from tnsim.linalg.complement import as_rows, orthonormal_rows, start_in_complement
 from tnsim.networks.bundle import split_bundle
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.mpo import MPO
@@ -38,10 +38,8 @@ class AveragedRun(DMRGRun):
 
     def _stirred(self, psi: MPS) -> MPS:
         """psi with a random part that has room for all states."""
-        chi = max(4, self.count + 1)
-        part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
-        amplitude = max(self.settings.noise_of(0), _RANDOM) ** 0.5
-        return psi + part * (amplitude * psi.norm() / part.norm())
+        weight = max(self.settings.noise_of(0), _RANDOM)
+        return with_random_part(psi, weight, max(4, self.count + 1), self.settings.seed)
 
     @property
     def states(self) -> tuple[MPS, ...]:
@@ -88,23 +86,18 @@ class AveragedRun(DMRGRun):
         found: list[Array] = []
         matvecs, gradient = self.count, 0.0
         for number, theta in enumerate(thetas):
-            rows = orthonormal_rows(_table(found, backend), backend, most=number) if found else None
+            rows = orthonormal_rows(as_rows(found, backend), backend, most=number) if found else None
             start = start_in_complement(theta, rows, backend, self.settings.seed + number)
             ritz = heff.lowest(start, self._krylov(bond), rows)
             found.append(ritz.vector)
             matvecs += ritz.matvecs
             seen = heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1], False)
             gradient = max(gradient, float(backend.read(backend.norm(seen))))
-        table = _table(found, backend)
-        images = _table([heff.apply(vector) for vector in found], backend)
+        table = as_rows(found, backend)
+        images = as_rows([heff.apply(vector) for vector in found], backend)
         matrix = backend.to_host(backend.conj(table) @ images.T)
         if not np.isfinite(matrix).all():
             raise NumericalError(f"the energies at bond {bond} are not finite: check the MPO for NaN.")
         self.energies, mixing = np.linalg.eigh((matrix + matrix.conj().T) / 2)
         table = backend.asarray(np.ascontiguousarray(mixing.T.astype(heff.dtype))) @ table
         return [backend.copy(table[k]) for k in range(self.count)], matvecs, gradient
-
-
-def _table(vectors: Sequence[Array], backend) -> Array:
-    """Flat vectors as rows."""
-    return backend.concatenate(list(vectors)).reshape(len(vectors), -1)

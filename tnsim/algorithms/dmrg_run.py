@@ -62,11 +62,8 @@ class DMRGRun:
         """psi with a random part: H leads neither out of an eigenstate, nor out of a sector of a symmetry that
         it has and the tensors do not know."""
         noise = self.settings.noise_of(0)
-        if noise == 0:
-            return psi
         chi = min(4, self.settings.truncation_of(0).chi_max)
-        part = MPS.random(psi.sites, chi=chi, like=psi, seed=self.settings.seed, dtype=psi.dtype).to(psi.backend)
-        return psi + part * (noise**0.5 * psi.norm() / part.norm())
+        return with_random_part(psi, noise, chi, self.settings.seed) if noise > 0 else psi
 
     def _load(self, psi: MPS) -> None:
         """Take a state in: bring its centre to the next bond, in the precision of this sweep."""
@@ -263,6 +260,12 @@ class DMRGRun:
             history=(*progress.history, report),
         )
         return report
+
+
+def with_random_part(psi: MPS, weight: float, chi: int, seed: int) -> MPS:
+    """psi and a random state of its sector, of that squared norm relative to psi's."""
+    part = MPS.random(psi.sites, chi=chi, like=psi, seed=seed, dtype=psi.dtype).to(psi.backend)
+    return psi + part * (weight**0.5 * psi.norm() / part.norm())
 
 
 def check_input(H: MPO, psi: MPS) -> None:

@@ -1,9 +1,16 @@
 """The orthogonal complement of a few vectors: an orthonormal basis of their span, and the projection off it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tnsim.backend import Array, Backend, normal
 from tnsim.errors import NumericalError
+
+
+def as_rows(vectors: Sequence[Array], backend: Backend) -> Array:
+    """Flat vectors of one size as the rows of a matrix."""
+    return backend.concatenate(list(vectors)).reshape(len(vectors), -1)
 
 
 def orthonormal_rows(rows: Array, backend: Backend, *, most: int) -> Array | None:

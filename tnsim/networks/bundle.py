@@ -12,6 +12,7 @@ import numpy as np
 from tnsim.backend import Array
 from tnsim.errors import StateError
 from tnsim.linalg import Truncation, eigh, svd
+from tnsim.linalg.complement import as_rows
 from tnsim.networks.effective import TwoSiteHamiltonian, isometry_of, run, trace_of_blocks
 from tnsim.networks.effective_plans import LEFT, RIGHT, split_plan
 from tnsim.networks.two_site_split import TwoSiteSplit
@@ -66,7 +67,7 @@ def _stacked(heff: TwoSiteHamiltonian, thetas: Sequence[Array], rightwards: bool
         data.append(pair[1 if rightwards else 0])
     place = 1 if rightwards else 0
     states = Leg(bond.group, [bond.group.identity], [len(thetas)], 1)
-    table = backend.concatenate(data).reshape(len(data), -1)
+    table = as_rows(data, backend)
     return Tensor(legs[1 - place], pair[1 - place]), Tensor((*legs[place], states), table.T.reshape(-1))
 
 

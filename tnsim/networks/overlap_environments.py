@@ -6,7 +6,7 @@ import numpy as np
 
 from tnsim.backend import Array
 from tnsim.errors import BackendError, ShapeError, StateError
-from tnsim.linalg.complement import orthonormal_rows, start_in_complement
+from tnsim.linalg.complement import as_rows, orthonormal_rows, start_in_complement
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import check_legs
 from tnsim.networks.mps import MPS
@@ -76,8 +76,7 @@ def restrict(heff: TwoSiteHamiltonian, theta: Array, rows: list[Array], seed: in
     """
     if not rows:
         return theta, None
-    table = heff.backend.concatenate(rows).reshape(len(rows), heff.plan.size)
-    constraints = orthonormal_rows(table, heff.backend, most=heff.plan.size - 1)
+    constraints = orthonormal_rows(as_rows(rows, heff.backend), heff.backend, most=heff.plan.size - 1)
     return start_in_complement(theta, constraints, heff.backend, seed), constraints
 
 
