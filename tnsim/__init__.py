@@ -53,6 +53,7 @@ _PUBLIC = {
     **dict.fromkeys(["InfiniteMPS", "neutral_cell"], "tnsim.networks.infinite_mps"),
     "window": "tnsim.networks.window",
     "InfiniteMPO": "tnsim.networks.infinite_mpo",
+    **dict.fromkeys(["FiniteNetwork", "InfiniteNetwork"], "tnsim.networks.square_network"),
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(
