@@ -30,6 +30,9 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    "CoarseGraining": "tnsim.algorithms.coarse_graining",
+    "HOTRG": "tnsim.algorithms.hotrg",
+    **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
@@ -81,6 +84,7 @@ _PUBLIC = {
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
         [
+            "plot_coarse_graining",
             "plot_convergence",
             "plot_correlation",
             "plot_dispersion",

@@ -122,20 +122,19 @@ class NeighbourModel(ClassicalModel):
 
 
 def split_bond(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """W = X Y of full rank; Y = signs X^T for symmetric W, X = W and Y = 1 where that is singular."""
-    if np.array_equal(W, W.T):
-        values, vectors = np.linalg.eigh(W)
-        order = np.argsort(-np.abs(values), kind="stable")
-        values, vectors = values[order], vectors[:, order]
-        if np.abs(values).min() > 1e-14 * np.abs(values).max():
-            X = vectors * np.sqrt(np.abs(values))
-            return X, np.sign(values)[:, None] * X.T
-        if values.min() > -1e-14 * values.max():
-            # weights at or near infinite temperature: the root keeps the mirror symmetry
-            values = np.maximum(values, 1e-14 * values.max())
-            X = vectors * np.sqrt(values)
-            return X, X.T
-    return W, np.eye(len(W))
+    """W = X Y: with Y = signs X^T, both of full rank, where W is symmetric, else X = 1."""
+    if not np.array_equal(W, W.T):
+        return np.eye(len(W)), W
+    values, vectors = np.linalg.eigh(W)
+    order = np.argsort(-np.abs(values), kind="stable")
+    values, X = values[order], vectors[:, order] * _roots(values[order])
+    return X, np.where(values < 0, -1.0, 1.0)[:, None] * X.T
+
+
+def _roots(values: np.ndarray) -> np.ndarray:
+    """Roots of magnitudes, none of them zero."""
+    sizes = np.abs(values)
+    return np.sqrt(np.maximum(sizes, 1e-15 * sizes.max()))
 
 
 def characters_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,5 +142,5 @@ def characters_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q = len(W)
     characters = np.exp(2j * np.pi * np.outer(np.arange(q), np.arange(q)) / q) / np.sqrt(q)
     values = np.einsum("sk,st,tk->k", characters.conj(), W, characters).real
-    X = characters * np.sqrt(np.maximum(np.abs(values), 1e-14 * np.abs(values).max()))
+    X = characters * _roots(values)
     return X, (X * np.where(values < 0, -1.0, 1.0)).conj().T

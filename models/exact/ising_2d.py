@@ -28,19 +28,23 @@ def triangular_log_z(K1: float, K2: float, K3: float) -> float:
     >>> round(triangular_log_z(*[np.log(3) / 4] * 3), 7)
     0.8795854
     """
-    return float(np.log(2) + _mean_log(*_triangular_terms(K1, K2, K3)) / 2)
+    A, B, C = 2 * K1, 2 * K2, 2 * K3
+    # cosh A cosh B cosh C + sinh A sinh B sinh C as a sum of positive terms
+    powers = np.array([A + B + C, C - A - B, B - A - C, A - B - C])
+    shift = float(max(powers.max(), abs(A), abs(B), abs(C)))
+    terms = [(np.exp(x - shift) - np.exp(-x - shift)) / 2 for x in (A, B, C)]
+    constant = float(np.exp(powers - shift).sum() / 4)
+    return float(np.log(2) + (shift + _mean_log(constant, *terms)) / 2)
 
 
 def honeycomb_log_z(K1: float, K2: float, K3: float) -> float:
     """ln Z per spin of the infinite honeycomb lattice, two spins a cell."""
-    c, s = np.cosh(2 * np.array([K1, K2, K3])), np.sinh(2 * np.array([K1, K2, K3]))
-    constant = float(c.prod()) + 1.0
-    return float(0.75 * np.log(2) + _mean_log(constant, s[1] * s[2], s[2] * s[0], s[0] * s[1]) / 4)
-
-
-def _triangular_terms(K1: float, K2: float, K3: float) -> tuple[float, float, float, float]:
-    c, s = np.cosh(2 * np.array([K1, K2, K3])), np.sinh(2 * np.array([K1, K2, K3]))
-    return float(c.prod() + s.prod()), float(s[0]), float(s[1]), float(s[2])
+    K = np.array([K1, K2, K3])
+    shift = 2 * np.abs(K)
+    c, s = (1 + np.exp(-2 * shift)) / 2, np.sign(K) * -np.expm1(-2 * shift) / 2
+    constant = float(c.prod() + np.exp(-shift.sum()))
+    products = s[[1, 2, 0]] * s[[2, 0, 1]] * np.exp(-shift)
+    return float(0.75 * np.log(2) + (shift.sum() + _mean_log(constant, *products)) / 4)
 
 
 def _mean_log(constant: float, s1: float, s2: float, s3: float) -> float:
@@ -73,6 +77,7 @@ def _neighbours(K: float, other: float) -> float:
     """The derivative of ln Z by K; the mean over the other direction's angle in closed form."""
     if other == 0 or K == 0:
         return float(np.tanh(K))
+    K, other = np.clip([K, other], -150, 150)  # the means are +-1 there to all digits
     C, S, C2, S2 = np.cosh(2 * K), abs(np.sinh(2 * K)), np.cosh(2 * other), abs(np.sinh(2 * other))
     # a - S2 at angle 0, where it vanishes at the critical point, without cancellation
     least = (S * S2 - 1) ** 2 / (C * C2 + S + S2)
@@ -91,7 +96,7 @@ def magnetisation(Kx: float, Ky: float) -> float:
     >>> round(magnetisation(0.5, 0.5), 12)
     0.911319377877
     """
-    product = float(np.sinh(2 * abs(Kx)) * np.sinh(2 * abs(Ky)))
+    product = float(np.sinh(2 * np.minimum(150, np.abs([Kx, Ky]))).prod())
     return float((1 - product**-2) ** 0.125) if product > 1 else 0.0
 
 

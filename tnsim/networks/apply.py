@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from tnsim.errors import SettingsError, suggest
-from tnsim.linalg import Truncation, eigh, svd
+from tnsim.linalg import Truncation, svd
+from tnsim.linalg.density_vectors import density_vectors
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_rows
-from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, split, transpose
+from tnsim.tensor import Tensor, contract, flip_leg, fuse, split, transpose
 
 
 def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str = "zip-up") -> MPS:
@@ -83,28 +81,13 @@ def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
     tail = fuse(halves[-1], [(0,), (1,), (2,), (3, 4)], [1, 1, 1, -1])
     for i in range(psi.L - 1, 0, -1):
         rho = contract("b r c u, b r t x, c u v y -> t x v y", lefts[i - 1], tail, tail.conj())
-        vectors = _main_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
+        vectors, _ = density_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
         site = transpose(flip_leg(split(vectors, 0, rho.legs[:2]), 2), (2, 0, 1))
         tensors.append(site)
         carried = contract("a l t x, k t x -> a l k", tail, site.conj())
         tail = contract("c m t a l, a l k -> c m t k", halves[i - 1], carried)
     tensors.append(fuse(tail, [(0, 1), (2,), (3,)], [1, 1, -1]))
     return MPS(tensors[::-1], psi.sites, 0)
-
-
-def _main_vectors(rho: Tensor, truncation: Truncation) -> Tensor:
-    """Eigenvectors (leg, bond) of a density matrix that survive the truncation; its eigenvalues are squares."""
-    vectors, spectrum = eigh(rho)
-    squares = np.maximum(spectrum.values, 0.0)
-    values = np.sqrt(squares / squares.sum()) if squares.sum() > 0 else squares
-    values[values < np.sqrt(10 * np.finfo(rho.dtype).eps)] = 0.0
-    kept = truncation.keep(values)
-    kept = kept[values[kept] > 0] if values.any() else kept[:1]
-    leg = vectors.legs[1]
-    bond = Leg.from_keys(leg.group, leg.keys, np.histogram(kept, leg.starts)[0], leg.flow)
-    chosen = np.zeros((leg.dim, len(kept)), dtype=rho.dtype)
-    chosen[kept, np.arange(len(kept))] = 1
-    return contract("a m, m n -> a n", vectors, from_dense(chosen, (leg.dual, bond)).to(rho.backend))
 
 
 _METHODS: dict[str, Callable[[MPO, MPS, Truncation], MPS]] = {
