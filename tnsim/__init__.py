@@ -30,6 +30,7 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    "BoundaryMPS": "tnsim.algorithms.boundary_mps",
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
     "HOTRG": "tnsim.algorithms.hotrg",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),

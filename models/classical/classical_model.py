@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.backend import Backend, default_backend, get_backend
-from tnsim.errors import SettingsError, ShapeError, check_fields
+from tnsim.errors import SettingsError, ShapeError, check_fields, suggest
 from tnsim.models.model import Facts
 from tnsim.networks.square_network import FLOWS, FiniteNetwork, InfiniteNetwork
 from tnsim.symmetry import TRIVIAL, Group, Leg
@@ -57,7 +57,7 @@ class ClassicalModel(ABC):
         """The charge of every index of a leg, ascending; none without symmetry."""
         return ()
 
-    def measured(self) -> Mapping[str, np.ndarray]:
+    def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
         """Arrays that measure a quantity (in the place of the tensor) by name."""
         return {}
 
@@ -83,17 +83,33 @@ class ClassicalModel(ABC):
         )
 
     def finite(
-        self, rows: int, columns: int, *, dtype: Any = np.float64, backend: str | Backend | None = None
+        self,
+        rows: int,
+        columns: int,
+        *,
+        measure: str | None = None,
+        dtype: Any = np.float64,
+        backend: str | Backend | None = None,
     ) -> FiniteNetwork:
-        """An open lattice of rows x columns cells; bonds over its edges are left out."""
+        """An open lattice of rows x columns cells; bonds over its edges are left out.
+
+        measure: the tensors that measure a quantity in every place, see `Boundaries.means`.
+        """
         if rows < 1 or columns < 1:
             raise ShapeError(f"a lattice has at least one row and one column, found {rows} x {columns}.")
         made: dict[Present, Tensor] = {}
         for key in product((False, True), repeat=4):
             if _occurs(key, rows, columns):
-                made[key] = self._tensor(self.weights(key), dtype, backend)
+                array = self.weights(key) if measure is None else self._measured(measure, key)
+                made[key] = self._tensor(array, dtype, backend)
         tensors = [[made[(i > 0, j < columns - 1, i < rows - 1, j > 0)] for j in range(columns)] for i in range(rows)]
         return FiniteNetwork(tensors, log_scale=self.log_scale_finite(rows, columns))
+
+    def _measured(self, name: str, present: Present) -> np.ndarray:
+        known = self.measured(present)
+        if name not in known:
+            raise SettingsError(f"{type(self).__name__} measures no {name!r} here. {suggest(name, known)}")
+        return known[name]
 
     def log_scale_finite(self, rows: int, columns: int) -> float:
         """ln of the factor that was taken out of the weights of an open lattice."""

@@ -138,8 +138,8 @@ class _CellIsing(ClassicalModel):
     def weights(self, present: Present = ALL) -> np.ndarray:
         return self._array(self._site, present)
 
-    def measured(self) -> Mapping[str, np.ndarray]:
-        return {"spin": self._array(self._site * _SPINS, ALL)}
+    def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
+        return {"spin": self._array(self._site * _SPINS, present)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,12 +87,12 @@ class NeighbourModel(ClassicalModel):
     ) -> np.ndarray:
         return np.einsum("x,xn,xe,xs,xw->nesw", site, north, east, south, west).real
 
-    def measured(self) -> Mapping[str, np.ndarray]:
+    def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
         site = np.exp(self.log_site() - self.log_site().max())
-        outer = self._outer()
+        outer = self._outer(present)
         found = {name: self._assembled(site * f, *outer) for name, f in self.site_functions().items()}
         if self.energy_bond(0) is not None:
-            found["energy"] = self._energy(site, outer)
+            found["energy"] = self._energy(site, outer, present)
         return found
 
     def energy_bond(self, axis: int) -> np.ndarray | None:
@@ -103,10 +103,12 @@ class NeighbourModel(ClassicalModel):
         """(q,): the energy of a site."""
         return np.zeros(self.q)
 
-    def _energy(self, site: np.ndarray, outer: list[np.ndarray]) -> np.ndarray:
+    def _energy(self, site: np.ndarray, outer: list[np.ndarray], present: Present) -> np.ndarray:
         """The energy of a site and of its bonds to the east and south: X is replaced by (W energy) Y^-1."""
         total = self._assembled(site * self.energy_site(), *outer)
         for axis, place in ((0, 1), (1, 2)):
+            if not present[place]:
+                continue
             (X, Y), legs = self._halves[axis], list(outer)
             legs[place] = (X @ Y * self.energy_bond(axis)) @ np.linalg.inv(Y)
             total = total + self._assembled(site, *legs)

@@ -78,8 +78,10 @@ class EightVertex(ClassicalModel):
             array = array if there else np.moveaxis(array, -1, axis)
         return array / np.exp(self.log_scale)
 
-    def measured(self) -> Mapping[str, np.ndarray]:
-        return {} if self.conserve else {"arrow": self.weights() * np.array([-1.0, 1.0])}
+    def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
+        if self.conserve or not present[3]:
+            return {}
+        return {"arrow": self.weights(present) * np.array([-1.0, 1.0])}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +141,8 @@ class Dimers(ClassicalModel):
         array[0, 0, 0, 0] = self.z
         return array[tuple(slice(None) if there else slice(0, 1) for there in present)]
 
-    def measured(self) -> Mapping[str, np.ndarray]:
-        array = self.weights()
+    def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
+        array = self.weights(present).copy()
         array[:, 0] = 0
         return {"horizontal": array}
 

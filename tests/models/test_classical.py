@@ -208,7 +208,7 @@ def test_turned_networks_have_the_same_value():
         expected = value(network)
         assert value(network.turned()) == pytest.approx(expected)
         assert network.turned().shape == (3, 2)
-        assert value(network.upside_down()) == pytest.approx(expected)
+        assert value(network.mirrored()) == pytest.approx(expected)
 
 
 def test_cells_become_one_tensor():

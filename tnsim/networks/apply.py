@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tnsim.errors import SettingsError, suggest
 from tnsim.linalg import Truncation, svd
 from tnsim.linalg.density_vectors import density_vectors
-from tnsim.networks.acting import check_acts_on
+from tnsim.networks.acting import check_acts_on, image_sites
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
@@ -38,7 +38,7 @@ def apply_exact(H: MPO, psi: MPS) -> MPS:
 
 
 def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
-    """Contract and truncate site by site, then a truncating sweep back.
+    """Contract and truncate site by site, then a truncating sweep back; H may lead to other sites.
 
     Needs the orthogonality of psi and near-orthogonality of H to be near-optimal. Source: E. M. Stoudenmire,
     S. R. White, New J. Phys. 12, 055026 (2010), section 2.8.2.
@@ -58,7 +58,7 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
             rest = scale_rows(v, s)
         else:
             tensors.append(fuse(joined, [(0,), (1,), (2, 3)], [1, 1, -1]))
-    return compress(MPS(tensors, psi.sites, psi.L - 1), truncation)[0]
+    return compress(MPS(tensors, image_sites(H, psi), psi.L - 1), truncation)[0]
 
 
 def apply_variational(H: MPO, psi: MPS, truncation: Truncation) -> MPS:

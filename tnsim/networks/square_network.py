@@ -115,28 +115,23 @@ class FiniteNetwork(_Grid):
         """The same network on another library's device."""
         return FiniteNetwork([[t.to(backend) for t in row] for row in self.rows], log_scale=self.log_scale)
 
-    def replaced(self, row: int, column: int, tensor: Tensor) -> "FiniteNetwork":
-        """The same network with another tensor in one place, such as one that measures something."""
-        rows = [list(tensors) for tensors in self.rows]
-        rows[row][column] = tensor
-        return FiniteNetwork(rows, log_scale=self.log_scale)
-
     def turned(self) -> "FiniteNetwork":
         """A quarter turn counterclockwise: east becomes north, the last column the first row. Same value."""
-        rows = [[_turned(row[j]) for row in self.rows] for j in range(self.shape[1] - 1, -1, -1)]
+        columns = range(self.shape[1] - 1, -1, -1)
+        rows = [[_with_flows(transpose(row[j], (EAST, SOUTH, WEST, NORTH))) for row in self.rows] for j in columns]
         return FiniteNetwork(rows, log_scale=self.log_scale)
 
-    def upside_down(self) -> "FiniteNetwork":
-        """A half turn and complex conjugation: the value is conjugated, legs keep their sectors."""
-        rows = [[transpose(t, (2, 3, 0, 1)).conj() for t in row[::-1]] for row in self.rows[::-1]]
+    def mirrored(self) -> "FiniteNetwork":
+        """North and south exchanged: the last row becomes the first. Same value."""
+        rows = [[_with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row] for row in self.rows[::-1]]
         return FiniteNetwork(rows, log_scale=self.log_scale)
 
 
-def _turned(tensor: Tensor) -> Tensor:
-    turned = transpose(tensor, (EAST, SOUTH, WEST, NORTH))
+def _with_flows(tensor: Tensor) -> Tensor:
+    """Legs that point the wrong way after a move, written with the opposite flow."""
     for axis in range(4):
-        turned = flip_leg(turned, axis) if turned.legs[axis].flow != FLOWS[axis] else turned
-    return turned
+        tensor = flip_leg(tensor, axis) if tensor.legs[axis].flow != FLOWS[axis] else tensor
+    return tensor
 
 
 class InfiniteNetwork(_Grid):
