@@ -31,6 +31,7 @@ _PUBLIC = {
         "tnsim.algorithms",
     ),
     "BoundaryMPS": "tnsim.algorithms.boundary_mps",
+    "CTMRG": "tnsim.algorithms.ctmrg",
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
     "HOTRG": "tnsim.algorithms.hotrg",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
@@ -87,6 +88,7 @@ _PUBLIC = {
         [
             "plot_coarse_graining",
             "plot_convergence",
+            "plot_corners",
             "plot_correlation",
             "plot_dispersion",
             "plot_entropy",

@@ -113,7 +113,7 @@ class CoarseGraining:
 
     def steps(self, network: Any) -> Iterator[CoarseReport]:
         """One report a step, until max_steps."""
-        for report, _ in self._run(_network(network)):
+        for report, _ in self._run(network_of(network)):
             yield report
 
     def solve(self, network: Any) -> CoarseGrained:
@@ -122,7 +122,7 @@ class CoarseGraining:
         Not settling is a status. Raises OperatorError for anything else, SettingsError for impurities that the step
         cannot measure, KeyError for unknown ones.
         """
-        made, cell = _network(network), None
+        made, cell = network_of(network), None
         history: list[CoarseReport] = []
         tol = max(self.tol, float(np.finfo(made.dtype).eps) / 4)
         for report, cell in self._run(made):  # noqa: B007  the last cell is the result's
@@ -182,7 +182,8 @@ def _judge(history: list[CoarseReport], tol: float) -> Status:
     )  # fmt: skip
 
 
-def _network(network: Any) -> InfiniteNetwork:
+def network_of(network: Any) -> InfiniteNetwork:
+    """An InfiniteNetwork, or that of a model; OperatorError for anything else."""
     made = network.network() if callable(getattr(network, "network", None)) else network
     if not isinstance(made, InfiniteNetwork):
         raise OperatorError(f"an InfiniteNetwork is needed, or a model that has one, found {type(network).__name__}.")

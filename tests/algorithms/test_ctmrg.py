@@ -1,0 +1,145 @@
+"""Corner transfer matrices against Onsager and Yang, the published errors, duality, and what has to be flagged."""
+
+import numpy as np
+import pytest
+
+from tests.devices import backend_or_skip
+from tests.suites.chains import PLACES
+from tnsim.algorithms.ctmrg import CTMRG
+from tnsim.errors import LegError, OperatorError, SettingsError
+from tnsim.linalg import Truncation
+from tnsim.models.classical import BoltzmannWeights, Clock, Ising, Potts, TriangularIsing
+from tnsim.models.exact.ising_2d import CRITICAL
+
+LN_Z_CRITICAL = 0.929695398341610215
+
+
+def corners(chi: int, **settings) -> CTMRG:
+    return CTMRG(truncation=Truncation(chi_max=chi), **settings)
+
+
+@pytest.mark.parametrize(
+    ("beta", "conserve", "error"), [(0.3, None, 1e-14), (0.4, "parity", 1e-11), (0.5, None, 1e-14), (0.45, None, 3e-9)]
+)
+def test_ising_off_the_critical_point_is_exact(beta, conserve, error):
+    model = Ising(beta=beta, conserve=conserve)
+    result = corners(16).solve(model)
+    assert result.status.converged
+    assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=max(error / 10, 1e-14))
+    means = result.means
+    assert means["energy"] == pytest.approx(model.facts["energy per site"].value, abs=max(error, 1e-12))
+    assert means["spin"] == pytest.approx(model.facts["magnetisation"].value, abs=max(10 * error, 1e-9))
+
+
+def test_the_error_at_the_critical_point_is_the_published_one():
+    """Measured before with independent code: 5.7e-7 at chi 8."""
+    result = corners(8, tol=1e-4).solve(Ising(beta=CRITICAL))
+    assert result.status.converged
+    assert abs(result.log_z / LN_Z_CRITICAL - 1) == pytest.approx(5.7e-7, rel=0.02)
+    assert result.means["energy"] == pytest.approx(-np.sqrt(2), abs=5e-3)
+
+
+def test_the_magnetisation_near_the_critical_point():
+    """Yang's curve at 1 % and 3 % below the critical temperature."""
+    for share, error in ((1.01, 2e-5), (1.03, 1e-8)):
+        model = Ising(beta=share * CRITICAL)
+        result = corners(20, tol=1e-8).solve(model)
+        assert result.means["spin"] == pytest.approx(model.facts["magnetisation"].value, abs=error)
+
+
+def test_duality_of_the_potts_model():
+    """ln Z(K) - ln Z(K*) = ln((e^K - 1)^2 / q) where (e^K - 1) (e^K* - 1) = q, exactly."""
+    q, K = 3, 0.85
+    dual = float(np.log(1 + q / (np.exp(K) - 1)))
+    hot, cold = (corners(20, tol=1e-9).solve(Potts(states=q, beta=beta)) for beta in (K, dual))
+    assert hot.log_z - cold.log_z == pytest.approx(2 * np.log(np.exp(K) - 1) - np.log(q), abs=2e-8)
+    assert cold.means["order"] > 0.8 and abs(hot.means["order"]) < 1e-6
+
+
+def test_the_four_state_clock_is_two_ising_models():
+    model = Clock(states=4, beta=1.0)
+    assert corners(16).solve(model).log_z == pytest.approx(model.facts["ln Z per site"].value, abs=1e-9)
+
+
+def test_fields_and_own_weights():
+    """A field in the transfer matrix's own terms: weights given by hand are those of the model."""
+    spins = np.array([1.0, -1.0])
+    own = BoltzmannWeights(
+        bond=np.exp(0.4 * np.outer(spins, spins)), site=np.exp(0.4 * 0.2 * spins), measure={"spin": spins}
+    )
+    expected = corners(10).solve(Ising(beta=0.4, field=0.2))
+    found = corners(10).solve(own)
+    assert found.log_z == pytest.approx(expected.log_z, abs=1e-12)
+    assert found.means["spin"] == pytest.approx(expected.means["spin"], abs=1e-11)
+    # the derivative of ln Z by the field is the magnetisation
+    up, down = (corners(10).solve(Ising(beta=0.4, field=h)).log_z for h in (0.2 + 1e-4, 0.2 - 1e-4))
+    assert (up - down) / 2e-4 / 0.4 == pytest.approx(expected.means["spin"], abs=1e-7)
+
+
+def test_correlation_lengths_grow_towards_the_exact_one():
+    for beta, conserve in ((0.35, "parity"), (0.5, None)):
+        model = Ising(beta=beta, conserve=conserve)
+        exact = model.facts["correlation length"].value
+        small, large = (corners(chi).solve(model).correlation_length for chi in (6, 16))
+        assert 0.8 * exact < small < large < exact and large == pytest.approx(exact, rel=0.08)
+
+
+def test_a_superposition_of_both_magnetisations_has_no_correlation_length():
+    result = corners(12).solve(Ising(beta=0.55, conserve="parity"))
+    assert result.log_z == pytest.approx(Ising(beta=0.55).facts["ln Z per site"].value, abs=1e-12)
+    assert result.correlation_length > 1e6 and result.means["spin"] == 0
+
+
+@pytest.mark.parametrize(("device", "dtype"), [place for place in PLACES if place.values[1].kind == "f"])
+def test_it_runs_on_every_device(device, dtype):
+    network = Ising(beta=0.3, conserve="parity").network(dtype=dtype, backend=backend_or_skip(device))
+    result = corners(6, max_steps=40, check_every=10).solve(network)
+    exact = Ising(beta=0.3).facts["ln Z per site"].value
+    assert result.environment.edge.dtype == dtype and result.environment.edge.backend is network.backend
+    assert result.log_z == pytest.approx(exact, abs=1e-5 if dtype.char == "f" else 1e-9)
+    assert result.means["energy"] == pytest.approx(-0.704499070832445, abs=1e-4 if dtype.char == "f" else 1e-6)
+
+
+def test_a_certificate_tells_what_moves():
+    model, run = Ising(beta=0.43), corners(6, tol=1e-8)
+    result = run.solve(model)
+    certificate = run.certify(model, result)
+    actual = abs(result.log_z - model.facts["ln Z per site"].value)
+    assert 0.3 * actual < certificate.error < 3 * actual and certificate.problems == ()
+    assert "moves by" in repr(certificate) and "nothing is wrong" in repr(certificate)
+    assert set(certificate.means) == {"spin", "energy"}
+
+
+def test_collapsed_and_unconverged_environments_are_flagged():
+    hot = Ising(beta=0.0)
+    assert "rank 1" in corners(4).certify(hot, corners(4).solve(hot)).problems[-1]
+    short = corners(16, max_steps=40)
+    result = short.solve(Ising(beta=CRITICAL))
+    assert result.status.name == "max_steps reached" and "still to go" in result.status.advice
+    assert "advice" in repr(result)
+    assert "max_steps reached" in short.certify(Ising(beta=CRITICAL), result).problems[0]
+
+
+def test_results_draw_themselves(tmp_path):
+    result = corners(4).solve(Ising(beta=0.3))
+    left, right = result.plot(tmp_path / "run.svg").axes
+    assert (left.get_title(), right.get_title()) == ("convergence", "corner spectrum")
+    assert len(right.get_lines()[0].get_xdata()) == 4 and "<svg" in (tmp_path / "run.svg").read_text()
+    assert "CornerReport(20:" in repr(result.history[0]) and "spin " in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: corners(4, max_steps=0), SettingsError, "max_steps"),
+        (lambda: corners(4, start="open").solve(Ising(beta=0.3)), SettingsError, "no edge 'open'"),
+        (lambda: corners(4).solve(Ising(beta=0.3, Jy=0.5)), OperatorError, "a quarter turn changes it"),
+        (lambda: corners(4).solve(TriangularIsing(beta=0.3)), OperatorError, "coarse-graining"),
+        (lambda: corners(4).solve(Potts(states=3, beta=0.3, conserve="charge")), LegError, "Z_2 charges"),
+        (lambda: corners(4).solve(Ising(beta=0.3).network(dtype="D")), OperatorError, "real tensor"),
+        (lambda: corners(4).solve(None), OperatorError, "InfiniteNetwork"),
+    ],
+)
+def test_bad_input_is_named(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
