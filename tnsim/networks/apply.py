@@ -38,7 +38,12 @@ def apply_exact(H: MPO, psi: MPS) -> MPS:
 
 
 def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
-    """Contract and truncate site by site, then a truncating sweep back; H may lead to other sites.
+    """Contract and truncate site by site, then a truncating sweep back; H may lead to other sites."""
+    return zip_up_weighed(H, psi, truncation)[0]
+
+
+def zip_up_weighed(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
+    """As `zip_up`, with the discarded weights of all splits, summed.
 
     Needs the orthogonality of psi and near-orthogonality of H to be near-optimal. Source: E. M. Stoudenmire,
     S. R. White, New J. Phys. 12, 055026 (2010), section 2.8.2.
@@ -46,7 +51,7 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
     psi = canonicalize(psi, 0)
     loose = Truncation(chi_max=2 * truncation.chi_max, svd_min=truncation.svd_min / 10)
     tensors: list[Tensor] = []
-    rest = None
+    rest, weight = None, 0.0
     for i, (w, a) in enumerate(zip(H.tensors, psi.tensors, strict=True)):
         if rest is None:
             joined = fuse(contract("a t s b, l s r -> a l t b r", w, a), [(0, 1), (2,), (3,), (4,)], [1, 1, -1, -1])
@@ -55,10 +60,11 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
         if i < psi.L - 1:
             u, s, v = svd(joined, (0, 1), loose)
             tensors.append(u)
-            rest = scale_rows(v, s)
+            rest, weight = scale_rows(v, s), weight + s.discarded_weight
         else:
             tensors.append(fuse(joined, [(0,), (1,), (2, 3)], [1, 1, -1]))
-    return compress(MPS(tensors, image_sites(H, psi), psi.L - 1), truncation)[0]
+    small, more = compress(MPS(tensors, image_sites(H, psi), psi.L - 1), truncation)
+    return small, weight + more
 
 
 def apply_variational(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
