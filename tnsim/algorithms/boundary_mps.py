@@ -21,7 +21,6 @@ from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST, FiniteNetwor
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, flip_leg, from_dense, transpose
 
-
 # a row that discards less needs no fit
 _EXACT = 1e-15
 
