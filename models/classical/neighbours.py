@@ -1,14 +1,18 @@
 """Models of one variable a site whose weights are products over sites and over nearest neighbours."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from tnsim.backend import Backend, default_backend, get_backend
 from tnsim.models.classical.classical_model import ALL, ClassicalModel, Present
-from tnsim.symmetry import Group, Zn
+from tnsim.networks.square_network import FLOWS, InfiniteNetwork
+from tnsim.symmetry import Group, Leg, Zn, trivial_leg
+from tnsim.tensor import from_dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class NeighbourModel(ClassicalModel):
 
     def weights(self, present: Present = ALL) -> np.ndarray:
         site = np.exp(self.log_site() - self.log_site().max())
-        return self._assembled(site, *self._outer(present))
+        return assembled(site, *self._outer(present))
 
     def _outer(self, present: Present = ALL) -> list[np.ndarray]:
         """Y north, X east, X south, Y west, as (q, k) each; a single 1 where there is no bond."""
@@ -81,16 +85,10 @@ class NeighbourModel(ClassicalModel):
         none = np.ones((self.q, 1))
         return [half if there else none for half, there in zip((Yv.T, Xh, Xv, Yh.T), present, strict=True)]
 
-    @staticmethod
-    def _assembled(
-        site: np.ndarray, north: np.ndarray, east: np.ndarray, south: np.ndarray, west: np.ndarray
-    ) -> np.ndarray:
-        return np.einsum("x,xn,xe,xs,xw->nesw", site, north, east, south, west).real
-
     def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
         site = np.exp(self.log_site() - self.log_site().max())
         outer = self._outer(present)
-        found = {name: self._assembled(site * f, *outer) for name, f in self.site_functions().items()}
+        found = {name: assembled(site * f, *outer) for name, f in self.site_functions().items()}
         if self.energy_bond(0) is not None:
             found["energy"] = self._energy(site, outer, present)
         return found
@@ -105,13 +103,45 @@ class NeighbourModel(ClassicalModel):
 
     def _energy(self, site: np.ndarray, outer: list[np.ndarray], present: Present) -> np.ndarray:
         """The energy of a site and of its bonds to the east and south: X is replaced by (W energy) Y^-1."""
-        total = self._assembled(site * self.energy_site(), *outer)
+        total = assembled(site * self.energy_site(), *outer)
         for axis, place in ((0, 1), (1, 2)):
             if not present[place]:
                 continue
             (X, Y), legs = self._halves[axis], list(outer)
             legs[place] = (X @ Y * self.energy_bond(axis)) @ np.linalg.inv(Y)
-            total = total + self._assembled(site, *legs)
+            total = total + assembled(site, *legs)
+        return total
+
+    def plaquettes(self, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> InfiniteNetwork:
+        """The lattice as every second plaquette, a tensor of its corners (two sites a tensor), turned by 45 degrees.
+
+        Symmetric under turns for any symmetric bonds, which the network of sites is only for positive ones: for CTMRG
+        of hard squares, or of antiferromagnets without order. Legs are sites, so they carry no charge.
+        """
+        (Wx, Wy), site = (np.exp(self.log_bond(axis) - self.log_bond(axis).max()) for axis in (0, 1)), self.log_site()
+        root = np.exp((site - site.max()) / 2)
+        corners = np.einsum("a,b,c,d->abcd", root, root, root, root)
+        array = np.einsum("abcd,ab,bc,dc,ad->abcd", corners, Wx, Wy, Wx, Wy)
+        arrays = {name: array * f[:, None, None, None] for name, f in self.site_functions().items()}
+        if self.energy_bond(0) is not None:
+            arrays["energy"] = array * self._plaquette_energy()
+        tensor, *rest = (from_dense(a, plain_legs(a.shape)).astype(np.dtype(dtype)) for a in (array, *arrays.values()))
+        library = default_backend() if backend is None else get_backend(backend)
+        return InfiniteNetwork(
+            [[tensor.to(library)]],
+            log_scale=2 * self.log_scale,
+            sites=2,
+            impurities={name: impurity.to(library) for name, impurity in zip(arrays, rest, strict=True)},
+            edges={"free": np.ones(self.q), "fixed": np.eye(self.q)[0]},
+        )
+
+    def _plaquette_energy(self) -> np.ndarray:
+        """(q, q, q, q): the energy per site of four corners and of the bonds between them."""
+        site, ones = self.energy_site(), np.ones((self.q,) * 4)
+        total = sum(np.einsum(f"{corner},abcd->abcd", site, ones) for corner in "abcd") / 4
+        for words, axis in (("ab", 0), ("bc", 1), ("dc", 0), ("ad", 1)):
+            bond: Any = self.energy_bond(axis)
+            total = total + np.einsum(f"{words},abcd->abcd", bond, ones) / 2
         return total
 
     def edges(self) -> Mapping[str, np.ndarray]:
@@ -121,6 +151,16 @@ class NeighbourModel(ClassicalModel):
             return {}
         free = np.linalg.solve(X, np.ones(self.q)).real
         return {"free": free} if self.conserves else {"free": free, "fixed": Y[:, 0]}
+
+
+def assembled(site: np.ndarray, north: np.ndarray, east: np.ndarray, south: np.ndarray, west: np.ndarray) -> np.ndarray:
+    """The tensor of a site: its weights (q,), and (q, k) the halves of its bonds."""
+    return np.einsum("x,xn,xe,xs,xw->nesw", site, north, east, south, west).real
+
+
+def plain_legs(shape: Sequence[int]) -> list[Leg]:
+    """Legs (north, east, south, west) without charges."""
+    return [trivial_leg(d, flow) for d, flow in zip(shape, FLOWS, strict=True)]
 
 
 def split_bond(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from tests.suites.chains import PLACES
 from tnsim.algorithms.ctmrg import CTMRG
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
-from tnsim.models.classical import BoltzmannWeights, Clock, Ising, Potts, TriangularIsing
+from tnsim.models.classical import BoltzmannWeights, Clock, HardSquares, Ising, Potts, TriangularIsing
 from tnsim.models.exact.ising_2d import CRITICAL
 
 LN_Z_CRITICAL = 0.929695398341610215
@@ -59,6 +59,22 @@ def test_duality_of_the_potts_model():
 def test_the_four_state_clock_is_two_ising_models():
     model = Clock(states=4, beta=1.0)
     assert corners(16).solve(model).log_z == pytest.approx(model.facts["ln Z per site"].value, abs=1e-9)
+
+
+def test_hard_squares_have_baxters_constant():
+    model = HardSquares()
+    with pytest.raises(OperatorError, match="plaquettes"):
+        corners(8).solve(model)
+    result = corners(12).solve(model.plaquettes())
+    assert np.exp(result.log_z) == pytest.approx(1.503048082475332264322066, rel=1e-14)
+    assert result.means["density"] == pytest.approx(0.226570815462713, abs=1e-12)  # Baxter 1999, all digits here
+
+
+def test_antiferromagnets_without_order_by_plaquettes():
+    model = Ising(beta=0.35, J=-1.0)
+    result = corners(12).solve(model.plaquettes())
+    assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-11)
+    assert result.means["energy"] == pytest.approx(model.facts["energy per site"].value, rel=1e-8)
 
 
 def test_fields_and_own_weights():

@@ -16,6 +16,7 @@ from tnsim.models.classical import (
     HoneycombIsing,
     Ising,
     Potts,
+    RandomBondIsing,
     SixVertex,
     TriangularIsing,
 )
@@ -128,6 +129,46 @@ def test_energies_are_derivatives_of_ln_z():
             assert ising_2d.square_energy(*K)[axis] == pytest.approx((up - down) / (2 * step), abs=1e-8)
 
 
+def test_plaquettes_are_the_same_lattice():
+    """Two plaquettes on a torus of four sites along the diagonals: each site in two of them."""
+    model = Ising(beta=0.4, J=0.8, Jy=0.5, field=0.3)
+    network = model.plaquettes()
+    assert network.sites == 2
+    spins = np.array(list(itertools.product([1, -1], repeat=2)))
+    # one plaquette closed on itself: corners north = south, east = west, two sites, each bond twice
+    energy = -2 * (0.8 + 0.5) * spins[:, 0] * spins[:, 1] - 0.3 * spins.sum(1)
+    weight = np.exp(-0.4 * energy)
+    T = dense(network.tensor)
+    total = torus_value(T, 1, 1)
+    assert np.log(total) + network.log_scale == pytest.approx(np.log(weight.sum()), rel=1e-13)
+    for name, expected in (("energy", (energy * weight).sum() / 2), ("spin", (spins[:, 0] * weight).sum())):
+        found = torus_value(dense(network.impurity(name)), 1, 1) / total
+        assert found == pytest.approx(expected / weight.sum(), abs=1e-13)
+
+
+@pytest.mark.parametrize("make", [RandomBondIsing.signs, RandomBondIsing.gaussian])
+def test_random_bonds_sum_all_configurations(make):
+    glass = make(3, 4, beta=0.9, seed=5)
+    glass = RandomBondIsing(beta=0.9, Jx=glass.Jx, Jy=glass.Jy, field=np.linspace(-1, 1, 12).reshape(3, 4))
+    spins = np.array(list(itertools.product([1, -1], repeat=12))).reshape(-1, 3, 4)
+    log_weight = 0.9 * (
+        (glass.Jx * spins[:, :, :-1] * spins[:, :, 1:]).sum((1, 2))
+        + (glass.Jy * spins[:, :-1] * spins[:, 1:]).sum((1, 2))
+        + (glass.field * spins).sum((1, 2))
+    )
+    total = np.exp(log_weight).sum()
+    assert np.log(value(glass.finite()).real) == pytest.approx(np.log(total), rel=1e-13)
+    changed = [list(row) for row in glass.finite().rows]
+    changed[1][2] = glass.finite(measure="spin").rows[1][2]
+    found = value(FiniteNetwork(changed, log_scale=glass.finite().log_scale)).real / total
+    assert found == pytest.approx((spins[:, 1, 2] * np.exp(log_weight)).sum() / total, abs=1e-12)
+
+
+def test_signs_are_drawn_with_their_share():
+    glass = RandomBondIsing.signs(30, 30, beta=1.0, share=0.2, seed=0)
+    assert np.mean(glass.Jx < 0) == pytest.approx(0.2, abs=0.05) and set(np.unique(glass.Jy)) == {-1.0, 1.0}
+
+
 def test_impurities_measure_on_a_torus():
     """Spin and energy of a 2 x 2 torus against the sum over configurations."""
     model = Ising(beta=0.4, J=0.8, Jy=0.5, field=0.3)
@@ -237,6 +278,9 @@ def test_cells_become_one_tensor():
         (lambda: BoltzmannWeights(bond=np.ones((2, 2)), measure={"m": [1, 2, 3]}), "function of 2 states"),
         (lambda: Ising(beta=0.4, Jy=0.3).torus_log_z(2, 2), "equal positive couplings"),
         (lambda: Ising(beta=0.4).finite(0, 3), "at least one row"),
+        (lambda: RandomBondIsing(beta=1.0, Jx=np.ones((2, 2)), Jy=np.ones((2, 2))), "one row less"),
+        (lambda: RandomBondIsing.signs(2, 2, beta=np.inf), "beta must be finite"),
+        (lambda: RandomBondIsing.signs(2, 2, beta=1.0).finite(measure="energy"), "spin"),
     ],
 )
 def test_bad_models_are_named(make, words):

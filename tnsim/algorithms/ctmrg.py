@@ -249,7 +249,7 @@ def _symmetric(network: InfiniteNetwork) -> Tensor:
         if not off <= 1e3 * np.finfo(tensor.dtype).eps:
             raise OperatorError(
                 f"CTMRG needs a tensor that all symmetries of the square leave alone; {what} changes it by {off:.1e} "
-                "of its norm: use coarse-graining or a boundary MPS for this network."
+                "of its norm: use the model's plaquettes() where bonds are alike, else coarse-graining."
             )
     return tensor
 
