@@ -19,8 +19,8 @@ class CoarseReport:
     """One step. The tensor now stands for a torus of `sites` degrees of freedom, `ratio` of height to width.
 
     log_z: ln Z of that torus, per site; trunc_err: largest discarded weight of the step; dimensions: scaling
-    dimensions from the transfer spectrum, the first 0; central_charge: from this torus and the one before, NaN where
-    both have too similar a shape to tell; means: of the impurities.
+    dimensions from the transfer spectrum, the first 0; central_charge: from transfer matrices of two widths, or (width
+    1) from this torus and the one before, NaN where their shapes are too similar to tell; means: of the impurities.
     """
 
     step: int
@@ -101,12 +101,15 @@ class CoarseGraining:
     max_steps: int = field(default=60, metadata={"help": "stop after this many steps: 2^max_steps cells"})
     tol: float = field(default=1e-13, metadata={"help": "converged: ln Z per site changes by less, twice in a row"})
     levels: int = field(default=8, metadata={"help": "scaling dimensions in every report"})
+    width: int = field(default=1, metadata={"help": "tensors side by side for these: 1, or 2 (precise, O(chi^6))"})
     measure: tuple[str, ...] = field(default=(), metadata={"help": "impurities of the network to measure (HOTRG)"})
 
     def __post_init__(self) -> None:
         if isinstance(self.step, type) or not callable(getattr(self.step, "advance", None)):
             raise SettingsError(f"step is a kind of coarse-graining such as BTRG(chi_max=16), found {self.step!r}.")
         object.__setattr__(self, "measure", tuple(self.measure))
+        if self.width not in (1, 2):
+            raise SettingsError(f"width is 1 or 2 tensors side by side, found {self.width!r}.")
         for name, least in (("max_steps", 1), ("levels", 1), ("tol", 0.0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, found {getattr(self, name)!r}.")
@@ -146,19 +149,16 @@ class CoarseGraining:
         self, step: int, cell: CoarseCell, before: tuple[CoarseReport, float] | None
     ) -> tuple[CoarseReport, float]:
         """The report of a cell, and the logarithm of its largest transfer eigenvalue."""
-        patch, found = cell.patch, levels_of(cell, self.measure)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            first = float(np.log(np.abs(found.values[0])))
-            positive = found.trace.real > 1e3 * np.finfo(float).eps * abs(found.trace.imag)
-            log_trace = float(np.log(found.trace.real)) if positive else float("nan")
-        log_z = patch.log_scale + log_trace / patch.sites
+        patch, found = cell.patch, levels_of(cell, self.measure, self.width, self.levels)
+        positive = found.trace.real > 1e3 * np.finfo(float).eps * abs(found.trace.imag)
+        log_z = patch.log_scale + (float(np.log(found.trace.real)) if positive else float("nan")) / patch.sites
+        charge = found.central_charge if self.width == 2 else _central_charge(cell, found.log_first, before)
         report = CoarseReport(
             step=step, sites=patch.sites, log_z=log_z, log_z_change=log_z - before[0].log_z if before else float("inf"),
-            trunc_err=patch.trunc_err, chi=patch.chi, ratio=patch.ratio,
-            dimensions=found.dimensions(patch.ratio, self.levels),
-            central_charge=_central_charge(cell, first, before), means=dict(found.means), seconds=0.0,
+            trunc_err=patch.trunc_err, chi=patch.chi, ratio=patch.ratio, dimensions=found.dimensions,
+            central_charge=charge, means=dict(found.means), seconds=0.0,
         )  # fmt: skip
-        return report, first
+        return report, found.log_first
 
 
 def _settled(history: list[CoarseReport], tol: float) -> bool:

@@ -13,7 +13,7 @@ from tnsim.errors import check_fields
 from tnsim.linalg.density_vectors import density_vectors
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.square_network import InfiniteNetwork
-from tnsim.tensor import Tensor, contract, fuse, split, trace
+from tnsim.tensor import Tensor, contract, fuse, split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class _Cell(CoarseCell):
     def __init__(self, tensor: Tensor, impurities: Mapping[str, Tensor], patch: Patch) -> None:
         self.tensor, self.impurities, self.patch = tensor, impurities, patch
 
-    def transfer(self, impurity: str | None = None) -> Tensor:
-        return trace(self.tensor if impurity is None else self.impurities[impurity], 3, 1)
+    def whole(self, impurity: str | None = None) -> Tensor:
+        return self.tensor if impurity is None else self.impurities[impurity]
 
 
 def _projectors(tensor: Tensor, truncation: Truncation) -> tuple[Tensor, Tensor, float]:

@@ -17,7 +17,7 @@ from tnsim.linalg.random_svd import product_svd
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, diagonal, fuse, split, trace
+from tnsim.tensor import Tensor, contract, diagonal, fuse, split
 
 # rows and columns of the two ways to split a tensor (north, east, south, west)
 _NORTH_WEST, _SOUTH_WEST = ((0, 3), (1, 2)), ((2, 3), (0, 1))
@@ -134,8 +134,8 @@ class _Whole(CoarseCell):
             for rows, columns in (_NORTH_WEST, _SOUTH_WEST)
         ]
 
-    def transfer(self, impurity: str | None = None) -> Tensor:
-        return trace(self.tensor, 3, 1)
+    def whole(self, impurity: str | None = None) -> Tensor:
+        return self.tensor
 
 
 class _Plaquette(CoarseCell):
@@ -171,7 +171,15 @@ class _Plaquette(CoarseCell):
             for pair in self._factors
         ]
 
+    def whole(self, impurity: str | None = None) -> Tensor:
+        west, east = self._factors[0]
+        if self.weights is None:
+            return contract("n w p t, p t e s -> n e s w", west, east)
+        horizontal, vertical = self.weights
+        return contract("n w p t, p t x y, x e, y s -> n e s w", west, east, horizontal, vertical)
+
     def transfer(self, impurity: str | None = None) -> Tensor:
+        """As of any cell, in O(chi^5): the tensor is not formed."""
         west, east = self._factors[0]
         if self.weights is None:
             return contract("n w p t, p t w s -> n s", west, east)
