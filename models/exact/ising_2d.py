@@ -77,7 +77,7 @@ def _neighbours(K: float, other: float) -> float:
     """The derivative of ln Z by K; the mean over the other direction's angle in closed form."""
     if other == 0 or K == 0:
         return float(np.tanh(K))
-    K, other = np.clip([K, other], -150, 150)  # the means are +-1 there to all digits
+    K, other = np.clip([K, other], -80, 80)  # the means are +-1 there to all digits
     C, S, C2, S2 = np.cosh(2 * K), abs(np.sinh(2 * K)), np.cosh(2 * other), abs(np.sinh(2 * other))
     # a - S2 at angle 0, where it vanishes at the critical point, without cancellation
     least = (S * S2 - 1) ** 2 / (C * C2 + S + S2)

@@ -5,6 +5,7 @@ import pytest
 
 import tnsim as tn
 from tests.devices import backend_or_skip
+from tests.exact.grids import torus_value
 from tests.suites.chains import PLACES
 from tnsim.algorithms.coarse_graining import CoarseGraining
 from tnsim.algorithms.hotrg import HOTRG
@@ -22,6 +23,7 @@ from tnsim.models.classical import (
     TriangularIsing,
 )
 from tnsim.models.exact.ising_2d import CRITICAL
+from tnsim.networks.square_network import InfiniteNetwork
 
 LN_Z_CRITICAL = 0.929695398341610215  # ln 2 / 2 + 2 Catalan / pi
 STEPS = [TRG(chi_max=64), BTRG(chi_max=64), HOTRG(chi_max=64)]
@@ -149,6 +151,19 @@ def test_an_eight_vertex_model_of_equal_weights_counts_even_graphs():
     assert run.log_z * 2**20 == pytest.approx(np.log(2) * (2**20 + 1), rel=1e-12)
 
 
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_complex_tensors_without_any_symmetry(step):
+    """A random tensor near a positive one; the torus of 2 x 2 is real where the tensor is Hermitian by reflection."""
+    rng = np.random.default_rng(3)
+    array = rng.random((2, 3, 2, 3)) + 1j * rng.standard_normal((2, 3, 2, 3))
+    array = array + array.transpose(2, 1, 0, 3).conj()  # the transfer matrix is Hermitian
+    legs = [tn.Leg(tn.TRIVIAL, [()], [d], flow) for d, flow in zip(array.shape, (1, -1, -1, 1), strict=True)]
+    network = InfiniteNetwork([[tn.from_dense(array, legs)]])
+    run = CoarseGraining(step=step, max_steps=2).solve(network)
+    exact = torus_value(array, 2, 2)
+    assert exact > 0 and 4 * run.log_z == pytest.approx(np.log(exact), rel=1e-12)
+
+
 def test_impurities_measure_magnetisation_and_energy():
     facts = Ising(beta=0.5).facts
     run = CoarseGraining(step=HOTRG(chi_max=10), measure=("spin", "energy")).solve(Ising(beta=0.5, field=1e-7))
@@ -195,6 +210,8 @@ def test_results_say_what_they_are(tmp_path):
         (lambda: HOTRG(chi_max=4.5), SettingsError, "chi_max"),
         (lambda: CoarseGraining(step=TRG), SettingsError, "BTRG"),
         (lambda: CoarseGraining(step=TRG(chi_max=4), max_steps=0), SettingsError, "max_steps"),
+        (lambda: CoarseGraining(step=TRG(chi_max=4), max_steps=2.5), SettingsError, "max_steps must be of type int"),
+        (lambda: CoarseGraining(step=HOTRG(chi_max=4), measure="spin"), SettingsError, "measure must be of type tuple"),
         (lambda: CoarseGraining(step=TRG(chi_max=4), width=3), SettingsError, "width is 1 or 2"),
         (lambda: CoarseGraining(step=TRG(chi_max=4)).solve(4), OperatorError, "InfiniteNetwork"),
         (

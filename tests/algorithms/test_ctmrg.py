@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.devices import backend_or_skip
+from tests.strict_device import sync_budget
 from tests.suites.chains import PLACES
-from tnsim.algorithms.ctmrg import CTMRG
+from tnsim.algorithms.ctmrg import CTMRG, _grown
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
 from tnsim.models.classical import BoltzmannWeights, Clock, HardSquares, Ising, Potts, TriangularIsing
@@ -114,6 +115,15 @@ def test_it_runs_on_every_device(device, dtype):
     assert result.environment.edge.dtype == dtype and result.environment.edge.backend is network.backend
     assert result.log_z == pytest.approx(exact, abs=1e-5 if dtype.char == "f" else 1e-9)
     assert result.means["energy"] == pytest.approx(-0.704499070832445, abs=1e-4 if dtype.char == "f" else 1e-6)
+
+
+def test_a_step_reads_the_device_three_times():
+    """Finite numbers, the eigenvalues, the norm of the edge."""
+    settings = corners(6)
+    start = settings.solve(Ising(beta=0.3).network(backend=backend_or_skip("strict"))).environment
+    with sync_budget(3):
+        grown, weight = _grown(start, settings.truncation)
+    assert grown.chi == 6 and weight > 0
 
 
 def test_a_certificate_tells_what_moves():

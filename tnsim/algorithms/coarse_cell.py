@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class CoarseCell(ABC):
         return trace(self.whole(impurity), 3, 1)
 
 
+@runtime_checkable
 class Step(Protocol):
     """One kind of coarse-graining: makes a cell of a network, and of every cell one with twice the sites."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of
 from tnsim.algorithms.solution import Status
-from tnsim.errors import OperatorError, SettingsError
+from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.square_network import InfiniteNetwork
 
 
@@ -107,7 +107,7 @@ class CoarseGraining:
     def __post_init__(self) -> None:
         if isinstance(self.step, type) or not callable(getattr(self.step, "advance", None)):
             raise SettingsError(f"step is a kind of coarse-graining such as BTRG(chi_max=16), found {self.step!r}.")
-        object.__setattr__(self, "measure", tuple(self.measure))
+        check_fields(self)
         if self.width not in (1, 2):
             raise SettingsError(f"width is 1 or 2 tensors side by side, found {self.width!r}.")
         for name, least in (("max_steps", 1), ("levels", 1), ("tol", 0.0)):

@@ -56,12 +56,13 @@ class CornerEnvironment:
         opposite = directed(self._side, (1, 1, -1))
         edges = contract("a p b, b p a -> ", self._side, opposite).item()
         corners = float((self.spectrum.values**4).sum())
-        value = self.ring(self.tensor) * corners / edges**2
-        return float(np.log(np.real(value))) if np.real(value) > 0 else float("nan")
+        value = np.real(self.ring(self.tensor)) * corners
+        return float(np.log(value) - 2 * np.log(abs(edges))) if value > 0 and edges else float("nan")
 
     def mean(self, impurity: Tensor) -> float:
         """The mean of what an impurity measures in the middle."""
-        return float(np.real(self.ring(impurity) / self.ring(self.tensor)))
+        whole = self.ring(self.tensor)
+        return float(np.real(self.ring(impurity) / whole)) if whole else float("nan")
 
     # -- the row between two edges -----------------------------------------------------------------------
 
