@@ -30,6 +30,7 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    "ATRG": "tnsim.algorithms.atrg",
     "BoundaryMPS": "tnsim.algorithms.boundary_mps",
     "CTMRG": "tnsim.algorithms.ctmrg",
     "CoarseGraining": "tnsim.algorithms.coarse_graining",

@@ -7,6 +7,7 @@ import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.exact.grids import torus_value
 from tests.suites.chains import PLACES
+from tnsim.algorithms.atrg import ATRG
 from tnsim.algorithms.coarse_graining import CoarseGraining
 from tnsim.algorithms.hotrg import HOTRG
 from tnsim.algorithms.trg import BTRG, TRG
@@ -26,7 +27,7 @@ from tnsim.models.exact.ising_2d import CRITICAL
 from tnsim.networks.square_network import InfiniteNetwork
 
 LN_Z_CRITICAL = 0.929695398341610215  # ln 2 / 2 + 2 Catalan / pi
-STEPS = [TRG(chi_max=64), BTRG(chi_max=64), HOTRG(chi_max=64)]
+STEPS = [TRG(chi_max=64), BTRG(chi_max=64), HOTRG(chi_max=64), ATRG(chi_max=64)]
 
 
 @pytest.mark.parametrize("step", STEPS[1:], ids=lambda step: type(step).__name__)
@@ -39,6 +40,11 @@ def test_a_torus_of_four_spins_is_exact(device, dtype, step):
     assert result.log_z == pytest.approx(model.torus_log_z(2, 2) / 4, rel=eps)
     assert result.cell.transfer().dtype == dtype and result.cell.transfer().backend is network.backend
     assert result.status.name == "max_steps reached" and "4 sites" in result.status.advice
+
+
+def test_a_torus_of_sixteen_spins_is_exact_by_atrg():
+    run = CoarseGraining(step=ATRG(chi_max=16), max_steps=4).solve(Ising(beta=CRITICAL))
+    assert 16 * run.log_z == pytest.approx(Ising(beta=CRITICAL).torus_log_z(4, 4), rel=1e-13)
 
 
 def test_a_torus_of_sixteen_spins_is_exact_and_of_sixty_four_nearly():
@@ -75,6 +81,8 @@ def test_the_random_projection_loses_nothing():
     found = [CoarseGraining(step=BTRG(chi_max=24, seed=seed)).solve(model).log_z for seed in (0, 1)]
     assert abs(found[0] / LN_Z_CRITICAL - 1) <= 6e-8
     assert found[0] == pytest.approx(found[1], rel=2e-10)
+    # TNRKit.jl's bound for ATRG at chi 24 is 3e-6
+    assert abs(CoarseGraining(step=ATRG(chi_max=20)).solve(model).log_z / LN_Z_CRITICAL - 1) <= 3e-6
 
 
 def test_a_torus_of_2_to_the_30_spins_keeps_all_digits():
@@ -208,6 +216,8 @@ def test_results_say_what_they_are(tmp_path):
         (lambda: TRG(chi_max=0), SettingsError, "chi_max"),
         (lambda: TRG(chi_max=4, bond_weight=1.0), SettingsError, "bond_weight"),
         (lambda: HOTRG(chi_max=4.5), SettingsError, "chi_max"),
+        (lambda: ATRG(chi_max=0), SettingsError, "chi_max"),
+        (lambda: CoarseGraining(step=ATRG(chi_max=2), measure=("spin",)).solve(Ising(beta=1)), SettingsError, "HOTRG"),
         (lambda: CoarseGraining(step=TRG), SettingsError, "BTRG"),
         (lambda: CoarseGraining(step=TRG(chi_max=4), max_steps=0), SettingsError, "max_steps"),
         (lambda: CoarseGraining(step=TRG(chi_max=4), max_steps=2.5), SettingsError, "max_steps must be of type int"),
@@ -228,4 +238,10 @@ def test_bad_input_is_named(make, error, words):
 
 
 def test_public_names():
-    assert tn.CoarseGraining is CoarseGraining and tn.BTRG is BTRG and tn.HOTRG is HOTRG and tn.TRG is TRG
+    assert (
+        tn.CoarseGraining is CoarseGraining
+        and tn.BTRG is BTRG
+        and tn.HOTRG is HOTRG
+        and tn.ATRG is ATRG
+        and tn.TRG is TRG
+    )

@@ -87,7 +87,7 @@ class CoarseGrained:
 class CoarseGraining:
     """Settings of a coarse-graining run; every step doubles the sites that a tensor stands for.
 
-    step: TRG, BTRG or HOTRG, or anything with their two methods. ln Z per site of the torus of 2^n cells is exact
+    step: TRG, BTRG, HOTRG or ATRG, or anything with their two methods. ln Z per site of the torus of 2^n cells is exact
     where nothing is discarded.
 
     >>> from tnsim.algorithms.trg import BTRG
@@ -97,7 +97,7 @@ class CoarseGraining:
     (True, 'converged')
     """
 
-    step: Step = field(metadata={"help": "TRG, BTRG or HOTRG with a bond dimension"})
+    step: Step = field(metadata={"help": "TRG, BTRG, HOTRG or ATRG with a bond dimension"})
     max_steps: int = field(default=60, metadata={"help": "stop after this many steps: 2^max_steps cells"})
     tol: float = field(default=1e-13, metadata={"help": "converged: ln Z per site changes by less, twice in a row"})
     levels: int = field(default=8, metadata={"help": "scaling dimensions in every report"})
