@@ -6,7 +6,7 @@ import pytest
 from tests.devices import backend_or_skip
 from tests.strict_device import sync_budget
 from tests.suites.chains import PLACES
-from tnsim.algorithms.ctmrg import CTMRG, _grown
+from tnsim.algorithms.ctmrg import CTMRG
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
 from tnsim.models.classical import BoltzmannWeights, Clock, HardSquares, Ising, Potts, TriangularIsing
@@ -122,7 +122,7 @@ def test_a_step_reads_the_device_three_times():
     settings = corners(6)
     start = settings.solve(Ising(beta=0.3).network(backend=backend_or_skip("strict"))).environment
     with sync_budget(3):
-        grown, weight = _grown(start, settings.truncation)
+        grown, weight = start.grown(settings.truncation)
     assert grown.chi == 6 and weight > 0
 
 

@@ -8,20 +8,28 @@ C--E--C
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from tnsim.backend import Array
 from tnsim.errors import NumericalError
-from tnsim.linalg import Spectrum
+from tnsim.linalg import Spectrum, Truncation, eigh
 from tnsim.linalg.arnoldi import dominant
 from tnsim.networks.self_dual import directed
+from tnsim.networks.square_network import FLOWS
 from tnsim.symmetry import Charge
-from tnsim.tensor import Tensor, contract, random_tensor
+from tnsim.tensor import Tensor, contract, diagonal, fuse, random_tensor, split, transpose
 
 _RING = (1, 1, 1, 1)
+# the corner takes in a site (north and west) that leaves east and, turned, south
+_CORNER_FLOWS = (1, -1, 1, 1)
+
+
+def corner_of(spectrum: Spectrum, like: Tensor) -> Tensor:
+    """A diagonal corner, in the dtype and on the backend of `like`."""
+    return diagonal(like.backend.asarray(spectrum.values.astype(like.dtype)), spectrum.leg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,35 @@ class CornerEnvironment:
     def chi(self) -> int:
         """The bond dimension of the boundary."""
         return self.corner.legs[0].dim
+
+    @property
+    def spectra(self) -> tuple[Spectrum, ...]:
+        """Of all different corners: one."""
+        return (self.spectrum,)
+
+    def grown(self, truncation: Truncation) -> tuple["CornerEnvironment", float]:
+        """One step: a row and a column are taken in, the largest values of the corner are kept; the discarded weight.
+
+        C--E--r         l--E--r
+        |  |               |
+        E--T--e         w--T--e
+        |  |               |
+        l  s               s
+        """
+        edge, tensor = self.edge, self.tensor
+        wide = contract("l p a, a b -> l p b", edge, self.corner)
+        wide = contract("l p b, b q r -> l p q r", wide, edge)
+        wide = contract("l p q r, q e s p -> l s r e", wide, directed(tensor, _CORNER_FLOWS))
+        vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
+        projector = split(vectors, 0, wide.legs[:2])
+        grown = contract("l q r, q e s w -> l w s r e", edge, directed(tensor, FLOWS))
+        grown = contract("l w x, l w s r e -> x s r e", projector.conj(), grown)
+        grown = contract("x s r e, r e y -> x s y", grown, projector)
+        # the reflection that rounding would lose
+        grown = grown + directed(transpose(grown, (2, 1, 0)), (1, -1, -1))
+        grown = grown * (1 / grown.norm())
+        scaled = replace(spectrum, values=spectrum.values / np.abs(spectrum.values).max())
+        return CornerEnvironment(corner_of(scaled, grown), grown, scaled, tensor), spectrum.discarded_weight
 
     @cached_property
     def _side(self) -> Tensor:

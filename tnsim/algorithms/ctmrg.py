@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.coarse_graining import network_of
-from tnsim.algorithms.corner_environment import CornerEnvironment
+from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
 from tnsim.algorithms.solution import Status
 from tnsim.errors import LegError, OperatorError, SettingsError, check_fields, suggest
 from tnsim.linalg import Spectrum, Truncation, eigh
 from tnsim.networks.self_dual import directed, is_self_dual
-from tnsim.networks.square_network import FLOWS, InfiniteNetwork
+from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import trivial_leg
-from tnsim.tensor import Tensor, contract, diagonal, from_dense, fuse, split, transpose
+from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
-# the edge takes in a site (north), the corner a site (north and west) that leaves east and, turned, south
-_EDGE_FLOWS, _CORNER_FLOWS = FLOWS, (1, -1, 1, 1)
 _COLLAPSED = 1e-10
 
 
@@ -175,11 +173,11 @@ class CTMRG:
         """A report every few steps."""
         log_z, left, clock = float("nan"), _Decay(), time.perf_counter()
         for step in range(1, self.max_steps + 1):
-            before = environment.spectrum
-            environment, trunc_err = _grown(environment, self.truncation)
+            before = environment.spectra
+            environment, trunc_err = environment.grown(self.truncation)
             if step % self.check_every and step < self.max_steps:
                 continue
-            change, previous = _distance(environment.spectrum, before), log_z
+            change, previous = max(map(_distance, environment.spectra, before)), log_z
             log_z = (environment.log_z() + network.log_scale) / network.sites
             yield CornerReport(
                 step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=change,
@@ -271,7 +269,7 @@ def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnviron
     array = (np.asarray(vector) / np.linalg.norm(vector)).astype(tensor.dtype).reshape(1, -1, 1)
     edge = from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(tensor.backend)
     spectrum = Spectrum(one, np.ones(1))
-    return CornerEnvironment(_corner(spectrum, edge), edge, spectrum, tensor)
+    return CornerEnvironment(corner_of(spectrum, edge), edge, spectrum, tensor)
 
 
 def _leading(tensor: Tensor) -> np.ndarray:
@@ -284,32 +282,3 @@ def _leading(tensor: Tensor) -> np.ndarray:
 def _delta(tensor: Tensor) -> Tensor:
     leg = tensor.legs[1].dual
     return diagonal(tensor.backend.asarray(np.ones(leg.dim, dtype=tensor.dtype)), leg)
-
-
-def _corner(spectrum: Spectrum, like: Tensor) -> Tensor:
-    return diagonal(like.backend.asarray(spectrum.values.astype(like.dtype)), spectrum.leg)
-
-
-def _grown(environment: CornerEnvironment, truncation: Truncation) -> tuple[CornerEnvironment, float]:
-    """One step: a row and a column are taken in, the largest values of the corner are kept.
-
-    C--E--r         l--E--r
-    |  |               |
-    E--T--e         w--T--e
-    |  |               |
-    l  s               s
-    """
-    corner, edge, tensor = environment.corner, environment.edge, environment.tensor
-    wide = contract("l p a, a b -> l p b", edge, corner)
-    wide = contract("l p b, b q r -> l p q r", wide, edge)
-    wide = contract("l p q r, q e s p -> l s r e", wide, directed(tensor, _CORNER_FLOWS))
-    vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
-    projector = split(vectors, 0, wide.legs[:2])
-    grown = contract("l q r, q e s w -> l w s r e", edge, directed(tensor, _EDGE_FLOWS))
-    grown = contract("l w x, l w s r e -> x s r e", projector.conj(), grown)
-    grown = contract("x s r e, r e y -> x s y", grown, projector)
-    # the reflection that rounding would lose
-    grown = grown + directed(transpose(grown, (2, 1, 0)), (1, -1, -1))
-    scaled = replace(spectrum, values=spectrum.values / np.abs(spectrum.values).max())
-    grown = grown * (1 / grown.norm())
-    return CornerEnvironment(_corner(scaled, grown), grown, scaled, tensor), spectrum.discarded_weight
