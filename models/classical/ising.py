@@ -181,8 +181,12 @@ class TriangularIsing(_CellIsing):
     def facts(self) -> Facts:
         if self.field != 0:
             return Facts()
-        value = ising_2d.triangular_log_z(*[self.beta * self.J] * 3)
-        return Facts((Fact("ln Z per site", value, "exact", "Houtappel 1950"),))
+        K = self.beta * self.J
+        items = [Fact("ln Z per site", ising_2d.triangular_log_z(K, K, K), "exact", "Houtappel 1950")]
+        if K > 0:
+            items.append(Fact("magnetisation", ising_2d.triangular_magnetisation(K), "exact", "Potts 1952"))
+            items.append(Fact("critical beta", float(np.log(3) / 4 / self.J), "exact", "Houtappel 1950"))
+        return Facts(tuple(items))
 
 
 @dataclass(frozen=True, kw_only=True)

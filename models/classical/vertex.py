@@ -83,6 +83,9 @@ class EightVertex(ClassicalModel):
             return {}
         return {"arrow": self.weights(present) * np.array([-1.0, 1.0])}
 
+    def edges(self) -> Mapping[str, np.ndarray]:
+        return {} if self.conserve else {"free": np.ones(2)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SixVertex(EightVertex):

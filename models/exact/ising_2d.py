@@ -100,6 +100,18 @@ def magnetisation(Kx: float, Ky: float) -> float:
     return float((1 - product**-2) ** 0.125) if product > 1 else 0.0
 
 
+def triangular_magnetisation(K: float) -> float:
+    """Spontaneous magnetisation of the triangular lattice (R. B. Potts, Phys. Rev. 88, 352 (1952)).
+
+    >>> round(triangular_magnetisation(0.35), 12)
+    0.952500455948
+    """
+    y = float(np.exp(-4 * K))
+    if np.log(3) / 4 >= K:
+        return 0.0
+    return float(max(0.0, 1 - 16 * y**3 / ((1 + 3 * y) * (1 - y) ** 3)) ** 0.125)
+
+
 def correlation_length(K: float) -> float:
     """Of the isotropic square lattice along an axis, in sites; infinite at the critical point.
 

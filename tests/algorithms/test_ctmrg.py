@@ -1,4 +1,4 @@
-"""Corner transfer matrices against Onsager and Yang, the published errors, duality, and what has to be flagged."""
+"""Corner transfer matrices against Onsager, Yang and Baxter, published errors, duality, and what has to be flagged."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,20 @@ from tests.suites.chains import PLACES
 from tnsim.algorithms.ctmrg import CTMRG
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
-from tnsim.models.classical import BoltzmannWeights, Clock, HardSquares, Ising, Potts, TriangularIsing
+from tnsim.models.classical import (
+    BoltzmannWeights,
+    Clock,
+    Dimers,
+    HardSquares,
+    HoneycombIsing,
+    Ising,
+    Potts,
+    SixVertex,
+    TriangularIsing,
+)
 from tnsim.models.exact.ising_2d import CRITICAL
+from tnsim.networks.square_network import InfiniteNetwork
+from tnsim.tensor import from_dense
 
 LN_Z_CRITICAL = 0.929695398341610215
 
@@ -117,6 +129,73 @@ def test_it_runs_on_every_device(device, dtype):
     assert result.means["energy"] == pytest.approx(-0.704499070832445, abs=1e-4 if dtype.char == "f" else 1e-6)
 
 
+# -- four corners ---------------------------------------------------------------------------------------------------
+
+
+def four(chi: int, **settings) -> CTMRG:
+    return corners(chi, symmetric=False, **settings)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Ising(beta=0.5),
+        Ising(beta=0.3, Jy=-0.5),
+        Ising(beta=0.3, Jy=0.6, conserve="parity"),
+        TriangularIsing(beta=0.35),
+        TriangularIsing(beta=0.3, J=-1.0, conserve="parity"),
+        HoneycombIsing(beta=0.5),
+        HardSquares(),
+        SixVertex(a=1.0, b=1.0, c=8.0),
+    ],
+    ids=repr,
+)
+def test_networks_without_the_symmetries_of_the_square(model):
+    result = four(16).solve(model)
+    assert result.status.converged
+    assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-12)
+    for name, measured in (("magnetisation", "spin"), ("energy per site", "energy")):
+        if measured in result.means and name in {fact.name for fact in model.facts}:
+            assert abs(result.means[measured]) == pytest.approx(abs(model.facts[name].value), abs=1e-9)
+
+
+def test_four_corners_and_one_agree():
+    model = Ising(beta=0.42, field=0.05)
+    one, more = corners(14).solve(model), four(14).solve(model)
+    assert more.log_z == pytest.approx(one.log_z, abs=1e-12)
+    assert more.means == pytest.approx(one.means, abs=1e-9)
+    assert more.correlation_length == pytest.approx(one.correlation_length, rel=0.05)
+    certificate = four(6).certify(model, four(6).solve(model))
+    assert certificate.error < 1e-7 and certificate.problems == ()
+
+
+def test_monomers_and_dimers():
+    """The entropy of all matchings of the square lattice: 0.662798972834 (Baxter, J. Math. Phys. 9, 650 (1968))."""
+    assert four(12).solve(Dimers(z=1.0)).log_z == pytest.approx(0.662798972834, abs=1e-12)
+
+
+def test_larger_cells_and_complex_numbers():
+    """Four sites in a cell, and bonds in a complex basis, leave everything as it is."""
+    T, expected = Ising(beta=0.3, Jy=0.5).network(), Ising(beta=0.3, Jy=0.5).facts["ln Z per site"].value
+    cell = InfiniteNetwork([[T.tensor, T.tensor]], log_scale=2 * T.log_scale)
+    assert four(10).solve(cell).log_z == pytest.approx(expected, rel=1e-12)
+    rng = np.random.default_rng(0)
+    turn, other = (np.eye(2) + 0.3 * (rng.standard_normal((2, 2)) + 1j * rng.standard_normal((2, 2))) for _ in "ab")
+    array = np.einsum("nesw,na,eb,sc,wd->abcd", T.tensor.array, turn, other, np.linalg.inv(turn).T,
+                      np.linalg.inv(other).T)  # fmt: skip
+    network = InfiniteNetwork([[from_dense(array, T.tensor.legs)]], log_scale=T.log_scale)
+    assert four(8).solve(network).log_z == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize(("device", "dtype"), PLACES)
+def test_four_corners_run_on_every_device(device, dtype):
+    network = Ising(beta=0.3, Jy=0.4, conserve="parity").network(dtype=dtype, backend=backend_or_skip(device))
+    result = four(4, max_steps=12, check_every=4).solve(network)
+    assert result.environment.edges[0].dtype == dtype and result.environment.edges[0].backend is network.backend
+    exact = Ising(beta=0.3, Jy=0.4).facts["ln Z per site"].value
+    assert result.log_z == pytest.approx(exact, abs=2e-5 if dtype.char in "fF" else 1e-9)
+
+
 def test_a_step_reads_the_device_three_times():
     """Finite numbers, the eigenvalues, the norm of the edge."""
     settings = corners(6)
@@ -160,7 +239,7 @@ def test_results_draw_themselves(tmp_path):
         (lambda: corners(4, max_steps=0), SettingsError, "max_steps"),
         (lambda: corners(4, start="open").solve(Ising(beta=0.3)), SettingsError, "no edge 'open'"),
         (lambda: corners(4).solve(Ising(beta=0.3, Jy=0.5)), OperatorError, "a quarter turn changes it"),
-        (lambda: corners(4).solve(TriangularIsing(beta=0.3)), OperatorError, "coarse-graining"),
+        (lambda: corners(4).solve(TriangularIsing(beta=0.3)), OperatorError, "symmetric=False"),
         (lambda: corners(4).solve(Potts(states=3, beta=0.3, conserve="charge")), LegError, "Z_2 charges"),
         (lambda: corners(4).solve(Ising(beta=0.3).network(dtype="D")), OperatorError, "real tensor"),
         (lambda: corners(4).solve(None), OperatorError, "InfiniteNetwork"),

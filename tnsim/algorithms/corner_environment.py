@@ -47,9 +47,9 @@ class CornerEnvironment:
         return self.corner.legs[0].dim
 
     @property
-    def spectra(self) -> tuple[Spectrum, ...]:
-        """Of all different corners: one."""
-        return (self.spectrum,)
+    def marks(self) -> tuple[np.ndarray, ...]:
+        """What is compared from step to step: the corner spectrum, largest first."""
+        return (np.sort(np.abs(self.spectrum.values))[::-1],)
 
     def grown(self, truncation: Truncation) -> tuple["CornerEnvironment", float]:
         """One step: a row and a column are taken in, the largest values of the corner are kept; the discarded weight.

@@ -1,4 +1,4 @@
-"""Corner transfer matrices for infinite networks with all symmetries of the square.
+"""Corner transfer matrices for infinite networks: one corner for the symmetries of the square, or four for any.
 
 Sources: R. J. Baxter, J. Math. Phys. 9, 650 (1968); T. Nishino, K. Okunishi, J. Phys. Soc. Jpn. 65, 891 (1996).
 """
@@ -13,23 +13,26 @@ import numpy as np
 
 from tnsim.algorithms.coarse_graining import network_of
 from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
+from tnsim.algorithms.directional_environment import DirectionalEnvironment
 from tnsim.algorithms.solution import Status
 from tnsim.errors import LegError, OperatorError, SettingsError, check_fields, suggest
 from tnsim.linalg import Spectrum, Truncation, eigh
 from tnsim.networks.self_dual import directed, is_self_dual
 from tnsim.networks.square_network import InfiniteNetwork
-from tnsim.symmetry import trivial_leg
+from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
 _COLLAPSED = 1e-10
+Environment = CornerEnvironment | DirectionalEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)
 class CornerReport:
     """The environment after so many steps.
 
-    log_z_change, corner_change: since the step before, of ln Z per site and of the corner spectrum (its largest value
-    is 1); left: what the geometric decay of the latter says is still to come; trunc_err: discarded weight.
+    log_z_change: of ln Z per site, since the report before; corner_change: of the corner spectrum (its largest value is
+    1; of four corners, its fourth power), since the step before; left: what the geometric decay of the latter says is
+    still to come; trunc_err: discarded weight.
     """
 
     step: int
@@ -74,7 +77,7 @@ class CornerSolution:
     """ln Z per site, the environment, the status, and a report every few steps."""
 
     log_z: float
-    environment: CornerEnvironment = field(repr=False)
+    environment: Environment = field(repr=False)
     status: Status = field()
     history: tuple[CornerReport, ...] = ()
     impurities: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -113,7 +116,8 @@ class CTMRG:
 
     Every step takes a row and a column into corner and edge, and keeps the largest values of the corner. Cost
     O(chi^3 D^3) a step; the error falls as chi^-3.9 at the critical point of the Ising model, exponentially elsewhere.
-    Near a critical point steps are many: ln Z is converged to tol^2, so a large tol will do for it.
+    Near a critical point steps are many: ln Z is converged to tol^2, so a large tol will do for it. A network needs no
+    symmetry with symmetric=False, where a step costs about ten times as much.
 
     >>> from tnsim.models.classical import Ising
     >>> result = CTMRG(truncation=Truncation(chi_max=12)).solve(Ising(beta=0.5))
@@ -126,6 +130,9 @@ class CTMRG:
     tol: float = field(default=1e-10, metadata={"help": "converged: the corner has less than this still to go"})
     check_every: int = field(default=20, metadata={"help": "steps between two reports"})
     start: str = field(default="", metadata={"help": "edge to start from: of the network, such as free or fixed"})
+    symmetric: bool = field(
+        default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -133,14 +140,15 @@ class CTMRG:
             raise SettingsError("max_steps and check_every are at least 1, and tol is above 0.")
 
     def solve(self, network: Any) -> CornerSolution:
-        """The environment of a network (or model) whose tensor is real and symmetric under turns and reflections.
+        """The environment of a network (or model); if `symmetric`, its tensor is real and all turns leave it alone.
 
         Starts from the edge named by `start`, else "fixed" (which breaks a symmetry), else "free". Not converging is a
         status. Raises OperatorError, LegError for networks that do not fit, SettingsError for an unknown edge.
         """
         made = network_of(network)
-        tensor = _symmetric(made)
-        return self._solve(made, _start(made, tensor, self.start))
+        if not self.symmetric:
+            return self._solve(made, _directional_start(made, self.start))
+        return self._solve(made, _start(made, _symmetric(made), self.start))
 
     def certify(self, network: Any, solution: CornerSolution) -> Certificate:
         """Go on at 3/2 chi, and say what moves and what is wrong with the environment."""
@@ -157,7 +165,7 @@ class CTMRG:
             )
         return Certificate(solution.log_z, larger.log_z, solution.means, larger.means, tuple(problems))
 
-    def _solve(self, network: InfiniteNetwork, environment: CornerEnvironment) -> CornerSolution:
+    def _solve(self, network: InfiniteNetwork, environment: Environment) -> CornerSolution:
         history: list[CornerReport] = []
         tol = max(self.tol, 20 * float(np.finfo(network.dtype).eps))
         for report, environment in self._run(network, environment):  # noqa: B020, B007  the last one is the result's
@@ -167,17 +175,15 @@ class CTMRG:
         status = self._judge(history, tol)
         return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
 
-    def _run(
-        self, network: InfiniteNetwork, environment: CornerEnvironment
-    ) -> Iterator[tuple[CornerReport, CornerEnvironment]]:
+    def _run(self, network: InfiniteNetwork, environment: Environment) -> Iterator[tuple[CornerReport, Environment]]:
         """A report every few steps."""
         log_z, left, clock = float("nan"), _Decay(), time.perf_counter()
         for step in range(1, self.max_steps + 1):
-            before = environment.spectra
+            before = environment
             environment, trunc_err = environment.grown(self.truncation)
             if step % self.check_every and step < self.max_steps:
                 continue
-            change, previous = max(map(_distance, environment.spectra, before)), log_z
+            change, previous = max(map(_distance, environment.marks, before.marks)), log_z
             log_z = (environment.log_z() + network.log_scale) / network.sites
             yield CornerReport(
                 step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=change,
@@ -225,11 +231,10 @@ def _settled(history: list[CornerReport], tol: float) -> bool:
     )
 
 
-def _distance(first: Spectrum, second: Spectrum) -> float:
-    """The largest difference of sorted values."""
-    a, b = (np.sort(np.abs(spectrum.values))[::-1] for spectrum in (first, second))
-    padded = np.zeros((2, max(len(a), len(b))))
-    padded[0, : len(a)], padded[1, : len(b)] = a, b
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest difference of sorted values; missing ones are zero."""
+    padded = np.zeros((2, max(len(first), len(second))))
+    padded[0, : len(first)], padded[1, : len(second)] = first, second
     return float(np.abs(padded[0] - padded[1]).max())
 
 
@@ -248,28 +253,51 @@ def _symmetric(network: InfiniteNetwork) -> Tensor:
         if not off <= 1e3 * np.finfo(tensor.dtype).eps:
             raise OperatorError(
                 f"CTMRG needs a tensor that all symmetries of the square leave alone; {what} changes it by {off:.1e} "
-                "of its norm: use the model's plaquettes() where bonds are alike, else coarse-graining."
+                "of its norm: use CTMRG(symmetric=False), or the model's plaquettes() where bonds are alike."
             )
     return tensor
 
 
-def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnvironment:
-    """A corner and an edge of bond dimension 1."""
+def _edge_vector(network: InfiniteNetwork, name: str) -> np.ndarray | None:
+    """The edge of a network to start from, if it has one."""
     edges = network.edges
     if name and name not in edges:
         raise SettingsError(f"this network has no edge {name!r} to start from. {suggest(name, edges)}")
-    for known in (name, "fixed", "free"):
-        if known in edges:
-            vector = edges[known]
-            break
-    else:
-        vector = _leading(tensor)
-    one = trivial_leg(1, 1, tensor.group)
-    inward = tensor.legs[0].with_flow(-1)
-    array = (np.asarray(vector) / np.linalg.norm(vector)).astype(tensor.dtype).reshape(1, -1, 1)
-    edge = from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(tensor.backend)
-    spectrum = Spectrum(one, np.ones(1))
+    return next((edges[known] for known in (name, "fixed", "free") if known in edges), None)
+
+
+def _edge(vector: np.ndarray, inward: Leg, like: Tensor) -> Tensor:
+    """An edge of bond dimension 1."""
+    one = trivial_leg(1, 1, like.group)
+    array = (np.asarray(vector) / np.linalg.norm(vector)).astype(like.dtype).reshape(1, -1, 1)
+    return from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(like.backend)
+
+
+def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnvironment:
+    """A corner and an edge of bond dimension 1."""
+    vector = _edge_vector(network, name)
+    edge = _edge(_leading(tensor) if vector is None else vector, tensor.legs[0].with_flow(-1), tensor)
+    spectrum = Spectrum(edge.legs[0], np.ones(1))
     return CornerEnvironment(corner_of(spectrum, edge), edge, spectrum, tensor)
+
+
+def _directional_start(network: InfiniteNetwork, name: str) -> DirectionalEnvironment:
+    """Corners and edges of bond dimension 1."""
+    tensor, vector = network.tensor, _edge_vector(network, name)
+    edges = []
+    for leg in tensor.legs:
+        if vector is None or len(vector) != leg.dim:
+            # without a known edge: all states of the neutral sector alike
+            neutral = leg.index_of(tensor.group.identity)
+            if neutral is None:
+                raise LegError(f"CTMRG starts in the neutral sector, which {leg!r} lacks.")
+            own = np.zeros(leg.dim)
+            own[leg.slice_of(tensor.group.identity)] = 1.0
+        else:
+            own = vector
+        edges.append(_edge(own, leg.dual, tensor))
+    corner = corner_of(Spectrum(edges[0].legs[0], np.ones(1)), edges[0])
+    return DirectionalEnvironment((corner,) * 4, tuple(edges), tensor)  # type: ignore[arg-type]
 
 
 def _leading(tensor: Tensor) -> np.ndarray:
