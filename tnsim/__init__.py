@@ -13,6 +13,8 @@ from tnsim.version import __version__ as __version__
 _PUBLIC = {
     **dict.fromkeys(
         [
+            "Circuit",
+            "CircuitResult",
             "DMRG",
             "Dispersion",
             "EvolutionReport",

@@ -1,5 +1,6 @@
 """Algorithms: a settings object and a loop each."""
 
+from tnsim.algorithms.circuit import Circuit, CircuitResult
 from tnsim.algorithms.dmrg import DMRG, run_stages
 from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
@@ -11,7 +12,7 @@ from tnsim.algorithms.tebd import TEBD
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
-    "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
-    "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport", "TEBD", "VUMPS",
-    "extrapolate", "run_stages",
+    "BondReport", "Circuit", "CircuitResult", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved",
+    "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status",
+    "SweepReport", "TEBD", "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip
