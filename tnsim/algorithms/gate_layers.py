@@ -1,4 +1,4 @@
-"""What finite and infinite TEBD share: Hamiltonians as matrices of bonds, their gates, the stages of a step."""
+"""What finite and infinite TEBD share: Hamiltonians as matrices of pairs, their gates, the stages of a step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from tnsim.algorithms.evolution import check_hermitian
 from tnsim.algorithms.splitting import constant_parts, join_steps, stage_lengths
 from tnsim.errors import OperatorError
 from tnsim.networks.operator_sum import OperatorSum
+from tnsim.networks.pair_terms import Pair
 from tnsim.networks.sites import Site
 from tnsim.networks.two_site_gate import TwoSiteGate, two_site_gate
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TimeDependent = Callable[[float], OperatorSum]
 Layer = list[tuple[int, TwoSiteGate]]
+Terms = dict[Pair, np.ndarray]
 
 
 class GateLayers(ABC):
@@ -36,8 +38,8 @@ class GateLayers(ABC):
         self._layers: dict[tuple[int, float], Layer] = {}
 
     @abstractmethod
-    def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
-        """The terms as a matrix for every bond, and whether they are Hermitian."""
+    def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
+        """The terms as a matrix for every pair of sites, and whether they are Hermitian."""
 
     @abstractmethod
     def _apply_layer(self, gates: Layer) -> None:
@@ -55,8 +57,8 @@ class GateLayers(ABC):
             raise OperatorError(f"H(t) must return an OperatorSum, found {type(H).__name__} at time {time:.6g}.")
         return H
 
-    def bond_matrices(self, time: float) -> list[np.ndarray]:
-        """Terms of every bond at a time."""
+    def terms(self, time: float) -> Terms:
+        """Terms of every pair of sites at a time."""
         return self._checked(self.at(time)) if self._constant is None else self._constant
 
     def _evolve(self, time: float, dt: float, steps: int) -> None:
@@ -70,29 +72,31 @@ class GateLayers(ABC):
                     self._layers.clear()
                     self._run(self._checked(H), step, duration)
 
-    def _checked(self, H: OperatorSum) -> list[np.ndarray]:
-        matrices, hermitian = self._matrices(H)
+    def _checked(self, H: OperatorSum) -> Terms:
+        terms, hermitian = self._matrices(H)
         check_hermitian(self.settings, hermitian)
-        return matrices
+        return terms
 
-    def _run(self, matrices: list[np.ndarray], stages: tuple[float, ...], dt: float) -> None:
+    def _run(self, terms: Terms, stages: tuple[float, ...], dt: float) -> None:
         """Even and odd bonds in turn."""
         for number, length in enumerate(stages):
             key = number % 2, length * dt
             if key not in self._layers:
-                self._layers[key] = self._gates(matrices, *key)
+                self._layers[key] = self._gates(terms, *key)
             if self._layers[key]:
                 self._apply_layer(self._layers[key])
 
-    def _gates(self, matrices: list[np.ndarray], parity: int, tau: float) -> Layer:
+    def _gates(self, terms: Terms, parity: int, tau: float) -> Layer:
         """The exponentials on all even or all odd bonds; equal ones are made once."""
         known: dict[tuple, TwoSiteGate] = {}
         gates = []
-        for bond in range(parity, len(matrices), 2):
-            sites = self._sites[bond], self._sites[(bond + 1) % len(self._sites)]
-            key = (sites[0].leg, sites[1].leg, matrices[bond].tobytes())
+        for (bond, other), matrix in terms.items():
+            if bond % 2 != parity:
+                continue
+            sites = self._sites[bond], self._sites[other % len(self._sites)]
+            key = (sites[0].leg, sites[1].leg, matrix.tobytes())
             if key not in known:
-                known[key] = two_site_gate(exponential(self.settings.generator * tau, matrices[bond]), sites)
+                known[key] = two_site_gate(exponential(self.settings.generator * tau, matrix), sites)
             gates.append((bond, known[key]))
         return gates
 
