@@ -15,6 +15,8 @@ _PUBLIC = {
         [
             "DMRG",
             "Dispersion",
+            "EvolutionReport",
+            "Evolved",
             "Excitations",
             "ExcitedStates",
             "Extrapolation",
@@ -84,6 +86,7 @@ _PUBLIC = {
             "plot_correlation",
             "plot_dispersion",
             "plot_entropy",
+            "plot_evolution",
             "plot_extrapolation",
             "plot_lattice",
             "plot_levels",

@@ -1,6 +1,7 @@
 """Algorithms: a settings object and a loop each."""
 
 from tnsim.algorithms.dmrg import DMRG, run_stages
+from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
 from tnsim.algorithms.extrapolation import Extrapolation, extrapolate
 from tnsim.algorithms.idmrg import IDMRG
@@ -9,6 +10,7 @@ from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, Sw
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
-    "BondReport", "DMRG", "Dispersion", "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "Progress",
-    "Quasiparticles", "Solution", "Status", "SweepReport", "VUMPS", "extrapolate", "run_stages",
+    "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
+    "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport", "VUMPS", "extrapolate",
+    "run_stages",
 ]  # fmt: skip
