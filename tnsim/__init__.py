@@ -26,6 +26,7 @@ _PUBLIC = {
             "Solution",
             "Status",
             "SweepReport",
+            "TEBD",
             "VUMPS",
             "extrapolate",
             "run_stages",

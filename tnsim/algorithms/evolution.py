@@ -13,7 +13,10 @@ import numpy as np
 from tnsim.algorithms.solution import Status
 from tnsim.backend import block_threads
 from tnsim.errors import NumericalError, OperatorError, SettingsError, StateError, check_fields
-from tnsim.linalg.truncation import Truncation
+from tnsim.linalg import Truncation, svd
+from tnsim.measure.entanglement import entropy_of_weights
+from tnsim.networks.canonical import canonicalize
+from tnsim.networks.mps import MPS
 
 Measurement = Callable[[Any], Any]
 # a step that ends this close to the end (in units of dt) is the last one
@@ -345,20 +348,21 @@ class EvolutionRun:
             return Status(
                 "finished, heavily truncated",
                 False,
-                f"the summed discarded weight {last.sum_trunc_err:.1e} means an error of the state near "
-                f"{last.sum_trunc_err**0.5:.0e}: raise chi_max = {cut.chi_max}.",
+                f"the summed discarded weight {last.sum_trunc_err:.1e} means an error of the state of at "
+                f"least {last.sum_trunc_err**0.5:.0e}: raise chi_max = {cut.chi_max}.",
             )
         return Status("finished", True, "nothing to do; lower dt and raise chi_max to lower the errors.")
 
 
-def check_start(settings: Evolution, psi: Any, hermitian: bool | None) -> None:
-    """What every scheme needs of its input: a state of finite norm, and an H that is its own adjoint or said not to be.
-
-    Raises StateError and OperatorError.
-    """
-    norm = psi.norm() if hasattr(psi, "norm") else 1.0
+def check_start(psi: MPS) -> None:
+    """StateError for a start state that is zero or not finite."""
+    norm = psi.norm()
     if not 0 < norm < np.inf:
         raise StateError(f"an evolution needs a start state of finite norm, not zero; found norm {norm}.")
+
+
+def check_hermitian(settings: Evolution, hermitian: bool | None) -> None:
+    """OperatorError for an H that is not its own adjoint, unless the settings say so (None: not known)."""
     if hermitian is False and not settings.non_hermitian:
         raise OperatorError(
             "this H is not equal to its adjoint, so it does not conserve the norm: add the missing Hermitian conjugate "
@@ -368,5 +372,12 @@ def check_start(settings: Evolution, psi: Any, hermitian: bool | None) -> None:
 
 def evolving_dtype(settings: Evolution, *dtypes: Any) -> np.dtype:
     """The dtype of an evolved state: the state's precision, complex in real time or where H is. The first is psi's."""
-    complex_needed = not settings.imaginary or any(np.dtype(dtype).kind == "c" for dtype in dtypes)
-    return np.result_type(dtypes[0], np.complex64) if complex_needed else np.dtype(dtypes[0])
+    is_complex = not settings.imaginary or any(np.dtype(dtype).kind == "c" for dtype in dtypes)
+    return np.result_type(dtypes[0], np.complex64) if is_complex else np.dtype(dtypes[0])
+
+
+def middle_entropy(psi: MPS) -> float:
+    """Von Neumann entropy at the middle bond; cost O(d chi^3) a site that the centre passes."""
+    bond = (psi.L - 1) // 2
+    spectrum = svd(canonicalize(psi, bond).tensors[bond], (0, 1))[1]
+    return entropy_of_weights(spectrum.values**2)
