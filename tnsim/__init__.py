@@ -26,6 +26,7 @@ _PUBLIC = {
             "Solution",
             "Status",
             "SweepReport",
+            "TDVP",
             "TEBD",
             "VUMPS",
             "extrapolate",

@@ -7,11 +7,12 @@ from tnsim.algorithms.extrapolation import Extrapolation, extrapolate
 from tnsim.algorithms.idmrg import IDMRG
 from tnsim.algorithms.quasiparticles import Dispersion, Excitations, Quasiparticles
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
+from tnsim.algorithms.tdvp import TDVP
 from tnsim.algorithms.tebd import TEBD
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
     "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
-    "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport", "TEBD", "VUMPS",
-    "extrapolate", "run_stages",
+    "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport", "TDVP", "TEBD",
+    "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip
