@@ -21,6 +21,7 @@ _PUBLIC = {
             "ExcitedStates",
             "Extrapolation",
             "IDMRG",
+            "MPOEvolution",
             "Progress",
             "Quasiparticles",
             "Solution",

@@ -5,6 +5,7 @@ from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
 from tnsim.algorithms.extrapolation import Extrapolation, extrapolate
 from tnsim.algorithms.idmrg import IDMRG
+from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.quasiparticles import Dispersion, Excitations, Quasiparticles
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
 from tnsim.algorithms.tdvp import TDVP
@@ -13,6 +14,6 @@ from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
     "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
-    "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport", "TDVP", "TEBD",
-    "VUMPS", "extrapolate", "run_stages",
+    "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport",
+    "TDVP", "TEBD", "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip
