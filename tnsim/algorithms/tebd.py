@@ -12,16 +12,15 @@ from scipy.linalg import expm
 from tnsim.algorithms.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
 from tnsim.algorithms.splitting import SPLITTINGS, constant_parts, join_steps, stage_lengths
 from tnsim.errors import OperatorError, SettingsError, ShapeError
-from tnsim.linalg import lq, qr
 from tnsim.measure.expectation import expect_mpo
 from tnsim.networks.canonical import canonicalize
+from tnsim.networks.center_move import move_left, move_right
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.pair_terms import Pair, pair_terms
 from tnsim.networks.two_site_gate import TwoSiteGate, TwoSites, two_site_gate
 from tnsim.networks.two_site_split import choose_method, split_two_site
-from tnsim.tensor import contract
 
 TimeDependent = Callable[[float], OperatorSum]
 SPLITS = ("auto", "leading", "gram", "svd")
@@ -169,13 +168,13 @@ class GateEvolution:
         """Bring the centre to one of the sites of a bond."""
         tensors = self._tensors
         while self._center < bond:
-            tensors[self._center], rest = qr(tensors[self._center], (0, 1))
+            here = slice(self._center, self._center + 2)
+            tensors[here] = move_right(*tensors[here])
             self._center += 1
-            tensors[self._center] = contract("l m, m s r -> l s r", rest, tensors[self._center])
         while self._center > bond + 1:
-            rest, tensors[self._center] = lq(tensors[self._center], (0,))
+            here = slice(self._center - 1, self._center + 1)
+            tensors[here] = move_left(*tensors[here])
             self._center -= 1
-            tensors[self._center] = contract("l s m, m r -> l s r", tensors[self._center], rest)
 
     def _apply(self, bond: int, gate: TwoSiteGate, rightwards: bool) -> None:
         """One gate and its cut."""
