@@ -10,10 +10,11 @@ from tnsim.algorithms.quasiparticles import Dispersion, Excitations, Quasipartic
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
 from tnsim.algorithms.tdvp import TDVP
 from tnsim.algorithms.tebd import TEBD
+from tnsim.algorithms.thermal import Purification, ThermalStates
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
     "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
-    "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Quasiparticles", "Solution", "Status", "SweepReport",
-    "TDVP", "TEBD", "VUMPS", "extrapolate", "run_stages",
+    "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification", "Quasiparticles", "Solution", "Status",
+    "SweepReport", "TDVP", "TEBD", "ThermalStates", "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip
