@@ -229,8 +229,10 @@ def test_bad_input():
         tebd(0.1, splitting="best")
     with pytest.raises(SettingsError, match="split must be one of"):
         tebd(0.1, split="qr")
-    with pytest.raises(OperatorError, match="takes an OperatorSum, or a function of the time .* found MPO and MPS"):
+    with pytest.raises(OperatorError, match="takes an OperatorSum, or a function of the time .* found MPO"):
         tebd(0.1).run(model.mpo(), psi, time=1.0)
+    with pytest.raises(StateError, match="evolves an MPS or an InfiniteMPS, found OperatorSum"):
+        tebd(0.1).run(H, H, time=1.0)
     with pytest.raises(OperatorError, match="must return an OperatorSum, found float"):
         tebd(0.1).run(lambda time: time, psi, time=1.0)
     with pytest.raises(ChargeError, match="changes the conserved charge"):

@@ -12,7 +12,7 @@ from tests.suites.chains import CHAINS, FEW_CHAINS, PLACES, random_state, tolera
 from tnsim.errors import ChargeError, OperatorError, ShapeError
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.mps import MPS
-from tnsim.networks.pair_terms import pair_terms
+from tnsim.networks.pair_terms import cell_terms, pair_terms
 from tnsim.networks.two_site_gate import TwoSites, two_site_gate
 from tnsim.networks.two_site_split import split_two_site
 
@@ -68,6 +68,31 @@ def test_pairs_add_up_to_the_sum(chain):
     total = sum(on_chain(chain.sites, matrix, i, 2) for (i, _), matrix in pairs.items())
     np.testing.assert_allclose(total, dense.hamiltonian(H, chain.sites), atol=1e-13)
     assert hermitian and not pair_terms(H * 1j, chain.sites)[1]
+
+
+@pytest.mark.parametrize("chain", CHAINS[:-1], ids=lambda chain: chain.name)
+def test_matrices_of_a_cell(chain):
+    """Terms of a cell of two, one of them over its end; a term on a site is shared by the bonds on its two sides."""
+    first, _ = chain.neutral
+    raise_, lower = chain.ladder
+    H = tn.OperatorSum().add(0.3, first, 0, first, 1).add(0.2, first, 1).add(0.7, "Id", 0)
+    H += tn.plus_hc(0.4, raise_, 2, lower, 1)
+    matrices, hermitian = cell_terms(H, chain.sites[:2])
+    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for i, matrix in enumerate(matrices))
+    np.testing.assert_allclose(total, dense.hamiltonian(H, chain.sites[:3]), atol=1e-13)
+    assert hermitian
+    edge, _ = cell_terms(tn.OperatorSum().add(1.0, first, 2), chain.sites[:2])
+    half = tn.OperatorSum().add(0.5, first, 0).add(0.5, first, 2)
+    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for i, matrix in enumerate(edge))
+    np.testing.assert_allclose(total, dense.hamiltonian(half, chain.sites[:3]), atol=1e-13)
+
+
+def test_cells_take_neighbours_only():
+    sites = tn.spin_sites(2)
+    with pytest.raises(OperatorError, match=r"found one on the sites \[0, 2\]"):
+        cell_terms(tn.OperatorSum().add(1.0, "Sz", 0, "Sz", 2), sites)
+    with pytest.raises(OperatorError, match="found an exponential"):
+        cell_terms(tn.OperatorSum().add_exponential(1.0, "Sz", "Sz", 0.5), sites)
 
 
 def test_real_sums_have_real_pairs():

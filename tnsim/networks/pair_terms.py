@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tnsim.errors import OperatorError, ShapeError
+from tnsim.networks.infinite_mpo import first_cell_terms
 from tnsim.networks.operator_strings import String
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.operator_terms import Expansion, expand, is_hermitian
@@ -31,35 +32,80 @@ def pair_terms(H: OperatorSum, sites: Sequence[Site]) -> tuple[dict[Pair, np.nda
         raise ShapeError(f"terms of pairs need at least 2 sites, found {len(sites)}.")
     expansion = expand(H.terms, H.exponentials, sites, H.many)
     hermitian = is_hermitian(expansion)
-    pairs = {(i, i + 1): np.zeros((a.dim * b.dim,) * 2, complex) for i, (a, b) in enumerate(zip(sites, sites[1:]))}
-    for string, value in _flat(expansion).strings.items():
-        for (i, j), share in _holders(string, len(sites)):
-            operator = value * share * _matrix(dict(string), i, j, expansion, sites)
-            pairs[i, j] = pairs[i, j] + operator if (i, j) in pairs else operator
-    real = not any(matrix.imag.any() for matrix in pairs.values())
-    return {pair: matrix.real.copy() if real else matrix for pair, matrix in sorted(pairs.items())}, hermitian
+    if expansion.exponentials:
+        expansion = expansion.flattened()
+    neighbours = [(i, i + 1) for i in range(len(sites) - 1)]
+    pairs = {pair: _zeros(pair, sites) for pair in neighbours}
+    for string, value in expansion.strings.items():
+        if len(string) == 2:
+            holders = [(string[0][0], string[1][0])]
+        else:
+            holders = [pair for pair in neighbours if not string or _only_site(string) in pair]
+        for pair in holders:
+            operator = value / len(holders) * _matrix(string, pair, expansion, sites)
+            pairs[pair] = pairs[pair] + operator if pair in pairs else operator
+    return dict(zip(sorted(pairs), _real([pairs[pair] for pair in sorted(pairs)]), strict=True)), hermitian
 
 
-def _flat(expansion: Expansion) -> Expansion:
-    return expansion.flattened() if expansion.exponentials else expansion
+def cell_terms(H: OperatorSum, cell: Sequence[Site]) -> tuple[list[np.ndarray], bool]:
+    """A matrix for the bond right of every site of a cell that repeats, and whether H is Hermitian.
+
+    The matrices and their translations add up to what `InfiniteMPO.from_sum(H, cell)` means. Raises OperatorError for
+    a term on sites that are no neighbours, and what `from_sum` raises.
+
+    >>> from tnsim.networks.sites import spin_sites
+    >>> H = OperatorSum().add(1.0, "Sz", 1, "Sz", 2)
+    >>> [matrix.diagonal().tolist() for matrix in cell_terms(H, spin_sites(2))[0]]
+    [[0.0, 0.0, 0.0, 0.0], [0.25, -0.25, -0.25, 0.25]]
+    """
+    expansion = first_cell_terms(H, cell)
+    if expansion.exponentials:
+        raise OperatorError("gates take terms on neighbouring sites, found an exponential: use VUMPS or TDVP.")
+    count, sites = len(cell), [*cell, *cell]
+    matrices = [_zeros((i, i + 1), sites) for i in range(count)]
+    for string, value in expansion.strings.items():
+        if len(string) == 2 and string[1][0] == string[0][0] + 1:
+            place = string[0][0]
+            matrices[place] = matrices[place] + value * _matrix(string, (place, place + 1), expansion, sites)
+        elif len(string) == 2:
+            raise OperatorError(
+                f"gates take terms on neighbouring sites, found one on the sites {[i for i, _ in string]}: use VUMPS "
+                "or TDVP."
+            )
+        elif string:
+            site, (_, n) = _only_site(string), string[0]
+            for place, where in ((site, site), ((site - 1) % count, (site - 1) % count + 1)):
+                own = ((where, n),)
+                matrices[place] = matrices[place] + value / 2 * _matrix(own, (place, place + 1), expansion, sites)
+        else:
+            matrices = [matrix + value / count * np.eye(len(matrix)) for matrix in matrices]
+    return _real(matrices), is_hermitian(expansion)
 
 
-def _holders(string: String, length: int) -> list[tuple[Pair, float]]:
-    """Pairs that hold the sites of a string, and their shares."""
+def _zeros(pair: Pair, sites: Sequence[Site]) -> np.ndarray:
+    size = sites[pair[0]].dim * sites[pair[1]].dim
+    return np.zeros((size, size), dtype=complex)
+
+
+def _real(matrices: list[np.ndarray]) -> list[np.ndarray]:
+    """Real matrices where all of them are."""
+    return matrices if any(matrix.imag.any() for matrix in matrices) else [matrix.real.copy() for matrix in matrices]
+
+
+def _only_site(string: String) -> int:
+    """The site of a string of one operator; more are refused."""
     if len(string) > 2:
         raise OperatorError(
-            f"a term on the sites {[i for i, _ in string]} cannot become a gate, which takes terms on one or "
-            "two sites: use TDVP or the evolution by MPOs."
+            f"a term on the sites {[i for i, _ in string]} cannot become a gate, which takes terms on one or two "
+            "sites: use TDVP or the evolution by MPOs."
         )
-    if len(string) == 2:
-        return [((string[0][0], string[1][0]), 1.0)]
-    bonds = range(length - 1) if not string else [i for i in (string[0][0] - 1, string[0][0]) if 0 <= i < length - 1]
-    return [((i, i + 1), 1 / len(bonds)) for i in bonds]
+    return string[0][0]
 
 
-def _matrix(string: dict[int, int], i: int, j: int, expansion: Expansion, sites: Sequence[Site]) -> np.ndarray:
-    """A string as a matrix on sites i < j; F stands left of an odd operator."""
-    first, second = string.get(i, 0), string.get(j, 0)
-    odd = expansion.bases[j].charges[second][-1]
-    left = expansion.bases[i].matrices[first]
-    return np.kron(multiply(left, sites[i].string) if odd else left, expansion.bases[j].matrices[second])
+def _matrix(string: String, pair: Pair, expansion: Expansion, sites: Sequence[Site]) -> np.ndarray:
+    """A string as a matrix on the sites i < j; F stands left of an odd operator. Sites repeat with the bases."""
+    (i, j), places, bases = pair, dict(string), expansion.bases
+    first, second = places.get(i, 0), places.get(j, 0)
+    odd = bases[j].charges[second][-1]
+    left = bases[i].matrices[first]
+    return np.kron(multiply(left, sites[i].string) if odd else left, bases[j].matrices[second])

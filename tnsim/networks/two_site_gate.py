@@ -30,12 +30,23 @@ from tnsim.kernels.table import (
     M,
     N,
 )
+from tnsim.networks.center_move import scatter_plan
 from tnsim.networks.effective import TwoSiteHamiltonian, run
-from tnsim.networks.effective_plans import LEFT, RIGHT, HalfPlan, Panels, Rows, TwoSitePlan, center_leg, panels
+from tnsim.networks.effective_plans import (
+    LEFT,
+    RIGHT,
+    HalfPlan,
+    Panels,
+    Rows,
+    TwoSitePlan,
+    center_leg,
+    join_plan,
+    panels,
+)
 from tnsim.networks.gates import gate_tensor
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.networks.sites import Site
-from tnsim.symmetry import Leg
+from tnsim.symmetry import Leg, layout
 from tnsim.tensor import Tensor, entries_of
 
 _NOTHING = np.zeros((0, 0), dtype=np.int64)
@@ -103,6 +114,19 @@ class TwoSites(TwoSiteHamiltonian):
         alphas = gate.values.astype(self.dtype)[entry]
         run(Rows(plan.rows, alphas, plan.starts, plan.weights), (theta, out), self.backend)
         return out
+
+    def onto_first(self, theta: Array, second: Tensor) -> Tensor:
+        """theta times the adjoint of a right-isometric site: a site tensor left of it."""
+        left, right, bond = self.plan.left, self.plan.right, second.legs[0]
+        phys, char = left.operator.phys, self.dtype.char
+        matrices = join_plan(left.bond, phys, bond, right.operator.phys, right.bond, char).onto_left
+        scatter = scatter_plan(LEFT, left.bond, phys, bond, char)
+        flat = self.backend.zeros(max(1, matrices.size), self.dtype)
+        legs = (left.bond, phys, bond.dual)
+        data = self.backend.zeros(layout(legs, bond.group.identity).size, self.dtype)
+        run(matrices, (flat, second.data, theta, flat), self.backend)
+        run(scatter, (data, flat), self.backend)
+        return Tensor(legs, data)
 
 
 @lru_cache(maxsize=2048)
