@@ -13,6 +13,7 @@ from tnsim.version import __version__ as __version__
 _PUBLIC = {
     **dict.fromkeys(
         [
+            "Chebyshev",
             "DMRG",
             "Dispersion",
             "EvolutionReport",
@@ -26,6 +27,7 @@ _PUBLIC = {
             "Purification",
             "Quasiparticles",
             "Solution",
+            "SpectralFunction",
             "Status",
             "SweepReport",
             "TDVP",

@@ -1,5 +1,6 @@
 """Algorithms: a settings object and a loop each."""
 
+from tnsim.algorithms.chebyshev import Chebyshev, SpectralFunction
 from tnsim.algorithms.dmrg import DMRG, run_stages
 from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
@@ -14,7 +15,8 @@ from tnsim.algorithms.thermal import Purification, ThermalStates
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
-    "BondReport", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations", "ExcitedStates",
-    "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification", "Quasiparticles", "Solution", "Status",
-    "SweepReport", "TDVP", "TEBD", "ThermalStates", "VUMPS", "extrapolate", "run_stages",
+    "BondReport", "Chebyshev", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations",
+    "ExcitedStates", "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification", "Quasiparticles",
+    "Solution", "SpectralFunction", "Status", "SweepReport", "TDVP", "TEBD", "ThermalStates", "VUMPS", "extrapolate",
+    "run_stages",
 ]  # fmt: skip
