@@ -98,12 +98,11 @@ def _restart(small: np.ndarray, basis: list[Array], order: int, keep: int, is_co
     new = np.zeros_like(small)
     new[:kept, :kept] = form[:kept, :kept]
     new[kept, :kept] = small[order, :order] @ rotation[:, :kept]
-    vectors = [weighted_sum(rotation[:, k], basis) for k in range(kept)]
+    vectors = [_weighted(rotation[:, k], basis) for k in range(kept)]
     return [*vectors, basis[order]], new
 
 
-def weighted_sum(weights: np.ndarray, basis: list[Array]) -> Array:
-    """sum_k weights[k] basis[k] over flat vectors; more vectors than weights are left out."""
+def _weighted(weights: np.ndarray, basis: list[Array]) -> Array:
     total = basis[0] * weights[0].item()
     for weight, vector in zip(weights[1:].tolist(), basis[1:], strict=False):
         total = total + vector * weight
@@ -116,7 +115,7 @@ def _combine(weights: np.ndarray, basis: list[Array], value: complex, backend: B
         weights = (weights * np.exp(-1j * np.angle(weights[np.abs(weights).argmax()]))).real
     elif basis[0].dtype.kind != "c":
         basis = [backend.astype(vector, np.result_type(vector.dtype, np.complex64)) for vector in basis]
-    vector = weighted_sum(weights, basis)
+    vector = _weighted(weights, basis)
     return vector * float(1 / backend.read(backend.norm(vector)))
 
 

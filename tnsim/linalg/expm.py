@@ -6,17 +6,16 @@ Softw. 24, 130 (1998), section 4 (steps).
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from scipy.linalg import expm
 
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError, SettingsError
-from tnsim.linalg.arnoldi import weighted_sum
 from tnsim.tensor import Tensor
 
 _CHECK_EVERY = 2
+_FIRST_ROWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +63,7 @@ def exponentiate(
             return Exponential(vector, error, spent, steps)
         space = _Space(matvec, vector * (1 / size), backend, hermitian)
         step, weights, missed = space.reach(factor, left, tolerance, krylov_max)
-        vector = weighted_sum(weights * size if start.dtype.kind == "c" else weights.real * size, space.basis)
+        vector = space.combine(weights * size)
         left, error, spent, steps = left - step, error + missed, spent + space.matvecs, steps + 1
     return Exponential(vector, error, spent, steps)
 
@@ -95,71 +94,70 @@ class _Space:
 
     def __init__(self, matvec: Callable[[Array], Array], first: Array, backend: Backend, hermitian: bool) -> None:
         self.matvec, self.backend, self.hermitian = matvec, backend, hermitian
-        self.basis = [first]
-        self.matvecs = 0
+        self.matvecs, self.size, self.dtype = 0, first.shape[0], first.dtype
+        # orthonormal rows, more than are in use yet
+        self._rows = backend.empty(_FIRST_ROWS * self.size, first.dtype).reshape(_FIRST_ROWS, self.size)
         self._next: Array = first
-        self._unread: list[Any] = []
-        self._read: list[np.ndarray] = []
+        self._unread: list[Array] = []
+        self._small = np.zeros((1, 0), dtype=np.complex128)
 
     def reach(self, factor: complex, left: float, tolerance: float, krylov_max: int) -> tuple[float, np.ndarray, float]:
         """How much of the way `left` is gone, the result in this basis, and the error that it has."""
-        limit = min(krylov_max, self.basis[0].shape[0])
+        limit = min(krylov_max, self.size)
         while True:
             self._extend()
             count, last = self.matvecs, self.matvecs == limit
             if not last and count % _CHECK_EVERY:
                 continue
-            small = self._small()
+            small = self._matrix()
             spent = small.shape[0] == small.shape[1]
             step, (weights, error) = left, _in_space(small, factor * left, self.hermitian)
-            while last and not spent and error > _allowed(tolerance, step, self.basis[0]):
-                step *= max(0.1, min(0.9, 0.8 * (_allowed(tolerance, step, self.basis[0]) / error) ** (1 / count)))
+            while last and not spent and error > self._allowed(tolerance, step):
+                step *= max(0.1, min(0.9, 0.8 * (self._allowed(tolerance, step) / error) ** (1 / count)))
                 weights, error = _in_space(small, factor * step, self.hermitian)
-            if spent or error <= _allowed(tolerance, step, self.basis[0]):
+            if spent or error <= self._allowed(tolerance, step):
                 return step, weights, error
 
+    def combine(self, weights: np.ndarray) -> Array:
+        """sum_k weights[k] of the basis vectors."""
+        weights = weights if self.dtype.kind == "c" else weights.real
+        return self.backend.asarray(weights.astype(self.dtype)) @ self._rows[: len(weights)]
+
+    def _allowed(self, tolerance: float, step: float) -> float:
+        """The error that a part of the way may have: its share, but not less than rounding."""
+        return max(tolerance * step, 4 * float(np.finfo(self.dtype).eps))
+
     def _extend(self) -> None:
-        """One more product, orthogonalised; its coefficients wait on the device."""
-        if self.matvecs:
-            self.basis.append(self._next)
-        backend, last = self.backend, self.basis[-1]
-        w = self.matvec(last)
-        overlaps = []
-        if self.hermitian:
-            overlaps.append(backend.real(backend.vdot(last, w)))
-            w = w - last * overlaps[0]
-            for vector in reversed(self.basis):
-                w = w - vector * backend.vdot(vector, w)
-        else:
-            for _ in range(2):
-                for vector in self.basis:
-                    overlaps.append(backend.vdot(vector, w))
-                    w = w - vector * overlaps[-1]
+        """One more product, orthogonalised twice; its coefficients wait on the device."""
+        backend, count = self.backend, self.matvecs
+        if count == self._rows.shape[0]:
+            more = backend.empty(count * self.size, self.dtype)
+            self._rows = backend.concatenate([self._rows.reshape(-1), more]).reshape(2 * count, self.size)
+        self._rows[count] = self._next
+        known, w, overlaps = self._rows[: count + 1], self.matvec(self._next), []
+        for _ in range(2):
+            overlaps.append(backend.conj(known @ backend.conj(w)))
+            w = w - overlaps[-1] @ known
         norm = backend.norm(w)
-        self._unread.append([*overlaps, norm])
+        kept = backend.real(overlaps[0][count]) if self.hermitian else overlaps[0] + overlaps[1]
+        self._unread += [kept.reshape(-1), norm.reshape(-1)]
         self._next = w * (1 / (norm + 1e-30))  # the shift avoids 0/0 once the space is exhausted
         self.matvecs += 1
 
-    def _small(self) -> np.ndarray:
+    def _matrix(self) -> np.ndarray:
         """The matrix of A, shape (n + 1, n), or (n, n) where the space is closed; one read of the device."""
-        backend = self.backend
-        if self._unread:
-            flat = backend.to_host(backend.concatenate([x.reshape(-1) for column in self._unread for x in column]))
-            sizes = np.cumsum([len(column) for column in self._unread])[:-1]
-            self._read += np.split(flat.astype(np.complex128), sizes)
-            self._unread = []
-        count = len(self._read)
-        small = np.zeros((count + 1, count), dtype=np.complex128)
-        for j, column in enumerate(self._read):
-            if self.hermitian:
-                small[j, j], small[j + 1, j] = column
-                small[j, j + 1 : j + 2] = column[1]
-            else:
-                small[: j + 1, j] = column[: j + 1] + column[j + 1 : -1]
-                small[j + 1, j] = column[-1]
-        _finite(float(np.abs(small).sum()))
-        rounding = 30 * np.finfo(self.basis[0].dtype).eps * np.abs(small).max()
-        closed = np.flatnonzero(np.abs(np.diag(small, -1)) <= rounding)
+        flat, start, count = self.backend.to_host(self.backend.concatenate(self._unread)), 0, self.matvecs
+        small, old = np.zeros((count + 1, count), dtype=np.complex128), self._small.shape[1]
+        small[: old + 1, :old] = self._small
+        for j in range(old, count):
+            width = 2 if self.hermitian else j + 2
+            small[j + 2 - width : j + 2, j] = flat[start : start + width]
+            start += width
+        if self.hermitian:
+            small[np.arange(count - 1), np.arange(1, count)] = small[np.arange(1, count), np.arange(count - 1)]
+        self._unread, self._small = [], small
+        largest = _finite(float(np.abs(small).max()))
+        closed = np.flatnonzero(np.abs(np.diag(small, -1)) <= 30 * float(np.finfo(self.dtype).eps) * largest)
         return small[: closed[0] + 1, : closed[0] + 1] if len(closed) else small
 
 
@@ -183,11 +181,6 @@ def _in_space(small: np.ndarray, z: complex, hermitian: bool) -> tuple[np.ndarra
             weights, leaving = whole[:count, 0], whole[count - 1, count]
     outside = 0.0 if small.shape[0] == count else abs(z * small[count, count - 1] * leaving)
     return weights, outside / max(1e-300, _finite(float(np.linalg.norm(weights))))
-
-
-def _allowed(tolerance: float, step: float, like: Array) -> float:
-    """The error that a part of the way may have: its share, but not less than rounding."""
-    return max(tolerance * step, 4 * float(np.finfo(like.dtype).eps))
 
 
 def _checked(factor: complex, tolerance: float, krylov_max: int) -> complex:
