@@ -14,6 +14,8 @@ _PUBLIC = {
     **dict.fromkeys(
         [
             "Chebyshev",
+            "Circuit",
+            "CircuitResult",
             "DMRG",
             "Dispersion",
             "EvolutionReport",

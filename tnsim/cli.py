@@ -17,7 +17,7 @@ from tnsim.algorithms import DMRG
 from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
-from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load_newest
+from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load, load_newest
 from tnsim.io.atomic import check_writable, older
 from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.settings import describe, help_of, nested
@@ -176,6 +176,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         console.print(record.job.model.facts)
     else:
         console.print(f"{kind} in {file}", style="bold", soft_wrap=True)
+        if kind == "evolution":
+            console.print(repr(load(file)), soft_wrap=True, highlight=False)
     console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
 
 
@@ -203,14 +205,14 @@ def plot(
     file: Annotated[Path, typer.Argument(help="run file")],
     out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
 ) -> None:
-    """Draw convergence and entanglement profile."""
+    """Draw convergence and entanglement profile, of an evolution its records against time."""
     console = make_console()
-    record, _ = _newest(file, console)
+    found: Any = load(file) if _kind_and_header(file)[0] == "evolution" else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    record.plot(target)
+    found.plot(target)
     console.print(f"written to {target}", soft_wrap=True)
 
 

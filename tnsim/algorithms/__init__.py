@@ -1,6 +1,7 @@
 """Algorithms: a settings object and a loop each."""
 
 from tnsim.algorithms.chebyshev import Chebyshev, SpectralFunction
+from tnsim.algorithms.circuit import Circuit, CircuitResult
 from tnsim.algorithms.dmrg import DMRG, run_stages
 from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
@@ -15,8 +16,8 @@ from tnsim.algorithms.thermal import Purification, ThermalStates
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
-    "BondReport", "Chebyshev", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved", "Excitations",
-    "ExcitedStates", "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification", "Quasiparticles",
-    "Solution", "SpectralFunction", "Status", "SweepReport", "TDVP", "TEBD", "ThermalStates", "VUMPS", "extrapolate",
-    "run_stages",
+    "BondReport", "Chebyshev", "Circuit", "CircuitResult", "DMRG", "Dispersion", "Evolution", "EvolutionReport",
+    "Evolved", "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification",
+    "Quasiparticles", "Solution", "SpectralFunction", "Status", "SweepReport", "TDVP", "TEBD", "ThermalStates",
+    "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip

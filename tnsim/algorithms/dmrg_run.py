@@ -174,7 +174,7 @@ class DMRGRun:
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
         if not rightwards:
-            seen = heff.project(ritz.residual, frame.first, frame.second, rightwards)
+            seen = heff.project(ritz.residual, frame.first, frame.second)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
         cut = self._split(heff, ritz.vector, bond, rightwards)
         self._update.place(frame, cut, bond, rightwards)

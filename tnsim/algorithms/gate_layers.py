@@ -34,7 +34,6 @@ class GateLayers(ABC):
         self._start = self._checked(self.at(0.0))
         self._constant = self._start if isinstance(H, OperatorSum) else None
         self._layers: dict[tuple[int, float], Layer] = {}
-        self._weight = self._log_norm = 0.0
 
     @abstractmethod
     def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
@@ -42,7 +41,7 @@ class GateLayers(ABC):
 
     @abstractmethod
     def _apply_layer(self, gates: Layer) -> None:
-        """Gates that do not overlap; adds to the weight and the norm."""
+        """Gates that do not overlap."""
 
     @property
     def unitary(self) -> bool:
@@ -60,9 +59,8 @@ class GateLayers(ABC):
         """Terms of every bond at a time."""
         return self._checked(self.at(time)) if self._constant is None else self._constant
 
-    def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
+    def _evolve(self, time: float, dt: float, steps: int) -> None:
         """Some steps; where H is constant, the stages at their ends join."""
-        self._weight = self._log_norm = 0.0
         step = stage_lengths(self.settings.order, self.settings.splitting)
         if self._constant is not None:
             self._run(self._constant, join_steps([step] * steps), dt)
@@ -71,7 +69,6 @@ class GateLayers(ABC):
                 for H, duration in constant_parts(self.at, time + number * dt, dt, self.settings.order):
                     self._layers.clear()
                     self._run(self._checked(H), step, duration)
-        return self._weight, self._log_norm
 
     def _checked(self, H: OperatorSum) -> list[np.ndarray]:
         matrices, hermitian = self._matrices(H)

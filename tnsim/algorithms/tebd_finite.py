@@ -1,4 +1,5 @@
-"""TEBD of a finite state: the centre moves with the gates, so that every discarded weight is exact."""
+"""TEBD of a finite state: layers of gates on neighbours, or one sequence of gates and swaps for terms that reach
+farther."""
 
 from typing import TYPE_CHECKING
 
@@ -8,14 +9,11 @@ from tnsim.algorithms.evolution import check_start, evolving_dtype, middle_entro
 from tnsim.algorithms.gate_layers import GateLayers, Layer, TimeDependent
 from tnsim.errors import OperatorError, ShapeError
 from tnsim.measure.expectation import expect_mpo
-from tnsim.networks.canonical import canonicalize
-from tnsim.networks.center_move import move_left, move_right
+from tnsim.networks.gated_state import GatedState
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.pair_terms import pair_terms
-from tnsim.networks.two_site_gate import TwoSiteGate, TwoSites
-from tnsim.networks.two_site_split import choose_method, split_two_site
 
 if TYPE_CHECKING:
     from tnsim.algorithms.tebd import TEBD
@@ -30,40 +28,34 @@ class FiniteTEBD(GateLayers):
         super().__init__(settings, H, psi.sites)
         check_start(psi)
         dtype = evolving_dtype(settings, psi.dtype, *(matrix.dtype for matrix in self._start))
-        psi = canonicalize(psi.astype(dtype), psi.center or 0)
-        norm = psi.norm()
-        self._norm = 1.0 if settings.imaginary else norm
-        self._tensors, self._center = (psi / norm).tensors, psi.center or 0
-        self._method = choose_method(settings.split, settings.truncation, dtype)
+        self._gated = GatedState(psi.astype(dtype), settings.truncation, split=settings.split, unitary=self.unitary)
+        self._norm = 1.0 if settings.imaginary else self._gated.norm
         self._mpo: MPO | None = None
 
     @property
     def state(self) -> MPS:
         """The state, with the norm that truncation left of it (1 in imaginary time)."""
-        return self._unit_state if self._norm == 1.0 else self._unit_state * self._norm
-
-    @property
-    def _unit_state(self) -> MPS:
-        return MPS(self._tensors.copy(), self._sites, self._center)
+        return self._gated.state if self._norm == 1.0 else self._gated.state * self._norm
 
     def energy(self, time: float) -> float | None:
         """<H> at a time; cost O(L chi^3 d w)."""
         if self.settings.non_hermitian:
             return None
         if self._mpo is None or self._constant is None:
-            self._mpo = self.at(time).mpo(self._sites).to(self._tensors[0].backend)
-        return complex(expect_mpo(self._mpo, self._unit_state)).real
+            self._mpo = self.at(time).mpo(self._sites).to(self._gated.tensors[0].backend)
+        return complex(expect_mpo(self._mpo, self._gated.state)).real
 
     def entropy(self) -> float:
         """Von Neumann entropy at the middle bond."""
-        return middle_entropy(self._unit_state)
+        return middle_entropy(self._gated.state)
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps; in real time the norm keeps what truncation left of it."""
-        done = super().advance(time, dt, steps)
+        self._gated.weight = self._gated.log_norm = 0.0
+        self._evolve(time, dt, steps)
         if not self.settings.imaginary:
-            self._norm *= float(np.exp(self._log_norm))
-        return done
+            self._norm *= float(np.exp(self._gated.log_norm))
+        return self._gated.weight, self._gated.log_norm
 
     def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
         terms, hermitian = pair_terms(H, self._sites)
@@ -74,34 +66,9 @@ class FiniteTEBD(GateLayers):
 
     def _apply_layer(self, gates: Layer) -> None:
         """From the end that is nearer to the centre; it stays near the other end."""
-        rightwards = abs(self._center - gates[0][0]) <= abs(self._center - gates[-1][0] - 1)
+        center = self._gated.center
+        rightwards = abs(center - gates[0][0]) <= abs(center - gates[-1][0] - 1)
         ordered = gates if rightwards else gates[::-1]
         for number, (bond, gate) in enumerate(ordered):
-            self._move(bond)
             turns = number == len(ordered) - 1  # the next layer comes back
-            self._apply(bond, gate, rightwards != turns)
-
-    def _move(self, bond: int) -> None:
-        """Bring the centre to one of the sites of a bond."""
-        tensors = self._tensors
-        while self._center < bond:
-            here = slice(self._center, self._center + 2)
-            tensors[here] = move_right(*tensors[here])
-            self._center += 1
-        while self._center > bond + 1:
-            here = slice(self._center - 1, self._center + 1)
-            tensors[here] = move_left(*tensors[here])
-            self._center -= 1
-
-    def _apply(self, bond: int, gate: TwoSiteGate, rightwards: bool) -> None:
-        """One gate and its cut."""
-        first, second = self._tensors[bond : bond + 2]
-        pair = TwoSites(first, second)
-        theta = pair.transform(pair.join(first, second), gate)
-        if not self.unitary:
-            self._log_norm += float(np.log(pair.backend.read(pair.backend.norm(theta))))
-        cut = split_two_site(pair, theta, self.settings.truncation, rightwards=rightwards, method=self._method)
-        self._tensors[bond], self._tensors[bond + 1] = cut.first, cut.second
-        self._center = bond + 1 if rightwards else bond
-        self._weight += cut.trunc_err
-        self._log_norm += float(np.log1p(-cut.trunc_err)) / 2
+            self._gated.on_bond(bond, gate, rightwards=rightwards != turns)

@@ -39,6 +39,7 @@ class InfiniteTEBD(GateLayers):
         self._method = choose_method(settings.split, settings.truncation, dtype, spectrum=True)
         self._state: InfiniteMPS | None = psi.astype(dtype)
         self._tensors, self._centers = list(self._state.AR), list(self._state.C)
+        self._weight = self._log_norm = 0.0
 
     @property
     def state(self) -> InfiniteMPS:
@@ -71,8 +72,9 @@ class InfiniteTEBD(GateLayers):
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps. The norm is that per site; in real time it is kept."""
-        weight, log_norm = super().advance(time, dt, steps)
-        return weight, log_norm / len(self._sites)
+        self._weight = self._log_norm = 0.0
+        self._evolve(time, dt, steps)
+        return self._weight, self._log_norm / len(self._sites)
 
     def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
         return cell_terms(H, self._sites)
