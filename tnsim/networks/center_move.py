@@ -100,15 +100,14 @@ def _move_plan(side: str, outer: Leg, phys: Leg, bond: Leg, phys_next: Leg, beyo
     dims = np.minimum(sizes, bond.dims_array)
     new = Leg.from_keys(bond.group, bond.keys, dims)
     gather = isometry_plan(side, outer, phys, bond, center, dtype)
-    scatter = scatter_plan(side, outer, phys, new, dtype)
+    scatter = _scatter_plan(side, outer, phys, new, dtype)
     offsets = np.concatenate([[0], np.cumsum(sizes * bond.dims_array)])[:-1]
     blocks = np.column_stack([offsets, sizes, bond.dims_array])[dims > 0].astype(np.int64)
     carry = _carry(side, bond, new, phys_next, beyond, dtype)
     return _MovePlan(gather, blocks, scatter, carry, new)
 
 
-@lru_cache(maxsize=2048)
-def scatter_plan(side: str, outer: Leg, phys: Leg, bond: Leg, dtype: str) -> Rows:
+def _scatter_plan(side: str, outer: Leg, phys: Leg, bond: Leg, dtype: str) -> Rows:
     """A matrix for every bond sector (buffer 1) back into a site tensor (0): `isometry_plan` the other way round."""
     plan = isometry_plan(side, outer, phys, bond, unit_leg(bond), dtype)
     rows = plan.rows.copy()

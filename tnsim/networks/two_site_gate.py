@@ -7,7 +7,7 @@ l--[A]--m--[B]--r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,11 +15,16 @@ import numpy as np
 from tnsim.backend import Array
 from tnsim.errors import ShapeError
 from tnsim.kernels.table import (
+    A_BUFFER,
+    A_OFFSET,
+    A_STRIDE,
     ADD,
+    ADJOINT,
     B_BUFFER,
     B_OFFSET,
     B_STEP,
     B_STRIDE,
+    B_TRANSPOSE,
     C_BUFFER,
     C_OFFSET,
     C_STEP,
@@ -27,10 +32,10 @@ from tnsim.kernels.table import (
     COLUMNS,
     KIND,
     TASK,
+    K,
     M,
     N,
 )
-from tnsim.networks.center_move import scatter_plan
 from tnsim.networks.effective import TwoSiteHamiltonian, run
 from tnsim.networks.effective_plans import (
     LEFT,
@@ -118,15 +123,23 @@ class TwoSites(TwoSiteHamiltonian):
     def onto_first(self, theta: Array, second: Tensor) -> Tensor:
         """theta times the adjoint of a right-isometric site: a site tensor left of it."""
         left, right, bond = self.plan.left, self.plan.right, second.legs[0]
-        phys, char = left.operator.phys, self.dtype.char
-        matrices = join_plan(left.bond, phys, bond, right.operator.phys, right.bond, char).onto_left
-        scatter = scatter_plan(LEFT, left.bond, phys, bond, char)
-        flat = self.backend.zeros(max(1, matrices.size), self.dtype)
+        phys = left.operator.phys
+        plan = _onto_first_plan(left.bond, phys, bond, right.operator.phys, right.bond, self.dtype.char)
         legs = (left.bond, phys, bond.dual)
         data = self.backend.zeros(layout(legs, bond.group.identity).size, self.dtype)
-        run(matrices, (flat, second.data, theta, flat), self.backend)
-        run(scatter, (data, flat), self.backend)
+        run(plan, (theta, second.data, data), self.backend)
         return Tensor(legs, data)
+
+
+@lru_cache(maxsize=2048)
+def _onto_first_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> Rows:
+    """A(buffer 2) += theta(0) B(1)^dagger: the rows of `join_plan` turned round."""
+    join = join_plan(left, phys_left, bond, phys_right, right, dtype)
+    old, rows = join.rows, join.rows.copy()
+    rows[:, N], rows[:, K], rows[:, B_TRANSPOSE] = old[:, K], old[:, N], ADJOINT
+    rows[:, A_BUFFER], rows[:, A_OFFSET], rows[:, A_STRIDE] = 0, old[:, C_OFFSET], old[:, C_STRIDE]
+    rows[:, C_BUFFER], rows[:, C_OFFSET], rows[:, C_STRIDE] = 2, old[:, A_OFFSET], old[:, A_STRIDE]
+    return replace(join, rows=rows)
 
 
 @lru_cache(maxsize=2048)
