@@ -13,6 +13,7 @@ from tnsim.version import __version__ as __version__
 _PUBLIC = {
     **dict.fromkeys(
         [
+            "Chebyshev",
             "Circuit",
             "CircuitResult",
             "DMRG",
@@ -23,12 +24,17 @@ _PUBLIC = {
             "ExcitedStates",
             "Extrapolation",
             "IDMRG",
+            "MPOEvolution",
             "Progress",
+            "Purification",
             "Quasiparticles",
             "Solution",
+            "SpectralFunction",
             "Status",
             "SweepReport",
+            "TDVP",
             "TEBD",
+            "ThermalStates",
             "VUMPS",
             "extrapolate",
             "run_stages",

@@ -1,18 +1,23 @@
 """Algorithms: a settings object and a loop each."""
 
+from tnsim.algorithms.chebyshev import Chebyshev, SpectralFunction
 from tnsim.algorithms.circuit import Circuit, CircuitResult
 from tnsim.algorithms.dmrg import DMRG, run_stages
 from tnsim.algorithms.evolution import Evolution, EvolutionReport, Evolved
 from tnsim.algorithms.excited import ExcitedStates
 from tnsim.algorithms.extrapolation import Extrapolation, extrapolate
 from tnsim.algorithms.idmrg import IDMRG
+from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.quasiparticles import Dispersion, Excitations, Quasiparticles
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
+from tnsim.algorithms.tdvp import TDVP
 from tnsim.algorithms.tebd import TEBD
+from tnsim.algorithms.thermal import Purification, ThermalStates
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
-    "BondReport", "Circuit", "CircuitResult", "DMRG", "Dispersion", "Evolution", "EvolutionReport", "Evolved",
-    "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "Progress", "Quasiparticles", "Solution", "Status",
-    "SweepReport", "TEBD", "VUMPS", "extrapolate", "run_stages",
+    "BondReport", "Chebyshev", "Circuit", "CircuitResult", "DMRG", "Dispersion", "Evolution", "EvolutionReport",
+    "Evolved", "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "MPOEvolution", "Progress", "Purification",
+    "Quasiparticles", "Solution", "SpectralFunction", "Status", "SweepReport", "TDVP", "TEBD", "ThermalStates",
+    "VUMPS", "extrapolate", "run_stages",
 ]  # fmt: skip
