@@ -191,6 +191,21 @@ def test_order_in_time(order):
     assert tebd(0.5).run(driven, psi, time=1.0).history[-1].energy_drift is None
 
 
+def test_a_sum_that_becomes_complex_in_imaginary_time():
+    """Real at time 0; the state has to be complex from the start."""
+    sites = tn.spin_sites(3)
+    psi = tn.MPS.random(sites, chi=2, charge=1, seed=2)
+
+    def twisted(time: float) -> tn.OperatorSum:
+        return tn.OperatorSum([tn.plus_hc(np.exp(1j * time), "S+", i, "S-", i + 1) for i in range(2)])
+
+    exact = psi.to_dense().astype(complex)
+    for n in range(200):
+        exact = evolved(twisted((n + 0.5) / 200), sites, exact, -1 / 200)
+    result = tebd(0.1, imaginary=True).run(twisted, psi, time=1.0)
+    np.testing.assert_allclose(vector(result.state), exact / np.linalg.norm(exact), atol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["leading", "gram", "svd"])
 def test_truncation(method):
     """The summed discarded weight is what the norm lost, and tells the distance from the exact state."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import expm
 
-from tnsim.algorithms.evolution import check_hermitian
+from tnsim.algorithms.evolution import check_hermitian, evolving_dtype
 from tnsim.algorithms.splitting import constant_parts, join_steps, stage_lengths
 from tnsim.errors import OperatorError
 from tnsim.networks.operator_sum import OperatorSum
@@ -33,8 +33,7 @@ class GateLayers(ABC):
             )
         self.settings, self.hamiltonian, self._sites = settings, H, tuple(sites)
         self.conserves = isinstance(H, OperatorSum) and not settings.imaginary and not settings.non_hermitian
-        self._start = self._checked(self.at(0.0))
-        self._constant = self._start if isinstance(H, OperatorSum) else None
+        self._constant = self._checked(H) if isinstance(H, OperatorSum) else None
         self._layers: dict[tuple[int, float], Layer] = {}
 
     @abstractmethod
@@ -44,6 +43,12 @@ class GateLayers(ABC):
     @abstractmethod
     def _apply_layer(self, gates: Layer) -> None:
         """Gates that do not overlap."""
+
+    def _dtype(self, state_dtype: np.dtype) -> np.dtype:
+        """That of the state under gates; an H that depends on time may become complex."""
+        if self._constant is None:
+            return np.result_type(state_dtype, np.complex64)
+        return evolving_dtype(self.settings, state_dtype, *(matrix.dtype for matrix in self._constant.values()))
 
     @property
     def unitary(self) -> bool:

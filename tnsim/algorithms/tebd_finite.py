@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tnsim.algorithms.evolution import check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.evolution import check_start, middle_entropy
 from tnsim.algorithms.gate_layers import GateLayers, Layer, Terms, TimeDependent, exponential
 from tnsim.algorithms.splitting import composition_lengths
 from tnsim.errors import ShapeError
@@ -29,7 +29,7 @@ class FiniteTEBD(GateLayers):
             raise ShapeError(f"TEBD needs at least 2 sites, found {psi.L}.")
         super().__init__(settings, H, psi.sites)
         check_start(psi)
-        dtype = evolving_dtype(settings, psi.dtype, *(matrix.dtype for matrix in self._start.values()))
+        dtype = self._dtype(psi.dtype)
         self._gated = GatedState(psi.astype(dtype), settings.truncation, split=settings.split, unitary=self.unitary)
         self._norm = 1.0 if settings.imaginary else self._gated.norm
         self._mpo: MPO | None = None

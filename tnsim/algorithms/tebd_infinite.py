@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tnsim.algorithms.evolution import evolving_dtype
 from tnsim.algorithms.gate_layers import GateLayers, Layer, Terms, TimeDependent
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.measure.entanglement import entropy_of_weights
@@ -35,7 +34,7 @@ class InfiniteTEBD(GateLayers):
         if settings.split == "leading":
             raise SettingsError('infinite TEBD needs Schmidt values: split is "auto", "gram" or "svd".')
         super().__init__(settings, H, psi.sites)
-        dtype = evolving_dtype(settings, psi.dtype, *(matrix.dtype for matrix in self._start.values()))
+        dtype = self._dtype(psi.dtype)
         self._method = choose_method(settings.split, settings.truncation, dtype, spectrum=True)
         self._state: InfiniteMPS | None = psi.astype(dtype)
         self._tensors, self._centers = list(self._state.AR), list(self._state.C)
