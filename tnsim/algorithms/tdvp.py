@@ -5,10 +5,12 @@ algorithms 1 and 2; M. Yang, S. R. White, Phys. Rev. B 102, 094315 (2020).
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tnsim.algorithms.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.tdvp_infinite import UniformEvolution
 from tnsim.backend import Array
 from tnsim.errors import SettingsError, suggest
 from tnsim.linalg import Truncation, lq, qr
@@ -21,6 +23,8 @@ from tnsim.networks.center_effective import BondHamiltonian, SiteHamiltonian
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.global_expansion import expand_basis
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.two_site_split import choose_method, split_two_site
@@ -82,9 +86,10 @@ class TDVP(Evolution):
                 f"{self.krylov_max!r}."
             )
 
-    def propagator(self, H: MPO, psi: MPS) -> "SweepEvolution":
-        """The state in its sweeps. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong
-        input."""
+    def propagator(self, H: Any, psi: Any) -> "SweepEvolution | UniformEvolution":
+        """The state at work. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong input."""
+        if isinstance(H, InfiniteMPO) or isinstance(psi, InfiniteMPS):
+            return UniformEvolution(self, H, psi)
         return SweepEvolution(self, H, psi)
 
 
