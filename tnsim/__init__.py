@@ -24,6 +24,7 @@ _PUBLIC = {
             "ExcitedStates",
             "Extrapolation",
             "IDMRG",
+            "KrylovEvolution",
             "MPOEvolution",
             "Progress",
             "Purification",
