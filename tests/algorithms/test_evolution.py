@@ -117,6 +117,11 @@ def test_observers_may_stop():
     assert evolved.status.name == "interrupted" and evolved.times[-1] == pytest.approx(0.2)
 
 
+def test_a_run_that_has_not_begun():
+    so_far = ticking().start(None, Clockwork(), time=1.0).so_far()
+    assert so_far.status.name == "not started" and "call steps()" in repr(so_far)
+
+
 def test_steps_can_be_left_early():
     reports = ticking().steps(None, Clockwork(), time=1.0)
     assert [next(reports).step for _ in range(3)] == [0, 1, 2]

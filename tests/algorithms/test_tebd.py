@@ -1,5 +1,7 @@
 """TEBD against exact diagonalisation and free fermions."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -131,6 +133,29 @@ def test_imaginary_time_finds_the_ground_state():
     assert result.status.converged and result.history[-1].energy_drift is None
 
 
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("name", ["U1", "electrons"])
+def test_terms_over_a_distance(name, order):
+    """Second and third neighbours by swaps, with the signs of fermions; the order is that of neighbours."""
+    chain = next(chain for chain in CHAINS if chain.name == name)
+    H = random_local(chain)
+    for i, j, value in ((0, 2, 0.5), (3, 0, 0.4), (1, 3, 0.3 + 0.2j)):
+        H += tn.plus_hc(value, chain.ladder[0], i, chain.ladder[1], j)
+    psi = random_state(chain, np.complex128, norm=1.0)
+    exact = evolved(H, chain.sites, vector(psi), -0.5j)
+    errors = [
+        np.linalg.norm(vector(tebd(dt, order=order).run(H, psi, time=0.5).state) - exact) for dt in (1 / 8, 1 / 12)
+    ]
+    assert abs(fitted_order((1 / 8, 1 / 12), errors) - order) < 0.2
+
+
+def test_swaps_need_equal_sites():
+    chain = CHAINS[-1]
+    H = random_local(chain) + tn.OperatorSum().add(1.0, "Sz", 1, "Sz", 3)
+    with pytest.raises(ShapeError, match="need equal sites in between"):
+        tebd(0.1).run(H, random_state(chain, np.complex128), time=0.1)
+
+
 def driven(time: float) -> tn.OperatorSum:
     """A chain in a field that turns, its exchange going up and down."""
     H = tn.OperatorSum()
@@ -142,22 +167,43 @@ def driven(time: float) -> tn.OperatorSum:
     return H
 
 
-@pytest.mark.parametrize("order", [1, 2, 4])
-def test_order_in_time(order):
-    """A Hamiltonian that depends on time, against many small exact steps at midpoints, extrapolated."""
+@cache
+def driven_exactly() -> tuple[tn.MPS, np.ndarray]:
+    """A state before and after a unit of time: small exact steps at midpoints, extrapolated."""
     sites = tn.spin_sites(4, conserve=None)
     psi = tn.MPS.random(sites, chi=4, seed=1, dtype=complex)
 
-    def reference(steps: int) -> np.ndarray:
+    def steps(count: int) -> np.ndarray:
         state = psi.to_dense()
-        for n in range(steps):
-            state = evolved(driven((n + 0.5) / steps), sites, state, -1j / steps)
+        for n in range(count):
+            state = evolved(driven((n + 0.5) / count), sites, state, -1j / count)
         return state
 
-    exact = (4 * reference(800) - reference(400)) / 3
+    return psi, (4 * steps(200) - steps(100)) / 3
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_order_in_time(order):
+    """A Hamiltonian that depends on time."""
+    psi, exact = driven_exactly()
     errors = [np.linalg.norm(tebd(dt, order=order).run(driven, psi, time=1.0).state.to_dense() - exact) for dt in STEPS]
     assert abs(fitted_order(STEPS, errors) - order) < 0.3
     assert tebd(0.5).run(driven, psi, time=1.0).history[-1].energy_drift is None
+
+
+def test_a_sum_that_becomes_complex_in_imaginary_time():
+    """Real at time 0; the state has to be complex from the start."""
+    sites = tn.spin_sites(3)
+    psi = tn.MPS.random(sites, chi=2, charge=1, seed=2)
+
+    def twisted(time: float) -> tn.OperatorSum:
+        return tn.OperatorSum([tn.plus_hc(np.exp(1j * time), "S+", i, "S-", i + 1) for i in range(2)])
+
+    exact = psi.to_dense().astype(complex)
+    for n in range(200):
+        exact = evolved(twisted((n + 0.5) / 200), sites, exact, -1 / 200)
+    result = tebd(0.1, imaginary=True).run(twisted, psi, time=1.0)
+    np.testing.assert_allclose(vector(result.state), exact / np.linalg.norm(exact), atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["leading", "gram", "svd"])

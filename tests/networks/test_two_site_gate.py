@@ -78,12 +78,12 @@ def test_matrices_of_a_cell(chain):
     H = tn.OperatorSum().add(0.3, first, 0, first, 1).add(0.2, first, 1).add(0.7, "Id", 0)
     H += tn.plus_hc(0.4, raise_, 2, lower, 1)
     matrices, hermitian = cell_terms(H, chain.sites[:2])
-    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for i, matrix in enumerate(matrices))
+    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for (i, _), matrix in matrices.items())
     np.testing.assert_allclose(total, dense.hamiltonian(H, chain.sites[:3]), atol=1e-13)
     assert hermitian
     edge, _ = cell_terms(tn.OperatorSum().add(1.0, first, 2), chain.sites[:2])
     half = tn.OperatorSum().add(0.5, first, 0).add(0.5, first, 2)
-    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for i, matrix in enumerate(edge))
+    total = sum(on_chain(chain.sites[:3], matrix, i, 2) for (i, _), matrix in edge.items())
     np.testing.assert_allclose(total, dense.hamiltonian(half, chain.sites[:3]), atol=1e-13)
 
 

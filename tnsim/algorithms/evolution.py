@@ -93,6 +93,8 @@ class Evolved:
         return import_module("tnsim.plotting").plot_evolution(self, path=path)
 
     def __repr__(self) -> str:
+        if not self.history:
+            return f"Evolved({self.status.name}): {self.status.advice}"
         last = self.history[-1]
         seconds = sum(report.seconds for report in self.history)
         lines = [f"Evolved({self.status.name}): time = {last.time:.6g} after {last.step} steps in {seconds:.2f} s"]

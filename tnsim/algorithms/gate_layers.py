@@ -1,4 +1,4 @@
-"""What finite and infinite TEBD share: Hamiltonians as matrices of bonds, their gates, the stages of a step."""
+"""What finite and infinite TEBD share: Hamiltonians as matrices of pairs, their gates, the stages of a step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import expm
 
-from tnsim.algorithms.evolution import check_hermitian
+from tnsim.algorithms.evolution import check_hermitian, evolving_dtype
 from tnsim.algorithms.splitting import constant_parts, join_steps, stage_lengths
 from tnsim.errors import OperatorError
 from tnsim.networks.operator_sum import OperatorSum
+from tnsim.networks.pair_terms import Pair
 from tnsim.networks.sites import Site
 from tnsim.networks.two_site_gate import TwoSiteGate, two_site_gate
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TimeDependent = Callable[[float], OperatorSum]
 Layer = list[tuple[int, TwoSiteGate]]
+Terms = dict[Pair, np.ndarray]
 
 
 class GateLayers(ABC):
@@ -31,17 +33,22 @@ class GateLayers(ABC):
             )
         self.settings, self.hamiltonian, self._sites = settings, H, tuple(sites)
         self.conserves = isinstance(H, OperatorSum) and not settings.imaginary and not settings.non_hermitian
-        self._start = self._checked(self.at(0.0))
-        self._constant = self._start if isinstance(H, OperatorSum) else None
+        self._constant = self._checked(H) if isinstance(H, OperatorSum) else None
         self._layers: dict[tuple[int, float], Layer] = {}
 
     @abstractmethod
-    def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
-        """The terms as a matrix for every bond, and whether they are Hermitian."""
+    def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
+        """The terms as a matrix for every pair of sites, and whether they are Hermitian."""
 
     @abstractmethod
     def _apply_layer(self, gates: Layer) -> None:
         """Gates that do not overlap."""
+
+    def _dtype(self, state_dtype: np.dtype) -> np.dtype:
+        """That of the state under gates; an H that depends on time may become complex."""
+        if self._constant is None:
+            return np.result_type(state_dtype, np.complex64)
+        return evolving_dtype(self.settings, state_dtype, *(matrix.dtype for matrix in self._constant.values()))
 
     @property
     def unitary(self) -> bool:
@@ -55,8 +62,8 @@ class GateLayers(ABC):
             raise OperatorError(f"H(t) must return an OperatorSum, found {type(H).__name__} at time {time:.6g}.")
         return H
 
-    def bond_matrices(self, time: float) -> list[np.ndarray]:
-        """Terms of every bond at a time."""
+    def terms(self, time: float) -> Terms:
+        """Terms of every pair of sites at a time."""
         return self._checked(self.at(time)) if self._constant is None else self._constant
 
     def _evolve(self, time: float, dt: float, steps: int) -> None:
@@ -70,29 +77,31 @@ class GateLayers(ABC):
                     self._layers.clear()
                     self._run(self._checked(H), step, duration)
 
-    def _checked(self, H: OperatorSum) -> list[np.ndarray]:
-        matrices, hermitian = self._matrices(H)
+    def _checked(self, H: OperatorSum) -> Terms:
+        terms, hermitian = self._matrices(H)
         check_hermitian(self.settings, hermitian)
-        return matrices
+        return terms
 
-    def _run(self, matrices: list[np.ndarray], stages: tuple[float, ...], dt: float) -> None:
+    def _run(self, terms: Terms, stages: tuple[float, ...], dt: float) -> None:
         """Even and odd bonds in turn."""
         for number, length in enumerate(stages):
             key = number % 2, length * dt
             if key not in self._layers:
-                self._layers[key] = self._gates(matrices, *key)
+                self._layers[key] = self._gates(terms, *key)
             if self._layers[key]:
                 self._apply_layer(self._layers[key])
 
-    def _gates(self, matrices: list[np.ndarray], parity: int, tau: float) -> Layer:
+    def _gates(self, terms: Terms, parity: int, tau: float) -> Layer:
         """The exponentials on all even or all odd bonds; equal ones are made once."""
         known: dict[tuple, TwoSiteGate] = {}
         gates = []
-        for bond in range(parity, len(matrices), 2):
-            sites = self._sites[bond], self._sites[(bond + 1) % len(self._sites)]
-            key = (sites[0].leg, sites[1].leg, matrices[bond].tobytes())
+        for (bond, other), matrix in terms.items():
+            if bond % 2 != parity:
+                continue
+            sites = self._sites[bond], self._sites[other % len(self._sites)]
+            key = (sites[0].leg, sites[1].leg, matrix.tobytes())
             if key not in known:
-                known[key] = two_site_gate(exponential(self.settings.generator * tau, matrices[bond]), sites)
+                known[key] = two_site_gate(exponential(self.settings.generator * tau, matrix), sites)
             gates.append((bond, known[key]))
         return gates
 

@@ -57,6 +57,21 @@ def join_steps(steps: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(stages)
 
 
+def composition_lengths(stages: Sequence[float]) -> tuple[float, ...]:
+    """The splitting of a sum of two parts as one of a sum of any number: lengths of steps that take the parts in
+    order, in the opposite order, in order, ... The order is the same.
+
+    Source: R. I. McLachlan, SIAM J. Sci. Comput. 16, 151 (1995).
+
+    >>> composition_lengths((0.5, 1.0, 1.0, 1.0, 0.5)), composition_lengths((1.0, 1.0))
+    ((0.5, 0.5, 0.5, 0.5), (1.0,))
+    """
+    lengths = [stages[0]]
+    for stage in stages[1:-1]:
+        lengths.append(stage - lengths[-1])
+    return tuple(lengths)
+
+
 def constant_parts(H: Callable[[float], Any], time: float, dt: float, order: int) -> list[tuple[Any, float]]:
     """(Hamiltonian, duration) pairs that replace H(t) from `time` to `time + dt`, the first acting first.
 

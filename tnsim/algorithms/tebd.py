@@ -20,12 +20,14 @@ SPLITS = ("auto", "leading", "gram", "svd")
 
 @dataclass(frozen=True, kw_only=True)
 class TEBD(Evolution):
-    """Time evolution by gates, of sums of terms on neighbouring sites: `TEBD(...).run(H, psi, time=...)`.
+    """Time evolution by gates, of sums of terms on one or two sites: `TEBD(...).run(H, psi, time=...)`.
 
     H: an OperatorSum, or a function of the time that returns one; psi: an MPS, or an InfiniteMPS with an even cell (H
     names the sites of a cell and those it reaches, energies are per site). The error of a step is O(dt^(order + 1))
     times nested commutators of neighbouring terms, that of a time O(dt^order); each cut adds sqrt(discarded weight)
     at most. Cost of a step: 1.5 cuts a bond for order 2 (1 where steps join), 5.5 (5) for order 4, each O(chi^3 d^3).
+    Terms on sites that are no neighbours (of a finite state, equal sites) take swaps: of reach r, 2 r cuts a site
+    where neighbours have one, and twice as many stages; TDVP is often cheaper.
 
     >>> from tnsim.linalg import Truncation
     >>> from tnsim.networks.sites import spin_sites

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tnsim.algorithms.evolution import evolving_dtype
-from tnsim.algorithms.gate_layers import GateLayers, Layer, TimeDependent
+from tnsim.algorithms.gate_layers import GateLayers, Layer, Terms, TimeDependent
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.measure.entanglement import entropy_of_weights
 from tnsim.networks.infinite_mps import InfiniteMPS
@@ -35,7 +34,7 @@ class InfiniteTEBD(GateLayers):
         if settings.split == "leading":
             raise SettingsError('infinite TEBD needs Schmidt values: split is "auto", "gram" or "svd".')
         super().__init__(settings, H, psi.sites)
-        dtype = evolving_dtype(settings, psi.dtype, *(matrix.dtype for matrix in self._start))
+        dtype = self._dtype(psi.dtype)
         self._method = choose_method(settings.split, settings.truncation, dtype, spectrum=True)
         self._state: InfiniteMPS | None = psi.astype(dtype)
         self._tensors, self._centers = list(self._state.AR), list(self._state.C)
@@ -55,7 +54,7 @@ class InfiniteTEBD(GateLayers):
         if self.settings.non_hermitian:
             return None
         psi, total = self.state, 0.0
-        for bond, matrix in enumerate(self.bond_matrices(time)):
+        for (bond, _), matrix in self.terms(time).items():
             first, second = contract("l m, m s r -> l s r", psi.C[bond - 1], psi.AR[bond]), psi.AR[(bond + 1) % psi.L]
             pair = TwoSites(first, second)
             theta = pair.join(first, second)
@@ -76,7 +75,7 @@ class InfiniteTEBD(GateLayers):
         self._evolve(time, dt, steps)
         return self._weight, self._log_norm / len(self._sites)
 
-    def _matrices(self, H: OperatorSum) -> tuple[list[np.ndarray], bool]:
+    def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
         return cell_terms(H, self._sites)
 
     def _apply_layer(self, gates: Layer) -> None:

@@ -47,16 +47,16 @@ def pair_terms(H: OperatorSum, sites: Sequence[Site]) -> tuple[dict[Pair, np.nda
     return dict(zip(sorted(pairs), _real([pairs[pair] for pair in sorted(pairs)]), strict=True)), hermitian
 
 
-def cell_terms(H: OperatorSum, cell: Sequence[Site]) -> tuple[list[np.ndarray], bool]:
-    """A matrix for the bond right of every site of a cell that repeats, and whether H is Hermitian.
+def cell_terms(H: OperatorSum, cell: Sequence[Site]) -> tuple[dict[Pair, np.ndarray], bool]:
+    """{(i, i + 1): matrix} for the bond right of every site i of a cell that repeats, and whether H is Hermitian.
 
     The matrices and their translations add up to what `InfiniteMPO.from_sum(H, cell)` means. Raises OperatorError for
     a term on sites that are no neighbours, and what `from_sum` raises.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> H = OperatorSum().add(1.0, "Sz", 1, "Sz", 2)
-    >>> [matrix.diagonal().tolist() for matrix in cell_terms(H, spin_sites(2))[0]]
-    [[0.0, 0.0, 0.0, 0.0], [0.25, -0.25, -0.25, 0.25]]
+    >>> {pair: matrix.diagonal().tolist() for pair, matrix in cell_terms(H, spin_sites(2))[0].items()}
+    {(0, 1): [0.0, 0.0, 0.0, 0.0], (1, 2): [0.25, -0.25, -0.25, 0.25]}
     """
     expansion = first_cell_terms(H, cell)
     if expansion.exponentials:
@@ -79,7 +79,7 @@ def cell_terms(H: OperatorSum, cell: Sequence[Site]) -> tuple[list[np.ndarray], 
                 matrices[place] = matrices[place] + value / 2 * _matrix(own, (place, place + 1), expansion, sites)
         else:
             matrices = [matrix + value / count * np.eye(len(matrix)) for matrix in matrices]
-    return _real(matrices), is_hermitian(expansion)
+    return {(i, i + 1): matrix for i, matrix in enumerate(_real(matrices))}, is_hermitian(expansion)
 
 
 def _zeros(pair: Pair, sites: Sequence[Site]) -> np.ndarray:
