@@ -40,10 +40,18 @@ class TDVP(Evolution):
     A step is a sweep to the right and one back, each over dt / 2: an error O(dt^3) a step and O(dt^2) in all, from
     the splitting. What the bond dimension cannot hold is projected out, which no discarded weight tells: compare bond
     dimensions. With "one-site" bonds stay as they are, and norm and energy are conserved to rounding; `truncation` is
-    not used. "two-site" cuts every bond anew, up to chi_max. "hybrid" updates two sites where a bond is below chi_max,
-    and one site where it has reached it. The state has to be connected to where H leads: a product state on bonds of
-    dimension 1 only moves under two-site updates. Cost of a step: O(L chi^3 d^2 w) products for two sites,
-    O(L chi^3 d w) for one, `krylov_max` times at most, and the cuts, O(L chi^3 d^3).
+    not used. "two-site" cuts every bond anew, up to chi_max. "hybrid" updates two sites where a bond is not at
+    chi_max, and one site where it is.
+
+    On small bonds one site does not see where H leads, and two sites see no terms of longer range: an error of the
+    projection that smaller steps do not lower. `expansion` = n takes the basis of H psi, ..., H^n psi in before every
+    step, until a bond has chi_max states; from product states with terms of long range, 2 or 3 are enough.
+
+    An InfiniteMPS under an InfiniteMPO moves as a whole, by the midpoint rule: O(dt^2) too, bonds as they are with
+    "one-site", and growing along the two-site part of H psi with "hybrid"; energies and norms are those per site.
+
+    Cost of a step: O(L chi^3 d^2 w) products for two sites, O(L chi^3 d w) for one, `krylov_max` times at most, and
+    the cuts, O(L chi^3 d^3).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> from tnsim.networks.operator_sum import OperatorSum, plus_hc
@@ -184,7 +192,7 @@ class SweepEvolution:
         """Whether the bond is cut anew."""
         scheme = self.settings.scheme
         return scheme == "two-site" or (
-            scheme == "hybrid" and self.tensors[bond].legs[2].dim < self.settings.truncation.chi_max
+            scheme == "hybrid" and self.tensors[bond].legs[2].dim != self.settings.truncation.chi_max
         )
 
     def _evolve_pair(self, bond: int, tau: float, rightwards: bool) -> None:
