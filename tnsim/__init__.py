@@ -25,6 +25,7 @@ _PUBLIC = {
             "ExcitedStates",
             "Extrapolation",
             "IDMRG",
+            "KrylovEvolution",
             "MPOEvolution",
             "Progress",
             "Purification",

@@ -22,8 +22,7 @@ def chebyshev(**settings) -> tn.Chebyshev:
     return tn.Chebyshev(**{"truncation": tn.Truncation(chi_max=16, svd_min=1e-12), "count": 60, **settings})
 
 
-@pytest.mark.parametrize("conserve", ["Sz", None])
-@pytest.mark.parametrize("apply", ["zip-up", "svd"])
+@pytest.mark.parametrize(("conserve", "apply"), [("Sz", "zip-up"), (None, "svd")])
 def test_moments_and_kernels(conserve, apply):
     H, psi, matrix = chain(6, conserve=conserve, chi=4)
     psi = psi * 1.5

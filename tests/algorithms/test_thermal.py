@@ -64,15 +64,15 @@ def test_energies_of_ten_spins_to_a_millionth():
 
 
 @pytest.mark.parametrize(
-    ("cooling", "tolerance"),
+    ("cooling", "tolerance", "conserve"),
     [
-        (tdvp(), 1e-6),
-        (tn.MPOEvolution(dt=0.1, truncation=CUT, imaginary=True, order=4, every=50), 3e-6),
-        (tn.TEBD(dt=0.1, truncation=CUT, imaginary=True, every=50), 3e-6),
+        (tdvp(), 1e-6, "Sz"),
+        (tdvp(), 1e-6, None),
+        (tn.MPOEvolution(dt=0.1, truncation=CUT, imaginary=True, order=4, every=50), 3e-6, "Sz"),
+        (tn.TEBD(dt=0.1, truncation=CUT, imaginary=True, every=50), 3e-6, "Sz"),
     ],
-    ids=["TDVP", "MPO", "TEBD"],
+    ids=["TDVP", "TDVP without symmetry", "MPO", "TEBD"],
 )
-@pytest.mark.parametrize("conserve", ["Sz", None])
 def test_every_way_of_cooling(cooling: Evolution, tolerance, conserve):
     L, sites = 5, tn.spin_sites(5, conserve=conserve)
     rng, H = np.random.default_rng(0), tn.OperatorSum()

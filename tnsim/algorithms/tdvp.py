@@ -5,10 +5,12 @@ algorithms 1 and 2; M. Yang, S. R. White, Phys. Rev. B 102, 094315 (2020).
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tnsim.algorithms.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.tdvp_infinite import UniformEvolution
 from tnsim.backend import Array
 from tnsim.errors import SettingsError, suggest
 from tnsim.linalg import Truncation, lq, qr
@@ -21,6 +23,8 @@ from tnsim.networks.center_effective import BondHamiltonian, SiteHamiltonian
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 from tnsim.networks.global_expansion import expand_basis
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.two_site_split import choose_method, split_two_site
@@ -36,10 +40,18 @@ class TDVP(Evolution):
     A step is a sweep to the right and one back, each over dt / 2: an error O(dt^3) a step and O(dt^2) in all, from
     the splitting. What the bond dimension cannot hold is projected out, which no discarded weight tells: compare bond
     dimensions. With "one-site" bonds stay as they are, and norm and energy are conserved to rounding; `truncation` is
-    not used. "two-site" cuts every bond anew, up to chi_max. "hybrid" updates two sites where a bond is below chi_max,
-    and one site where it has reached it. The state has to be connected to where H leads: a product state on bonds of
-    dimension 1 only moves under two-site updates. Cost of a step: O(L chi^3 d^2 w) products for two sites,
-    O(L chi^3 d w) for one, `krylov_max` times at most, and the cuts, O(L chi^3 d^3).
+    not used. "two-site" cuts every bond anew, up to chi_max. "hybrid" updates two sites where a bond is not at
+    chi_max, and one site where it is.
+
+    On small bonds one site does not see where H leads, and two sites see no terms of longer range: an error of the
+    projection that smaller steps do not lower. `expansion` = n takes the basis of H psi, ..., H^n psi in before every
+    step, until a bond has chi_max states; from product states with terms of long range, 2 or 3 are enough.
+
+    An InfiniteMPS under an InfiniteMPO moves as a whole, by the midpoint rule: O(dt^2) too, bonds as they are with
+    "one-site", and growing along the two-site part of H psi with "hybrid"; energies and norms are those per site.
+
+    Cost of a step: O(L chi^3 d^2 w) products for two sites, O(L chi^3 d w) for one, `krylov_max` times at most, and
+    the cuts, O(L chi^3 d^3).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> from tnsim.networks.operator_sum import OperatorSum, plus_hc
@@ -82,9 +94,10 @@ class TDVP(Evolution):
                 f"{self.krylov_max!r}."
             )
 
-    def propagator(self, H: MPO, psi: MPS) -> "SweepEvolution":
-        """The state in its sweeps. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong
-        input."""
+    def propagator(self, H: Any, psi: Any) -> "SweepEvolution | UniformEvolution":
+        """The state at work. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong input."""
+        if isinstance(H, InfiniteMPO) or isinstance(psi, InfiniteMPS):
+            return UniformEvolution(self, H, psi)
         return SweepEvolution(self, H, psi)
 
 
@@ -179,7 +192,7 @@ class SweepEvolution:
         """Whether the bond is cut anew."""
         scheme = self.settings.scheme
         return scheme == "two-site" or (
-            scheme == "hybrid" and self.tensors[bond].legs[2].dim < self.settings.truncation.chi_max
+            scheme == "hybrid" and self.tensors[bond].legs[2].dim != self.settings.truncation.chi_max
         )
 
     def _evolve_pair(self, bond: int, tau: float, rightwards: bool) -> None:
