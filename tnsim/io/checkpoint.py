@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tnsim.algorithms import Solution, SweepReport
+from tnsim.algorithms.evolution import EvolutionReport
 from tnsim.algorithms.solution import BondReport
 from tnsim.io.atomic import stamp
 from tnsim.io.job import Job
@@ -61,7 +62,8 @@ class Checkpointer:
 
 
 class StopOnSignals:
-    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond under way finish and stop the run.
+    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond (or the steps of a report) under way finish
+    and stop the run.
 
     A second SIGINT interrupts at once.
     """
@@ -92,3 +94,7 @@ class StopOnSignals:
 
     def sweep(self, report: SweepReport, run: Any) -> None:
         """Nothing to do: a stop takes effect at a bond."""
+
+    def step(self, report: EvolutionReport, run: Any) -> None:
+        if self.received and not run.stop_reason:
+            run.request_stop(f"stopped by {self.received}")
