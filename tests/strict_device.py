@@ -197,6 +197,9 @@ class StrictBackend:
         steps = tuple(host.itemsize * step for step in strides)
         return self._wrap(np.lib.stride_tricks.as_strided(host[offset:], shape, steps))
 
+    def take(self, array: StrictArray, places: np.ndarray, axis: int) -> StrictArray:
+        return self._wrap(np.take(self._bare(array), places, axis=axis))
+
     # -- numbers ---------------------------------------------------------------------------------------
 
     def conj(self, array: StrictArray) -> StrictArray:

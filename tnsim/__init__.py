@@ -30,7 +30,7 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
-    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
+    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "random_svd", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
     **dict.fromkeys(
@@ -50,6 +50,8 @@ _PUBLIC = {
     **dict.fromkeys(["canonicalize", "schmidt_values", "vidal"], "tnsim.networks.canonical"),
     **dict.fromkeys(["MPS", "overlap"], "tnsim.networks.mps"),
     "MPO": "tnsim.networks.mpo",
+    **dict.fromkeys(["IndexOrder", "balanced_factors"], "tnsim.networks.matrix_index"),
+    **dict.fromkeys(["RankRule", "max_ranks"], "tnsim.networks.rank_rule"),
     **dict.fromkeys(["InfiniteMPS", "neutral_cell"], "tnsim.networks.infinite_mps"),
     "window": "tnsim.networks.window",
     "InfiniteMPO": "tnsim.networks.infinite_mpo",

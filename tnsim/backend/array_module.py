@@ -34,6 +34,10 @@ class ArrayModule:
         steps = tuple(item * s for s in strides)
         return self.xp.lib.stride_tricks.as_strided(buffer[offset:], shape, steps)
 
+    def take(self, array: Array, places: np.ndarray, axis: int) -> Array:
+        """Rows, columns, ... at places that stand on the host, as a copy."""
+        return self.xp.take(array, self.xp.asarray(places), axis=axis)
+
     def conj(self, array: Array) -> Array:
         return array.conj()
 
