@@ -140,6 +140,8 @@ def test_rules_that_contradict_are_refused():
     ]:  # fmt: skip
         with pytest.raises(SettingsError):
             RankRule(**settings)
+    with pytest.raises(SettingsError, match="found 0.5"):
+        RankRule.of(0.5)
 
 
 # -- A5 ------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from numbers import Integral, Number
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -104,8 +104,7 @@ class MPO:
         MPO on 2 sites, bond dimensions 1 2 1, float64 on numpy
         """
         axes = matrix_axes(np.shape(matrix), out_factors, in_factors, index or IndexOrder())
-        if not isinstance(rule, RankRule):
-            rule = RankRule(ranks=rule if rule is None or isinstance(rule, Integral) else tuple(rule))
+        rule = RankRule.of(rule)
         rule.fixed([o * i for o, i in zip(axes.rows.dims, axes.columns.dims, strict=True)])
         return cls(train_of_matrix(checked_matrix(matrix, name), axes, rule), axes=axes)
 

@@ -47,6 +47,17 @@ class RankRule:
         if self.method == "rsvd" and self.ranks is None:
             raise SettingsError("the randomised decomposition (rsvd) needs ranks: it does not see all values.")
 
+    @classmethod
+    def of(cls, rule: "RankRule | int | Sequence[int] | None") -> "RankRule":
+        """A rule, or what stands for one: a bound on all ranks, the rank of every cut, None for all but rounding."""
+        if rule is None or isinstance(rule, RankRule):
+            return rule or cls()
+        if isinstance(rule, (int, np.integer)):
+            return cls(ranks=int(rule))
+        if isinstance(rule, Sequence):
+            return cls(ranks=tuple(int(rank) for rank in rule))
+        raise SettingsError(f"ranks are chosen by a RankRule, an integer, or one integer a cut, found {rule!r}.")
+
     def fixed(self, dims: Dims) -> tuple[int, ...] | None:
         """The ranks that are asked for, checked against the largest there are; None where another rule decides."""
         if self.ranks is None:
