@@ -237,6 +237,9 @@ class StrictBackend:
     def eigh(self, matrix: StrictArray) -> tuple[StrictArray, ...]:
         return tuple(map(self._wrap, np.linalg.eigh(self._bare(matrix))))
 
+    def solve(self, matrix: StrictArray, right: StrictArray) -> StrictArray:
+        return self._wrap(np.linalg.solve(self._bare(matrix), self._bare(right)))
+
     def synchronize(self) -> None:
         """Nothing is in flight."""
 

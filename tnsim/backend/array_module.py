@@ -75,5 +75,9 @@ class ArrayModule:
     def eigh(self, matrix: Array) -> tuple[Array, Array]:
         return self.xp.linalg.eigh(matrix)
 
+    def solve(self, matrix: Array, right: Array) -> Array:
+        """x of matrix x = right, for a matrix that is far from singular."""
+        return self.xp.linalg.solve(matrix, right)
+
     def synchronize(self) -> None:
         """Wait until the device has done what was asked."""
