@@ -51,6 +51,8 @@ _PUBLIC = {
     **dict.fromkeys(["MPS", "overlap"], "tnsim.networks.mps"),
     "MPO": "tnsim.networks.mpo",
     **dict.fromkeys(["IndexOrder", "balanced_factors"], "tnsim.networks.matrix_index"),
+    "ApplyPlan": "tnsim.networks.apply_plan",
+    **dict.fromkeys(["apply_to_rows", "merge_sites", "prepare"], "tnsim.networks.batch_apply"),
     **dict.fromkeys(["gauge", "rotate"], "tnsim.networks.mpo_gauge"),
     **dict.fromkeys(["bond_features", "stack"], "tnsim.networks.stack"),
     **dict.fromkeys(["RankRule", "max_ranks"], "tnsim.networks.rank_rule"),

@@ -89,13 +89,13 @@ def _from_the_left(mpo: MPO, k: int, outs: Sequence[int], ins: Sequence[int]) ->
 
 def bond_features(mpo: MPO, rows: Array, first: str = "last") -> Iterator[Array]:
     """What the vectors (one a row) become on every inner bond: arrays (row, before, bond, after), see `stack`."""
-    rows = checked_rows(mpo, rows)
+    rows = _checked_rows(mpo, rows)
     for layer in stack(mpo, first)[:-1]:
         rows = layer.apply(rows)
         yield rows.reshape((rows.shape[0], *layer.bond))
 
 
-def checked_rows(mpo: MPO, rows: Array) -> Array:
+def _checked_rows(mpo: MPO, rows: Array) -> Array:
     """A matrix with a vector a row, in the order of the chain's legs: columns permuted and filled up."""
     size = prod(tensor.shape[2] for tensor in mpo.tensors) if mpo.axes is None else mpo.axes.columns.size
     if len(rows.shape) != 2 or rows.shape[1] != size:

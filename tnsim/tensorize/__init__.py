@@ -4,9 +4,10 @@ from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import FitSolution, MetricFit
+from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.size_report import SizeReport, size_report
 
 __all__ = [
-    "CutProfile", "FitSolution", "Gram", "MetricFit", "SizeReport", "corrected_bias", "cut_profile",
+    "CutProfile", "FitSolution", "Gram", "MetricFit", "Planner", "SizeReport", "corrected_bias", "cut_profile",
     "functional_error", "size_report", "smallest_rank",
 ]  # fmt: skip
