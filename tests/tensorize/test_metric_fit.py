@@ -70,13 +70,13 @@ def test_the_smallest_rank_passes_the_budget_and_one_less_fails():
 # -- the sweeps ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sites", [1, 2])
+@pytest.mark.parametrize("two_site_sweeps", [0, 1, 6])
 @pytest.mark.parametrize("order", ["interleaved", "split", "i1 o1 | o0 | i0"])
-def test_the_error_falls_with_every_update_and_is_the_functional_error(sites, order):
+def test_the_error_falls_with_every_update_and_is_the_functional_error(two_site_sweeps, order):
     W, x = layer()
     gram = Gram.collect([x])
     start = MPO.from_matrix(W, (3, 4), (4, 3), 3, index=IndexOrder(order=order))
-    fit = MetricFit(sites=sites, max_sweeps=6).solve(W, start, gram)
+    fit = MetricFit(two_site_sweeps=two_site_sweeps, max_sweeps=6).solve(W, start, gram)
     assert all(b <= a * (1 + 1e-9) for a, b in zip(fit.history, fit.history[1:], strict=False))
     assert fit.history[-1] == pytest.approx(fit.error, abs=1e-7) == brute_error(W, fit.mpo, x, True)
     assert fit.error < 0.85 * fit.start_error
@@ -89,7 +89,7 @@ def test_one_update_is_dense_least_squares_over_the_samples():
     W, x = layer(6, 6)
     x = x - x.mean(axis=0)
     start = MPO.from_matrix(W, (2, 3), (3, 2), 2)
-    _, errors = next(MetricFit().sweeps(W, start, Gram.collect([x])))
+    _, errors = next(MetricFit(two_site_sweeps=0).sweeps(W, start, Gram.collect([x])))
     last = start.tensors[1].array[..., 0]
     y, pieces = (x @ W.T).reshape(-1, 2, 3), np.einsum("mpj,bij->bpim", last, x.reshape(-1, 3, 2))
     design = pieces.reshape(-1, 6)
@@ -101,9 +101,9 @@ def test_one_update_is_dense_least_squares_over_the_samples():
 def test_conjugate_gradients_reach_what_the_direct_solution_reaches():
     W, x = layer()
     gram, start = Gram.collect([x]), MPO.from_matrix(W, (3, 4), (4, 3), 3)
-    for sites in (1, 2):
-        direct = MetricFit(sites=sites, max_sweeps=5).solve(W, start, gram)
-        iterative = MetricFit(sites=sites, max_sweeps=5, direct_max=0).solve(W, start, gram)
+    for sweeps in (0, 5):
+        direct = MetricFit(two_site_sweeps=sweeps, max_sweeps=5).solve(W, start, gram)
+        iterative = MetricFit(two_site_sweeps=sweeps, max_sweeps=5, direct_max=0).solve(W, start, gram)
         assert iterative.error == pytest.approx(direct.error, rel=0.01)
 
 
@@ -111,7 +111,7 @@ def test_two_sites_find_the_planted_chain_whatever_the_start():
     W, x = layer(16, 16, count=40)
     planted = MPO.from_matrix(W, (4, 4), (4, 4), 3)
     start = MPO.from_matrix(np.random.default_rng(9).standard_normal((16, 16)), (4, 4), (4, 4), 3)
-    fit = MetricFit(sites=2, max_sweeps=3).solve(planted.to_matrix(), start, Gram.collect([x]))
+    fit = MetricFit(max_sweeps=3).solve(planted.to_matrix(), start, Gram.collect([x]))
     assert fit.start_error > 0.5 and fit.error < 1e-4
 
 
@@ -119,8 +119,8 @@ def test_three_sites_and_padding():
     W, x = layer(7, 11)
     index = IndexOrder(pad=True, columns=tuple(range(10, -1, -1)))
     start = MPO.from_matrix(W, (2, 2, 2), (3, 2, 2), 4, index=index)
-    for sites in (1, 2):
-        fit = MetricFit(sites=sites, max_sweeps=5).solve(W, start, Gram.collect([x]))
+    for sweeps in (0, 5):
+        fit = MetricFit(two_site_sweeps=sweeps, max_sweeps=5).solve(W, start, Gram.collect([x]))
         assert (
             fit.error == pytest.approx(brute_error(W, fit.mpo, x, True), rel=1e-6) and fit.error < 0.8 * fit.start_error
         )
@@ -151,9 +151,9 @@ def test_fits_on_every_device(device, dtype):
     W, x = layer(6, 8, dtype=dtype)
     index = IndexOrder(rows=(5, 4, 3, 2, 1, 0))
     start = MPO.from_matrix(W, (2, 3), (2, 4), 3, index=index)
-    here = MetricFit(sites=2, max_sweeps=2).solve(W, start, Gram.collect([x]))
+    here = MetricFit(max_sweeps=2).solve(W, start, Gram.collect([x]))
     gram = Gram.collect([backend.asarray(x)])
-    there = MetricFit(sites=2, max_sweeps=2).solve(backend.asarray(W), start.to(backend), gram)
+    there = MetricFit(max_sweeps=2).solve(backend.asarray(W), start.to(backend), gram)
     assert there.mpo.backend is backend and there.mpo.dtype == dtype == there.bias_shift.dtype
     found = backend.to_host(there.mpo.to_matrix())
     np.testing.assert_allclose(found, here.mpo.to_matrix(), atol=2e-2 if dtype.char in "fF" else 1e-6)
@@ -210,7 +210,7 @@ def test_what_does_not_fit_together_is_refused():
         MetricFit().solve(np.where(np.eye(12) > 0, np.nan, W), start, gram)
     with pytest.raises(BackendError, match="numpy, numpy, strict"):
         MetricFit().solve(W, start, gram.to("strict"))
-    for settings in [{"metric": "ful"}, {"sites": 3}, {"max_sweeps": 0}, {"tol": 0.0}, {"direct_max": -1}]:
+    for settings in [{"metric": "ful"}, {"two_site_sweeps": -1}, {"max_sweeps": 0}, {"tol": 0.0}, {"direct_max": -1}]:
         with pytest.raises(SettingsError):
             MetricFit(**settings)
 

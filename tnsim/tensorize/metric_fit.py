@@ -29,7 +29,9 @@ class MetricFit:
     """
 
     metric: str = field(default="full", metadata={"help": "full, kronecker or diagonal covariance, or none of it"})
-    sites: int = field(default=1, metadata={"help": "sites of one update: 1, or 2 (finds the bonds anew; slower)"})
+    two_site_sweeps: int = field(
+        default=1, metadata={"help": "first sweeps that update two sites at once, whatever the bonds hold at the start"}
+    )
     max_sweeps: int = field(default=20, metadata={"help": "stop after this many sweeps (right and left)"})
     tol: float = field(default=1e-3, metadata={"help": "converged: error changes by less than this share in a sweep"})
     direct_max: int = field(
@@ -41,10 +43,10 @@ class MetricFit:
         check_fields(self)
         if self.metric not in METRICS:
             raise SettingsError(f"unknown metric {self.metric!r}. {suggest(self.metric, METRICS)}")
-        if self.sites not in (1, 2):
-            raise SettingsError(f"an update takes 1 or 2 sites, found {self.sites}.")
-        if self.max_sweeps < 1 or self.direct_max < 0 or not 0 < self.tol < 1:
-            raise SettingsError(f"max_sweeps >= 1, direct_max >= 0 and 0 < tol < 1 are needed, found {self}.")
+        if self.max_sweeps < 1 or min(self.direct_max, self.two_site_sweeps) < 0 or not 0 < self.tol < 1:
+            raise SettingsError(
+                f"max_sweeps >= 1, two_site_sweeps >= 0, direct_max >= 0 and 0 < tol < 1 are needed, found {self}."
+            )
 
     def solve(self, matrix: Array, start: MPO, gram: Gram) -> "FitSolution":
         """The chain with the bonds of `start` that is nearest to the matrix in the metric of the inputs.
@@ -91,8 +93,8 @@ class MetricFit:
         matrix = backend.astype(matrix, wide)
         window = whole_window(matrix, metric_of(gram, axes, self.metric, wide, centered=self.centered), start)
         sweep = MetricSweep(matrix, gauge(start.astype(wide), "qr", center=0), window, self.direct_max)
-        for _ in range(self.max_sweeps):
-            errors = list(sweep.run(self.sites))
+        for number in range(self.max_sweeps):
+            errors = list(sweep.run(2 if number < self.two_site_sweeps else 1))
             if not np.isfinite(errors).all():
                 raise NumericalError("NaN or Inf in the error of the fit: check the matrix and the activations.")
             tensors = [tensor.astype(dtype) for tensor in sweep.tensors]
