@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from tnsim import MPO, IndexOrder
-from tnsim.tensorize import Gram, MetricFit, corrected_bias
+from tnsim.tensorize import Gram, MetricFit, Quantization, corrected_bias
 
 SPLIT = IndexOrder(order="split")
 CHAIN = {"4.49x": ((4, 16), (4, 16), 8, SPLIT), "10.7x": ((4, 4, 4), (4, 4, 4), 4, IndexOrder())}
@@ -110,6 +110,8 @@ def one_seed(seed: int) -> dict[str, float]:
         for metric in ("diagonal", "kronecker", "full"):
             fit = MetricFit(metric=metric, max_sweeps=40).solve(W, plain, gram)
             put(f"chain {ratio} ({size}), {metric} fit + bias", fit.mpo.to_matrix(), b + fit.bias_shift)
+        small = Quantization().quantize(fit.mpo).to_mpo()
+        put(f"chain {ratio} ({size}), full fit + bias, int8", small.to_matrix(), corrected_bias(W, small, gram, b))
     for rank in (7, 3):
         flat = svd(W, rank, None)
         put(f"SVD rank {rank} ({128 * rank}), plain", flat, b)
