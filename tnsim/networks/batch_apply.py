@@ -1,6 +1,7 @@
 """An operator on a batch of vectors, one a row, without ever writing it as a matrix."""
 
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import pairwise
 from math import prod
 
@@ -8,9 +9,9 @@ from tnsim.backend import Array, Backend
 from tnsim.errors import BackendError, ShapeError
 from tnsim.networks.apply_plan import ApplyPlan, Shapes, quick_plan
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
+from tnsim.networks.matrix_train import join_sites
 from tnsim.networks.mpo import MPO
 from tnsim.networks.stack import Layer, stack
-from tnsim.tensor import Tensor, contract, fuse
 
 
 def apply_to_rows(mpo: MPO, rows: Array, plan: ApplyPlan | None = None) -> Array:
@@ -104,7 +105,7 @@ def merge_sites(mpo: MPO, groups: tuple[int, ...]) -> MPO:
     if max(groups) == 1:
         return mpo
     ends = [sum(groups[:n]) for n in range(len(groups) + 1)]
-    tensors = [_merged(mpo.tensors[a:b]) for a, b in pairwise(ends)]
+    tensors = [reduce(join_sites, mpo.tensors[a:b]) for a, b in pairwise(ends)]
     if mpo.axes is None:
         return MPO(tensors, is_hermitian=mpo.is_hermitian)
     sides = (
@@ -112,14 +113,6 @@ def merge_sites(mpo: MPO, groups: tuple[int, ...]) -> MPO:
         for side in (mpo.axes.rows, mpo.axes.columns)
     )
     return MPO(tensors, is_hermitian=mpo.is_hermitian, axes=MatrixAxes(*sides))
-
-
-def _merged(tensors: list[Tensor]) -> Tensor:
-    result = tensors[0]
-    for tensor in tensors[1:]:
-        joined = contract("l o i m, m p j r -> l o p i j r", result, tensor)
-        result = fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
-    return result
 
 
 def _plain_axes(mpo: MPO) -> MatrixAxes:

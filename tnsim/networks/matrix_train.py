@@ -1,6 +1,7 @@
 """From a matrix to a chain of site tensors (left, out, in, right), and back."""
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 
 import numpy as np
@@ -11,7 +12,7 @@ from tnsim.linalg import Truncation, fix_signs, random_svd, svd
 from tnsim.networks.matrix_index import MatrixAxes
 from tnsim.networks.rank_rule import RankRule, ranks_within
 from tnsim.networks.scaling import scale_rows
-from tnsim.symmetry import trivial_leg
+from tnsim.symmetry import TRIVIAL, trivial_leg
 from tnsim.tensor import Tensor, contract, fuse, transpose
 
 
@@ -65,11 +66,22 @@ def matrix_of_train(tensors: Sequence[Tensor], axes: MatrixAxes) -> Array:
 
 def product_of_sites(tensors: Sequence[Tensor]) -> Array:
     """Dense matrix of tensors without symmetry, rows and columns in Kronecker order, on their device."""
-    result = tensors[0]
-    for tensor in tensors[1:]:
-        joined = contract("l o i m, m p j r -> l o p i j r", result, tensor)
-        result = fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
-    return result.array.reshape((result.shape[1], result.shape[2]))
+    whole = reduce(join_sites, tensors)
+    return whole.array.reshape((whole.shape[1], whole.shape[2]))
+
+
+def join_sites(first: Tensor, second: Tensor) -> Tensor:
+    """Two neighbours (left, out, in, right) as one site, out and in legs fused; cost of their product.
+
+    Dense ones as products of matrices that come out in order: (out, in x m) times (out', m x in') for all out, out'.
+    """
+    (left, o, i, m), (_, p, j, right) = first.shape, second.shape
+    if first.group is not TRIVIAL or second.group is not TRIVIAL:
+        joined = contract("l o i m, m p j r -> l o p i j r", first, second)
+        return fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
+    rows = first.array.reshape((left * o, 1, i, m))
+    columns = transpose(second, (1, 0, 2, 3)).array.reshape((1, p, m, j * right))
+    return _as_tensor((rows @ columns).reshape(-1), (left, o * p, i * j, right), (1, 1, -1, -1))
 
 
 def site_array(matrix: Array, axes: MatrixAxes) -> Array:

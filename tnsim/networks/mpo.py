@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from numbers import Number
 from typing import Any
 
@@ -16,7 +16,7 @@ from tnsim.linalg import Truncation, qr, svd
 from tnsim.networks.direct_sum import direct_sum
 from tnsim.networks.identity_channels import scale_train, share_identities
 from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, matrix_axes
-from tnsim.networks.matrix_train import checked_matrix, matrix_of_train, train_of_matrix
+from tnsim.networks.matrix_train import checked_matrix, join_sites, matrix_of_train, train_of_matrix
 from tnsim.networks.rank_rule import RankRule
 from tnsim.networks.scaling import scale_columns
 from tnsim.networks.site_operator import SiteOperator, site_operators
@@ -154,11 +154,7 @@ class MPO:
 
     def to_dense(self) -> Array:
         """The full matrix, rows out, columns in; for small chains (dimension d**L)."""
-        result = self.tensors[0]
-        for tensor in self.tensors[1:]:
-            joined = contract("l o i m, m p j r -> l o p i j r", result, tensor)
-            result = fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
-        return _unsorted(result, self.tensors)
+        return _unsorted(reduce(join_sites, self.tensors), self.tensors)
 
     def to_matrix(self) -> Array:
         """The matrix that the chain was made from: no padding, rows and columns where they were. See `to_dense`."""
