@@ -38,9 +38,10 @@ def test_a_plan_is_measured_once_and_read_from_the_file_by_the_next_process(cach
 
 def test_the_fastest_of_the_measured_plans_is_taken(cache, mpo, monkeypatch):
     # numbers that say which plan is fast: the fewer layers the faster, blocks are slow
-    monkeypatch.setattr(
-        planner, "_seconds", lambda act, *_: len(act.plan.groups) + bool(act.plan.block) + 2 * act.plan.again
-    )
+    def seconds(acts, *_):
+        return [len(act.plan.groups) + bool(act.plan.block) + 2 * act.plan.again for act in acts]
+
+    monkeypatch.setattr(planner, "_fastest_seconds", seconds)
     assert QUICK.plan(mpo, 20).groups == (1, 1)
     assert Planner(seconds=0.02, whole_matrix=True, candidates=50).plan(mpo, 20).groups == (2,)
     timed = QUICK.measure(mpo, 20)
