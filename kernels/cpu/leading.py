@@ -8,9 +8,10 @@ Source: G. W. Stewart, SIAM J. Sci. Comput. 20, 1336 (1999), on pivoted triangul
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.lapack import lq, pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
 from tnsim.kernels.cpu.split import gram_matrix, product, squares_of
-from tnsim.kernels.cpu.symbols import lq, pivoted_cholesky, real_dot
+from tnsim.kernels.cpu.symbols import real_dot
 from tnsim.kernels.cpu.team import BOARD, await_task, claim, finish, lead, open_round, wait
 from tnsim.kernels.table import NO_TRANSPOSE
 
@@ -54,7 +55,7 @@ def _iterate(i, places, work):
     basis, flat = factors[squares[i] : squares[i] + rank * own], guess.reshape(rank * own)
     matrix = basis.reshape(rank, own)
     product(plain, plain, rank, own, own, flat, own, gram, own, basis)
-    infos[i] = lq(matrix, np.empty(rank, dtype=grams.dtype))
+    infos[i] = lq(matrix)
     product(plain, plain, rank, own, own, basis, own, gram, own, flat)
     found = np.empty(rank)
     for row in range(rank):

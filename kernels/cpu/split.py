@@ -3,8 +3,9 @@
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.lapack import eigh, lq, svd
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
-from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
+from tnsim.kernels.cpu.symbols import gemm, square
 from tnsim.kernels.cpu.team import share, tasks
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
@@ -32,9 +33,8 @@ def _descending(rows, values, basis, weights):
 @njit(cache=True, nogil=True)
 def gram_matrix(theta, m, n, of_rows, noise, amplitude, gram):
     """Theta times its adjoint, or the other way round, with a share of the noise where there is any."""
-    own, other = (m, n) if of_rows else (n, m)
-    first, second = (NO_TRANSPOSE, ADJOINT) if of_rows else (ADJOINT, NO_TRANSPOSE)
-    product(first, second, own, own, other, theta, n, theta, n, gram)
+    own = m if of_rows else n
+    square(theta, m, n, of_rows, np.ones(1, dtype=gram.real.dtype), gram)
     if len(noise) > 0:
         for i in range(own * own):
             gram[i] += amplitude * noise[i]
@@ -60,7 +60,7 @@ def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     flat, plain = basis.reshape(other * own), np.int64(NO_TRANSPOSE)
     turned = ADJOINT if rightwards else NO_TRANSPOSE
     product(plain, turned, other, own, other, ordered.reshape(other * other), other, theta, n, flat)
-    return max(info, lq(basis, np.empty(other, dtype=theta.dtype)))
+    return max(info, lq(basis))
 
 
 @njit(cache=True, nogil=True)
