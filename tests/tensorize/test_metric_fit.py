@@ -8,9 +8,12 @@ from tests.suites.chains import PLACES
 from tnsim.errors import BackendError, NumericalError, SettingsError, ShapeError
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
+from tnsim.networks.mpo_gauge import gauge, rotate
 from tnsim.networks.rank_rule import RankRule
 from tnsim.tensorize import Gram, MetricFit, corrected_bias, functional_error, smallest_rank
+from tnsim.tensorize.extrapolate_chain import extrapolated
 from tnsim.tensorize.input_metric import metric_of, nearest_kronecker
+from tnsim.tensorize.metric_sweep import MetricSweep
 
 
 def layer(rows=12, columns=12, count=80, dtype=np.float64, seed=0):
@@ -113,6 +116,29 @@ def test_two_sites_find_the_planted_chain_whatever_the_start():
     start = MPO.from_matrix(np.random.default_rng(9).standard_normal((16, 16)), (4, 4), (4, 4), 3)
     fit = MetricFit(max_sweeps=3).solve(planted.to_matrix(), start, Gram.collect([x]))
     assert fit.start_error > 0.5 and fit.error < 1e-4
+
+
+def test_extrapolation_does_not_see_the_gauge_and_keeps_the_centre():
+    W, x = layer(dtype=np.complex128)
+    new, old = (gauge(MPO.from_matrix(V, (3, 2, 2), (2, 2, 3), 3)) for V in (W, W + 0.1 * W[::-1]))
+    turn = np.linalg.qr(layer(3, 3, seed=3)[0])[0]
+    ahead = extrapolated(new.tensors, old.tensors, 0.7)
+    other = extrapolated(new.tensors, rotate(old, {0: turn, 1: turn.T}).tensors, 0.7)
+    for a, b in ((ahead, other), (extrapolated(new.tensors, new.tensors, 3.0), new.tensors)):
+        matrices = [MPO(tensors, axes=new.axes).to_matrix() for tensors in (a, b)]
+        np.testing.assert_allclose(*matrices, atol=1e-11)
+    for core in ahead[1:]:
+        table = core.array.reshape(core.shape[0], -1)
+        np.testing.assert_allclose(table @ table.conj().T, np.eye(len(table)), atol=1e-12)
+
+
+def test_leaps_between_sweeps_save_sweeps(monkeypatch):
+    W, x = layer(24, 24, count=200)
+    gram, start = Gram.collect([x]), MPO.from_matrix(W, (4, 6), (6, 4), 8)
+    with_leaps = MetricFit(max_sweeps=8, tol=1e-9).solve(W, start, gram).error
+    monkeypatch.setattr(MetricSweep, "leap", lambda self: iter(()))
+    without, twice = (MetricFit(max_sweeps=n, tol=1e-9).solve(W, start, gram).error for n in (8, 13))
+    assert with_leaps < twice < without
 
 
 def test_three_sites_and_padding():

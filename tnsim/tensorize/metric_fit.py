@@ -94,7 +94,7 @@ class MetricFit:
         window = whole_window(matrix, metric_of(gram, axes, self.metric, wide, centered=self.centered), start)
         sweep = MetricSweep(matrix, gauge(start.astype(wide), "qr", center=0), window, self.direct_max)
         for number in range(self.max_sweeps):
-            errors = list(sweep.run(2 if number < self.two_site_sweeps else 1))
+            errors = [*sweep.run(2 if number < self.two_site_sweeps else 1), *sweep.leap()]
             if not np.isfinite(errors).all():
                 raise NumericalError("NaN or Inf in the error of the fit: check the matrix and the activations.")
             tensors = [tensor.astype(dtype) for tensor in sweep.tensors]

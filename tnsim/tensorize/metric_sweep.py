@@ -11,6 +11,7 @@ from tnsim.networks.matrix_train import site_array
 from tnsim.networks.mpo import MPO
 from tnsim.symmetry import trivial_leg
 from tnsim.tensor import Tensor, contract
+from tnsim.tensorize.extrapolate_chain import extrapolated
 from tnsim.tensorize.metric_window import Window, as_columns, from_columns
 
 # how strongly an update holds on to the core it starts from, relative to the mean eigenvalue of its system
@@ -28,6 +29,8 @@ class MetricSweep:
         self.backend, self.L = start.backend, start.L
         self.direct_max = direct_max
         self.whole = window
+        self._ends: list[Tensor] | None = None
+        self._reach, self._last = 1.0, 0.0
         axes = start.axes
         assert axes is not None
         self.goal = float(np.real(self.backend.read(self.backend.vdot(site_array(matrix, axes), window.target.data))))
@@ -54,6 +57,26 @@ class MetricSweep:
             window = window.without_first(self.tensors[window.first])
         return window
 
+    def leap(self) -> Iterator[float]:
+        """Go on along the way from the last end of a sweep to this one, as long as the error falls there.
+
+        Steps that help make the next one longer, others make it shorter and are taken back: sweeps alone converge
+        slowly where the metric joins the sites. Source: M. Rajih, P. Comon, R. A. Harshman, SIAM J. Matrix Anal. 30,
+        1128 (2008), for the idea of a line search between sweeps.
+        """
+        here, before = list(self.tensors), self._ends
+        self._ends = here
+        if before is None or [t.legs for t in before] != [t.legs for t in here] or self.L == 1:
+            return
+        self.tensors = extrapolated(here, before, self._reach)
+        core, square = self._solve(self._narrowed(self.whole, 0, 0), self.tensors[0])
+        if square < self._last:
+            self.tensors[0] = core
+            self._reach *= 1.5
+            yield self._relative(square)
+        else:
+            self.tensors, self._reach = here, max(0.5, self._reach / 2)
+
     # -- one site --------------------------------------------------------------------------------------
 
     def _update_one(self, window: Window, to_the_right: bool) -> float:
@@ -68,7 +91,8 @@ class MetricSweep:
         return self._relative(square)
 
     def _relative(self, square: float) -> float:
-        """The squared error, goal + square, relative."""
+        """The error relative to the goal, from its square less that of the goal, which is kept."""
+        self._last = square
         return float(np.sqrt(max(0.0, self.goal + square) / self.goal)) if self.goal > 0 else 0.0
 
     def _solve(self, window: Window, core: Tensor) -> tuple[Tensor, float]:
