@@ -152,6 +152,16 @@ def test_three_sites_and_padding():
         )
 
 
+def test_a_fit_without_a_bias_takes_second_moments_and_one_site_is_exact():
+    W, x = layer()
+    gram, start = Gram.collect([x]), MPO.from_matrix(W, (3, 4), (4, 3), 3)
+    plain, centred = (MetricFit(centered=centered).solve(W, start, gram) for centered in (False, True))
+    assert plain.error == pytest.approx(brute_error(W, plain.mpo, x, False), abs=1e-9)
+    assert plain.error < functional_error(W, centred.mpo, gram)
+    single = MPO.from_matrix(W + 1, (12,), (12,))
+    assert MetricFit().solve(W, single, gram).error < 1e-6
+
+
 def test_a_singular_covariance_is_no_obstacle():
     W, x = layer()
     x[:, 3:] = x[:, :1]

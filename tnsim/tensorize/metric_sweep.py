@@ -33,7 +33,8 @@ class MetricSweep:
         self._reach, self._last = 1.0, 0.0
         axes = start.axes
         assert axes is not None
-        self.goal = float(np.real(self.backend.read(self.backend.vdot(site_array(matrix, axes), window.target.data))))
+        self.matrix = site_array(matrix, axes)
+        self.goal = float(np.real(self.backend.read(self.backend.vdot(self.matrix, window.target.data))))
 
     def run(self, sites: int) -> Iterator[float]:
         """Right and back; after every update the error relative to the norm of the goal, which never grows."""
@@ -132,8 +133,9 @@ class MetricSweep:
         k = window.first
         before = self.tensors[k], self.tensors[k + 1]
         old = contract("p o i m, m u j q -> p o i u j q", *before)
-        kept = self._square(*window.system(), as_columns(old))
-        merged, _ = self._solve(window, old)
+        kept = self._square(*self._narrowed(window, k, k).system(), as_columns(before[0]))
+        # of two sites in all the best merged core is the matrix
+        merged = Tensor(old.legs, self.matrix) if self.L == 2 else self._solve(window, old)[0]
         self.tensors[k], self.tensors[k + 1] = self._cut(window, merged, before[0].shape[3])
         square = np.inf
         for round_ in range(_ROUNDS):
