@@ -52,6 +52,19 @@ def test_the_full_rank_chain_is_the_matrix(outs, ins, order):
         assert relative_error(mpo, W) < bound
 
 
+def test_fifty_random_shapes_come_back_with_primes_padding_and_permutations():
+    rng = np.random.default_rng(0)
+    for seed in range(50):
+        sites = int(rng.integers(1, 5))
+        outs, ins = (tuple(int(d) for d in rng.choice([1, 2, 3, 4, 5, 7], sites)) for _ in range(2))
+        rows, columns = (max(1, prod(factors) - int(rng.integers(0, 3))) for factors in (outs, ins))
+        W = random_matrix(rows, columns, seed)
+        index = IndexOrder(
+            order=ORDERS[seed % 2], rows=rng.permutation(rows), columns=rng.permutation(columns), pad=True
+        )
+        assert relative_error(MPO.from_matrix(W, outs, ins, index=index), W) < 1e-12
+
+
 @on_every_device
 def test_devices_give_the_chain_of_the_host_number_by_number(device, dtype):
     backend = backend_or_skip(device)
