@@ -44,6 +44,12 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    "ATRG": "tnsim.algorithms.atrg",
+    "BoundaryMPS": "tnsim.algorithms.boundary_mps",
+    "CTMRG": "tnsim.algorithms.ctmrg",
+    "CoarseGraining": "tnsim.algorithms.coarse_graining",
+    "HOTRG": "tnsim.algorithms.hotrg",
+    **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "random_svd", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
@@ -73,6 +79,7 @@ _PUBLIC = {
     **dict.fromkeys(["InfiniteMPS", "neutral_cell"], "tnsim.networks.infinite_mps"),
     "window": "tnsim.networks.window",
     "InfiniteMPO": "tnsim.networks.infinite_mpo",
+    **dict.fromkeys(["FiniteNetwork", "InfiniteNetwork"], "tnsim.networks.square_network"),
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(
@@ -102,7 +109,9 @@ _PUBLIC = {
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
     **dict.fromkeys(
         [
+            "plot_coarse_graining",
             "plot_convergence",
+            "plot_corners",
             "plot_correlation",
             "plot_dispersion",
             "plot_dynamics",
