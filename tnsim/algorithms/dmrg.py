@@ -193,7 +193,8 @@ class DMRG:
 
         averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
         larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
-        StateError where a sector holds fewer states or a basis is too small for n, and what `solve` raises.
+        StateError where a sector holds fewer states, a basis is too small for n, or the levels found have other
+        energies under H, and what `solve` raises.
 
         >>> from tnsim.models import Heisenberg
         >>> model = Heisenberg(L=4)
