@@ -100,8 +100,7 @@ def judge(
             f"the projected gradient {last.gradient:.1e} stands above gradient_tol and the truncation error: raise "
             "max_sweeps or krylov_max.",
         )
-    return Status(
-        "max_sweeps reached",
-        False,
-        f"the last sweep changed the energy by {last.energy_change:.1e}: raise max_sweeps, or resume with more.",
-    )
+    change = f"the last sweep changed the energy by {last.change}"
+    if len(progress.history) == 1:
+        change = "after a single sweep no change of the energy is known"
+    return Status("max_sweeps reached", False, f"{change}: raise max_sweeps, or resume with more.")

@@ -1,5 +1,6 @@
 """What an iterative algorithm reports and returns: frozen reports, a status with advice, a solution."""
 
+import math
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -59,9 +60,14 @@ class SweepReport:
     dtype: str = "float64"
     expansion: float = 0.0
 
+    @property
+    def change(self) -> str:
+        """The energy change as text, "-" where there is no sweep to compare with."""
+        return "-" if math.isinf(self.energy_change) else f"{self.energy_change:+.1e}"
+
     def __repr__(self) -> str:
         return (
-            f"SweepReport({self.sweep + 1}: energy {self.energy:.10g}, change {self.energy_change:.1e}, "
+            f"SweepReport({self.sweep + 1}: energy {self.energy:.10g}, change {self.change}, "
             f"discarded {self.max_trunc_err:.1e}, chi {self.chi})"
         )
 
@@ -134,7 +140,7 @@ class Solution:
             lines.append(f"  overlap        {max(self.overlaps):.2e} at most with {len(self.overlaps)} lower states")
         if last is not None:
             seconds = sum(report.seconds for report in self.history)
-            change = f"last change {last.energy_change:.2e}"
+            change = f"last change {last.change}"
             lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, {change}")
             lines.append(f"  bond dimension {last.chi} of {last.chi_max}")
             lines.append(f"  discarded      {last.max_trunc_err:.2e} at most, {last.sum_trunc_err:.2e} in all")

@@ -35,7 +35,7 @@ def sweep_line(report: SweepReport) -> str:
     energy = f"{report.energy:.10f}"
     return _line((
         str(report.sweep + 1), energy if len(energy) <= _COLUMNS["energy"] else f"{report.energy:.9e}",
-        f"{report.energy_change:+.1e}", f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}",
+        report.change, f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}",
         f"{report.entropy:z.5f}", str(report.matvecs),
         f"{report.seconds:.2f}" if report.seconds < 9999 else f"{report.seconds:.0f}",
     ))  # fmt: skip
