@@ -168,6 +168,9 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.first is not None:
+            first = f"in a second start; the first one ended at {record.first.energy:.13f}: {record.first.status.name}"
+            console.print(first, soft_wrap=True, highlight=False)
         if record.levels:
             console.print(repr(collect_levels(record.levels)), soft_wrap=True, highlight=False)
         if record.progress.history:

@@ -57,7 +57,7 @@ def _run(job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console)
     found = tuple(_on_host(level) for level in levels or () if _is_finished(level))
     record = RunRecord(
         job, solution.state.to("numpy"), solution.progress, status.name, status.advice, float(solution.energy),
-        solution.variance, found,
+        solution.variance, found, solution.first and _on_host(solution.first),
     )  # fmt: skip
     saved = _save(record, out, console)
     console.print(summary(job, solution, saved, status))
@@ -72,10 +72,11 @@ def _solve(
     job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
 ) -> tuple[Solution, None]:
     """The ground state."""
-    progress = before.progress if before else None
+    progress, first = (before.progress, before.first) if before else (None, None)
     start = before.state.to(psi.backend) if before else psi
     with show_progress(console, job.dmrg.max_sweeps) as display:
-        return job.dmrg.solve(H, start, observers=(display, Checkpointer(job), signals), progress=progress), None
+        observers = (display, Checkpointer(job), signals)
+        return job.dmrg.solve(H, start, observers, progress, first=first), None
 
 
 def _solve_levels(
@@ -112,7 +113,7 @@ def _level(record: RunRecord, status: Status) -> Solution:
     """The state of a run file as a level."""
     progress, energy = record.progress, record.energy
     energy = progress.energy if energy is None else energy
-    return Solution(record.state, energy, status, progress.history, record.variance, progress)
+    return Solution(record.state, energy, status, progress.history, record.variance, progress, first=record.first)
 
 
 def _is_finished(level: Solution) -> bool:

@@ -158,20 +158,25 @@ class DMRG:
         progress: Progress | None = None,
         *,
         orthogonal_to: Sequence[MPS] = (),
+        first: Solution | None = None,
     ) -> Solution:
         """The ground state near psi, in psi's charge sector; with `orthogonal_to`, the lowest orthogonal to states.
 
         These are projected out of every Krylov vector, so that no penalty has to be guessed. Returns a Solution whose
         energy was measured again with the MPO; its status says whether every criterion holds, and what to do where
-        one does not. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for NaN.
+        one does not. A run that was interrupted goes on from its state and progress, and from its `first` where that
+        was a second start. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for
+        NaN.
         """
-        run = self.start(H, psi, progress, orthogonal_to)
-        for _ in run.sweeps(observers):
-            pass
-        solution = self._conclude(H, run)
-        if not run.stop_reason and self.second_start and needs_second_start(self, solution):
-            solution = self._start_again(H, psi, solution, observers, orthogonal_to)
-        return solution
+        if first is None:
+            run = self.start(H, psi, progress, orthogonal_to)
+            for _ in run.sweeps(observers):
+                pass
+            solution = self._conclude(H, run)
+            if run.stop_reason or not (self.second_start and needs_second_start(self, solution)):
+                return solution
+            first, psi, progress = solution, self._random_state(psi), Progress(restarts=1)
+        return self._second_start(H, psi, first, observers, progress, orthogonal_to)
 
     def excited(
         self,
@@ -218,21 +223,28 @@ class DMRG:
         status = judge(self, progress, spread, "", overlaps)
         return Solution(state, energy, status, progress.history, spread, progress, overlaps)
 
-    def _start_again(
-        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], orthogonal_to: Sequence[MPS]
-    ) -> Solution:
-        """Another start: a random state of the same sector, more noise; the lower energy wins."""
+    def _random_state(self, psi: MPS) -> MPS:
+        """Another start in psi's sector."""
+        chi = min(16, self.truncation.chi_max)
+        return MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype).to(psi.backend)
+
+    def _second_start(
+        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], progress: Progress | None,
+        orthogonal_to: Sequence[MPS],
+    ) -> Solution:  # fmt: skip
+        """A run with more noise, from another state; the lower energy of the two wins."""
         noise = min(1.0, max(self.noise, 1e-4) * 100)
         again = replace(self, noise=noise, noise_sweeps=max(4, self.noise_sweeps), second_start=False)
-        chi = min(16, self.truncation.chi_max)
-        start = MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype)
-        run = again.start(H, start.to(psi.backend), Progress(restarts=1), orthogonal_to)
+        run = again.start(H, psi, progress, orthogonal_to)
+        run.first = first
         for _ in run.sweeps(observers):
             pass
         second = again._conclude(H, run)
+        if run.stop_reason:
+            return replace(second, first=first)
         better = second if second.energy < first.energy else first
         progress = replace(better.progress, restarts=1)
-        status = judge(self, progress, better.variance, run.stop_reason, better.overlaps)
+        status = judge(self, progress, better.variance, "", better.overlaps)
         return replace(better, status=status, progress=progress)
 
 

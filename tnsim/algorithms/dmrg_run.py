@@ -9,7 +9,7 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.dmrg_update import OneSiteUpdate, TwoSiteUpdate
-from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
+from tnsim.algorithms.solution import BondReport, Observer, Progress, Solution, SweepReport
 from tnsim.backend import Array, block_threads
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
@@ -52,6 +52,7 @@ class DMRGRun:
         self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
+        self.first: Solution | None = None  # of a second start: what the first one ended in
         self._progress = progress or Progress()
         self._center: int | None = 0
         self._clock = time.perf_counter()

@@ -124,6 +124,7 @@ def find_levels(
                 observers,
                 half_done.progress if half_done else None,
                 orthogonal_to=[known.state for known in same],
+                first=half_done.first if half_done else None,
             )
             same.append(level)
             done.append(level)

@@ -116,7 +116,8 @@ class Solution:
 
     Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
     or takes too much memory (see `variance_fits`). overlaps:
-    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to.
+    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to. first: where
+    a second start was interrupted, what the first one ended in.
     """
 
     state: Any
@@ -126,6 +127,7 @@ class Solution:
     variance: float | None = None
     progress: Progress = field(default_factory=Progress)
     overlaps: tuple[float, ...] = ()
+    first: "Solution | None" = None
 
     def plot(self, path: Any = None) -> Any:
         """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
@@ -144,6 +146,8 @@ class Solution:
             lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, {change}")
             lines.append(f"  bond dimension {last.chi} of {last.chi_max}")
             lines.append(f"  discarded      {last.max_trunc_err:.2e} at most, {last.sum_trunc_err:.2e} in all")
+        if self.first is not None:
+            lines.append(f"  first start    {self.first.energy:.12f}, {self.first.status.name}")
         if not self.status.converged:
             lines.append(f"  advice         {self.status.advice}")
         return "\n".join(lines)
