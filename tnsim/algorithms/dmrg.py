@@ -14,7 +14,7 @@ from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
-from tnsim.errors import SettingsError, StateError, check_fields
+from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
@@ -175,7 +175,8 @@ class DMRG:
             solution = self._conclude(H, run)
             if run.stop_reason or not (self.second_start and needs_second_start(self, solution)):
                 return solution
-            first, psi, progress = solution, self._random_state(psi), Progress(restarts=1)
+            first, psi = solution, self._random_state(psi)
+            progress = Progress(restarts=1, stage=run.progress().stage, past=run.progress().past)
         return self._second_start(H, psi, first, observers, progress, orthogonal_to)
 
     def excited(
@@ -246,29 +247,3 @@ class DMRG:
         progress = replace(better.progress, restarts=1)
         status = judge(self, progress, better.variance, "", better.overlaps)
         return replace(better, status=status, progress=progress)
-
-
-def run_stages(stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()) -> Solution:
-    """Run settings one after the other, each from the state of the last; the history is that of all.
-
-    A last stage of sites = 1 and expansion = 0 finds the best state on the bonds that there are; the discarded
-    weights that it reports are those of the stage before.
-
-    >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]
-    """
-    if not stages:
-        raise SettingsError("run_stages needs at least one stage.")
-    history: tuple[SweepReport, ...] = ()
-    solution: Solution | None = None
-    for number, stage in enumerate(stages):
-        last = number == len(stages) - 1
-        keeps_bonds = solution is not None and stage.sites == 1 and stage.expansion == 0
-        progress = Progress(bond_trunc_errs=solution.progress.bond_trunc_errs) if solution and keeps_bonds else None
-        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers, progress)
-        history += solution.history
-        psi = solution.state
-        if solution.status.name == "interrupted":
-            break
-    if solution is None:
-        raise StateError("no stage ran.")
-    return replace(solution, history=history)

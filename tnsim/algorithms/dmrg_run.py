@@ -57,7 +57,7 @@ class DMRGRun:
         self._center: int | None = 0
         self._clock = time.perf_counter()
         self.store = EnvironmentStore(psi.L)
-        self._load(psi if progress else self._stirred(psi))
+        self._load(self._stirred(psi) if self._progress.is_new else psi)
 
     def _stirred(self, psi: MPS) -> MPS:
         """psi with a random part: H leads neither out of an eigenstate, nor out of a sector of a symmetry that
@@ -258,6 +258,8 @@ class DMRGRun:
             energy=progress.energy,
             bond_trunc_errs=progress.bond_trunc_errs,
             restarts=progress.restarts,
+            stage=progress.stage,
+            past=progress.past,
             history=(*progress.history, report),
         )
         return report

@@ -78,7 +78,8 @@ class Progress:
 
     sweep: number of the sweep under way (from 0); step: bond updates done in it; rightwards first, then
     leftwards. bond_trunc_errs: discarded weight of the last split of every bond; the rest are the sums of the sweep
-    so far.
+    so far. restarts: 1 in a second start. stage: which one of a staged run this is, from 0; past: the reports of those
+    before it.
     """
 
     sweep: int = 0
@@ -92,7 +93,19 @@ class Progress:
     seconds: float = 0.0
     bond_trunc_errs: tuple[float, ...] = ()
     restarts: int = 0
+    stage: int = 0
+    past: tuple[SweepReport, ...] = ()
     history: tuple[SweepReport, ...] = ()
+
+    @property
+    def reports(self) -> tuple[SweepReport, ...]:
+        """Of all sweeps, those of the stages before included."""
+        return (*self.past, *self.history)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no bond was updated yet, in what is no second start."""
+        return self.sweep == self.step == self.restarts == 0
 
     def __repr__(self) -> str:
         where = f"sweep {self.sweep + 1}, step {self.step}"

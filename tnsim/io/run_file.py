@@ -40,11 +40,11 @@ class RunRecord:
         plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
         found = collect_levels(self.levels) if self.levels else None
         levels = (found.gaps, found.charges) if found else None
-        return plot_run(self.progress.history, self.state, exact=exact, levels=levels, path=path)
+        return plot_run(self.progress.reports, self.state, exact=exact, levels=levels, path=path)
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f", energy {self.energy:.12f}"
-        sweeps = len(self.progress.history)
+        sweeps = len(self.progress.reports)
         return f"Run of {self.job.model}: {self.status}{energy}, {sweeps} sweep{'s' * (sweeps != 1)}\n{self.state!r}"
 
 
@@ -105,7 +105,8 @@ def _progress(table: dict[str, Any]) -> Progress:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known
     }
-    values["history"] = tuple(SweepReport(**report) for report in table["history"])
+    for name in ("past", "history"):
+        values[name] = tuple(SweepReport(**report) for report in table.get(name, ()))
     return Progress(**values)
 
 
