@@ -98,8 +98,10 @@ def test_a_long_sweep_gives_a_sign_of_life():
 def test_a_second_start_is_announced():
     text = StringIO()
     lines = LineProgress(Console(file=text, width=80))
-    for restarts, sweep in ((0, 0), (0, 1), (1, 0)):
-        run = SimpleNamespace(progress=lambda restarts=restarts: tn.Progress(restarts=restarts))
+    for restarts, sweep, converged in ((0, 0, True), (0, 1, True), (1, 0, False), (1, 0, True)):
+        first = SimpleNamespace(status=tn.Status("", converged, ""))
+        run = SimpleNamespace(progress=lambda restarts=restarts: tn.Progress(restarts=restarts), first=first)
         lines.sweep(replace(REPORT, sweep=sweep), run)
-    assert text.getvalue().splitlines()[3].startswith("second start")
-    assert text.getvalue().count("second start") == 1
+    assert text.getvalue().splitlines()[3].startswith("second start, from a random state: the variance")
+    assert text.getvalue().splitlines()[5].startswith("second start: the first one ended in a product state")
+    assert text.getvalue().count("second start") == 2

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
+from tnsim.algorithms.annealing import annealed
+from tnsim.algorithms.convergence import ended_in_product, has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
@@ -176,6 +177,8 @@ class DMRG:
             if run.stop_reason or not (self.second_start and needs_second_start(self, solution)):
                 return solution
             first, psi = solution, self._random_state(psi)
+            if ended_in_product(self, first):
+                psi = annealed(self, H, psi, orthogonal_to)
             progress = Progress(restarts=1, stage=run.progress().stage, past=run.progress().past)
         return self._second_start(H, psi, first, observers, progress, orthogonal_to)
 

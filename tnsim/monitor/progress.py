@@ -41,6 +41,16 @@ def sweep_line(report: SweepReport) -> str:
     ))  # fmt: skip
 
 
+def _occasion(run: Any) -> str:
+    """Why the count of sweeps begins again."""
+    progress = run.progress()
+    if not progress.restarts:
+        return f"stage {progress.stage + 1}"
+    if run.first.status.converged:
+        return "second start: the first one ended in a product state, and there may be a lower one"
+    return "second start, from a random state: the variance of the first run is too large"
+
+
 def _line(cells: tuple[str, ...]) -> str:
     return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
@@ -77,9 +87,7 @@ class LineProgress:
     def sweep(self, report: SweepReport, run: Any) -> None:
         self._last = time.monotonic()
         if self._headed and report.sweep == 0:
-            progress = run.progress()
-            second = "second start, from a random state: the variance of the first run is too large"
-            self._print(second if progress.restarts else f"stage {progress.stage + 1}")
+            self._print(_occasion(run))
         if not self._headed:
             self._headed = True
             self._print(sweep_heading())
