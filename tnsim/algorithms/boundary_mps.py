@@ -13,7 +13,7 @@ from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, ShapeError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.acting import bond_site
-from tnsim.networks.apply import zip_up_weighed
+from tnsim.networks.apply import zip_up
 from tnsim.networks.compress import fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
@@ -111,7 +111,7 @@ class BoundaryMPS:
 
     def _grown(self, row: Sequence[Tensor], below: "_Boundary") -> "_Boundary":
         operator = MPO([transpose(t, (WEST, NORTH, SOUTH, EAST)) for t in row])
-        psi, distance = zip_up_weighed(operator, below.state, self.truncation)
+        psi, distance = zip_up(operator, below.state, self.truncation)
         if self.sweeps and distance > _EXACT:
             psi, distance = fit(psi, below.state, operator, max_sweeps=self.sweeps)
         norm = psi.norm()

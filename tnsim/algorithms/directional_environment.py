@@ -20,7 +20,7 @@ from tnsim.backend import Array
 from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.linalg.arnoldi import dominant
-from tnsim.linalg.random_svd import product_svd
+from tnsim.linalg.product_svd import product_svd
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.symmetry import Charge
 from tnsim.tensor import Tensor, contract, fuse, random_tensor, split, transpose

@@ -13,7 +13,7 @@ import numpy as np
 from tnsim.algorithms.coarse_cell import CoarseCell, Patch, first_patch
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.decompose import Spectrum
-from tnsim.linalg.random_svd import product_svd
+from tnsim.linalg.product_svd import product_svd
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Leg

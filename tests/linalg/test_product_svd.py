@@ -8,7 +8,7 @@ from tests.suites.chains import PLACES
 from tests.suites.structures import tolerance
 from tnsim.errors import NumericalError, ShapeError
 from tnsim.linalg import Truncation, svd
-from tnsim.linalg.random_svd import product_svd
+from tnsim.linalg.product_svd import product_svd
 from tnsim.symmetry import TRIVIAL, Leg, Zn
 from tnsim.tensor import Tensor, contract, from_dense, random_tensor
 
