@@ -48,6 +48,7 @@ _PUBLIC = {
     "BoundaryMPS": "tnsim.algorithms.boundary_mps",
     "CTMRG": "tnsim.algorithms.ctmrg",
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
+    **dict.fromkeys(["ExactContraction", "marginals"], "tnsim.algorithms.exact_contraction"),
     "HOTRG": "tnsim.algorithms.hotrg",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "random_svd", "svd"], "tnsim.linalg"),
@@ -80,6 +81,8 @@ _PUBLIC = {
     "window": "tnsim.networks.window",
     "InfiniteMPO": "tnsim.networks.infinite_mpo",
     **dict.fromkeys(["FiniteNetwork", "InfiniteNetwork"], "tnsim.networks.square_network"),
+    "TensorNetwork": "tnsim.networks.tensor_network",
+    **dict.fromkeys(["FactorGraph", "colourings", "satisfiability", "sudoku"], "tnsim.networks.factor_graph"),
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(

@@ -16,6 +16,8 @@ _VARIABLES = ("TNSIM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 _chosen: int | None = None
 # what the environment grants, asked once a sweep and not ten times a bond update
 _granted: ContextVar[int | None] = ContextVar("granted", default=None)
+# one of several callers that share the threads
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
 # entered ten times a bond update: made once
 _AS_IT_IS = nullcontext()
 
@@ -44,7 +46,7 @@ def core_count() -> int:
 
 def thread_count() -> int:
     """Threads in use."""
-    return _chosen or _granted.get() or available_threads()
+    return 1 if _alone.get() else _chosen or _granted.get() or available_threads()
 
 
 def set_threads(count: int | None) -> None:
@@ -72,6 +74,21 @@ def block_threads() -> Iterator[None]:
         _granted.reset(token)
         for library, count in zip(_blas_libraries(), before, strict=True):
             library.set_num_threads(count)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, kernels use the calling thread alone: for callers that work side by side, within `block_threads`.
+
+    >>> with one_thread():
+    ...     thread_count()
+    1
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 def blas_for(lone_block: bool) -> AbstractContextManager[None]:

@@ -46,7 +46,7 @@ def contract(expression: str, *tensors: Tensor) -> Tensor:
     operands = list(zip(inputs, tensors, strict=True))
     for i, j, words in steps(inputs, output, tuple(tensor.shape for tensor in tensors)):
         (words_b, b), (words_a, a) = operands.pop(max(i, j)), operands.pop(min(i, j))
-        operands.append((words, _pair(words_a, a, words_b, b, words)))
+        operands.append((words, contract_words(words_a, a, words_b, b, words)))
     return operands[0][1]
 
 
@@ -93,7 +93,8 @@ def steps(
     return tuple(result)
 
 
-def _pair(words_a: Words, a: Tensor, words_b: Words, b: Tensor, words: Words) -> Tensor:
+def contract_words(words_a: Words, a: Tensor, words_b: Words, b: Tensor, words: Words) -> Tensor:
+    """Two tensors, summed over the words that both have; `words` orders the others."""
     bound = tuple((words_a.index(word), words_b.index(word)) for word in words_a if word in words_b)
     free = [word for word in words_a if word not in words_b] + [word for word in words_b if word not in words_a]
     return contract_pair(a, b, bound, tuple(free.index(word) for word in words))

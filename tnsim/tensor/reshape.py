@@ -24,7 +24,7 @@ from tnsim.kernels.table import (
 )
 from tnsim.symmetry import Charge, FusedLeg, Leg, fuse_legs, layout
 from tnsim.tensor.contract import contract_pair, transpose
-from tnsim.tensor.create import from_dense
+from tnsim.tensor.create import from_dense, zeros
 from tnsim.tensor.tensor import Tensor
 
 
@@ -89,6 +89,27 @@ def flip_leg(tensor: Tensor, axis: int) -> Tensor:
     last = tensor.ndim - 1
     order = tuple(n if n < axis else last if n == axis else n - 1 for n in range(tensor.ndim))
     return contract_pair(tensor, bridge, ((axis, 0),), order)
+
+
+def select(tensor: Tensor, axis: int, place: int) -> Tensor:
+    """One value of an index: the leg stays, with the one state that stands at `place` of its dense index.
+
+    >>> select(from_dense(np.arange(6.0).reshape(2, 3)), 1, 2).array
+    array([[2.],
+           [5.]])
+    """
+    leg = tensor.legs[axis]
+    if not 0 <= place < leg.dim:
+        raise ShapeError(f"axis {axis} has the places 0 to {leg.dim - 1}, found {place}.")
+    sector = int(np.searchsorted(leg.starts, place, side="right")) - 1
+    inside = place - int(leg.starts[sector])
+    one = Leg(leg.group, leg.charges[sector : sector + 1], [1], leg.flow)
+    result = zeros((*tensor.legs[:axis], one, *tensor.legs[axis + 1 :]), tensor.charge, dtype=tensor.dtype,
+                   backend=tensor.backend)  # fmt: skip
+    for places, block in result.blocks():
+        source = tensor.layout.place[(*places[:axis], sector, *places[axis + 1 :])]
+        block[...] = tensor.block(source)[(slice(None),) * axis + (slice(inside, inside + 1),)]
+    return result
 
 
 def _move(tensor: Tensor, rows: np.ndarray, size: int):
