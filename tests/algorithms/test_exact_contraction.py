@@ -10,6 +10,7 @@ import tnsim as tn
 from tests.exact.grids import value
 from tests.suites.structures import STRUCTURES, Maker, Structure, assert_same, dense, oracle
 from tnsim.algorithms import exact_contraction
+from tnsim.algorithms.exact_contraction import _PATHS
 from tnsim.backend import Backend, thread_count
 from tnsim.errors import BackendError, LegError, NumericalError, OperatorError, SettingsError, ShapeError
 from tnsim.networks.factor_graph import FactorGraph
@@ -155,7 +156,11 @@ def test_the_memory_is_that_of_the_plan():
 
 
 def test_paths_by_name_and_by_object():
-    network, exact = grid_network(grid(4, 4)), value(grid(4, 4)).real
+    tensors = ring(tn.get_backend("numpy"), np.dtype("d"), STRUCTURES[1])
+    for path in _PATHS:
+        found = tn.ExactContraction(path=path).solve(network_of(RING, tensors)).result
+        assert_same(found, oracle(RING, *map(dense, tensors)), np.float64)
+    network, exact = grid_network(grid(3, 3)), value(grid(3, 3)).real
 
     def in_order(inputs, output, sizes, memory_limit=None):
         return [(0, 1)] * (len(inputs) - 1)
@@ -215,7 +220,7 @@ def test_networks_that_are_refused():
 
 def test_settings_that_are_refused(monkeypatch):
     network = network_of(RING, ring(tn.get_backend("numpy"), np.dtype("d"), STRUCTURES[0]))
-    with pytest.raises(SettingsError, match=r"memory is 100 bytes, but one slice needs \d+ even in the finest"):
+    with pytest.raises(SettingsError, match=r"memory is 100 bytes, but one slice needs \d+ even with every"):
         tn.ExactContraction(memory=100).solve(network)
     with pytest.raises(SettingsError, match="at least 1 byte, found 0"):
         tn.ExactContraction(memory=0)

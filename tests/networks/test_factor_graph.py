@@ -66,6 +66,16 @@ def test_chromatic_polynomials(q):
     assert count(tn.colourings([(1, 2), (2, 2)], q)) == 0
 
 
+def test_a_large_grid_finds_a_good_path():
+    edges = [((i, j), (i + di, j + dj)) for i, j in np.ndindex(7, 7) for di, dj in ((0, 1), (1, 0))]
+    edges = [(a, b) for a, b in edges if max(b) < 7]
+    rows = np.array([row for row in product(range(3), repeat=7) if 0 not in np.diff(row)])
+    transfer = (rows[:, None] != rows[None]).all(axis=2).astype(int)
+    found = tn.ExactContraction().solve(tn.colourings(edges, 3).network())
+    assert found.value == np.linalg.matrix_power(transfer, 6).sum() == 41869995708
+    assert found.plan.flops < 10**9  # the greedy path takes 7e12 and 25 GB
+
+
 def test_sudokus_and_their_marginals():
     everything = grids()
     assert count(tn.sudoku(np.zeros((4, 4), dtype=int)), memory=10**6) == len(everything) == 288

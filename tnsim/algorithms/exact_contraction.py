@@ -82,7 +82,7 @@ class ExactContraction:
             raise SettingsError(
                 f"this contraction needs {plan.memory:.3g} bytes, the machine has {machine:.3g}: with memory={machine} "
                 f"it takes {fitting.slices} slices by {' '.join(fitting.sliced)} and {fitting.flops:.3g} flops "
-                f"(without slices {plan.flops:.3g}); or seek a better path (path='auto-hq')."
+                f"(without slices {plan.flops:.3g}); a better path may need less (see the setting path)."
             )
         return plan
 
@@ -167,9 +167,9 @@ def _run(job: Callable, places: Iterable[dict[str, int]], threads: int) -> Itera
 
 def _slice(pieces: list[tuple[Words, Tensor]], path: Path, output: Words, place: dict[str, int]) -> Tensor:
     """The network with sliced indices at one place."""
-    waiting = {number: (words, _at(words, tensor, place)) for number, (words, tensor) in enumerate(pieces)}
+    waiting = dict(enumerate(pieces))
     for number, (first, second) in enumerate(path, start=len(pieces)):
-        (words_a, a), (words_b, b) = waiting.pop(first), waiting.pop(second)
+        (words_a, a), (words_b, b) = (_at(*waiting.pop(piece), place) for piece in (first, second))
         free = tuple(word for word in words_a + words_b if (word in words_a) != (word in words_b))
         words = output if number == len(pieces) + len(path) - 1 else free
         waiting[number] = words, contract_words(words_a, a, words_b, b, words)
@@ -177,8 +177,9 @@ def _slice(pieces: list[tuple[Words, Tensor]], path: Path, output: Words, place:
     return transpose(result, tuple(words.index(word) for word in output))
 
 
-def _at(words: Words, tensor: Tensor, place: dict[str, int]) -> Tensor:
+def _at(words: Words, tensor: Tensor, place: dict[str, int]) -> tuple[Words, Tensor]:
+    """A tensor with its sliced indices at one place; a result has them there already."""
     for axis, word in enumerate(words):
-        if word in place:
+        if word in place and tensor.shape[axis] > 1:
             tensor = select(tensor, axis, place[word])
-    return tensor
+    return words, tensor

@@ -6,21 +6,22 @@ Numbers are counted by charge, so that the sizes are those of block-sparse tenso
 Sources: opt_einsum, J. Open Source Softw. 3, 753 (2018) (paths); J. Gray, S. Kourtis, Quantum 5, 410 (2021) (slicing).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
-from opt_einsum import get_symbol
 from opt_einsum.paths import get_path_fn
 
 from tnsim.errors import SettingsError
 from tnsim.networks.tensor_network import TensorNetwork, Words
-from tnsim.symmetry import Charge, Leg
+from tnsim.symmetry import Charge, Group, Leg
 
 # (first piece, second piece) of every step: the tensors come first in their order, results go on counting
 Path = tuple[tuple[int, int], ...]
+# flops beyond which seconds are spent on a better path
+LONG_SEARCH = 10**9
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class Piece:
     legs: tuple[Leg, ...]
     charge: Charge
 
-    def thin(self, sliced: Sequence[str]) -> "Piece":
-        """With sliced legs cut down to one state a sector: the most that any value of the index leaves."""
-        pairs = zip(self.words, self.legs, strict=True)
-        return replace(self, legs=tuple(_thin(leg) if word in sliced else leg for word, leg in pairs))
-
-    @property
-    def size(self) -> int:
-        """Stored numbers."""
-        return spread(self.legs).get(self.charge, 0) if self.legs else 1
+    def size(self, sliced: Collection[str] = ()) -> int:
+        """Stored numbers; with indices sliced, the most that any of their values leaves."""
+        if not self.legs:
+            return 1
+        group = self.legs[0].group
+        pairs = list(zip(self.words, self.legs, strict=True))
+        inside = spread(tuple(leg for word, leg in pairs if word not in sliced), group)
+        outside = spread(tuple(leg for word, leg in pairs if word in sliced), group)
+        return max(inside.get(group.fuse(self.charge, group.dual(charge))[0], 0) for charge in outside)
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class ContractionPlan:
     path: two pieces a step (the tensors come first in their order, results go on counting); sliced: indices that are
     fixed to one value a slice; slices: their number; flops: of all slices, a multiplication and an addition each (two
     to eight times that in complex numbers); largest: numbers of the largest result of a step within a slice; memory:
-    most bytes that a slice takes beside the tensors given. With symmetries, the last two are bounds where an index of
-    several sectors is sliced.
+    most bytes that a slice takes beside the tensors given, and the result. With symmetries, the last two are bounds
+    where indices of several sectors are sliced.
     """
 
     path: Path
@@ -80,16 +81,14 @@ def _traced(words: Words, legs: tuple[Leg, ...], charge: Charge) -> Piece:
 
 def find_path(pieces: Sequence[Piece], output: Words, optimize: str | Callable) -> Path:
     """Pairwise steps by opt_einsum, or by any optimizer that is called as its own are."""
-    letters: dict[str, str] = {}
-    for piece in pieces:
-        for word in piece.words:
-            letters.setdefault(word, get_symbol(len(letters)))
-    inputs = [frozenset(letters[word] for word in piece.words) for piece in pieces]
-    dims = {letters[word]: leg.dim for piece in pieces for word, leg in zip(piece.words, piece.legs, strict=True)}
+    # numbers, since sets of words have another order in every process
+    number = {word: n for n, word in enumerate(dict.fromkeys(word for piece in pieces for word in piece.words))}
+    inputs = [frozenset(number[word] for word in piece.words) for piece in pieces]
+    dims = {number[word]: leg.dim for piece in pieces for word, leg in zip(piece.words, piece.legs, strict=True)}
     groups: Sequence[Sequence[int]] = [tuple(range(len(pieces)))]
     if len(pieces) > 2:
         optimizer = get_path_fn(optimize) if isinstance(optimize, str) else optimize
-        groups = optimizer(inputs, frozenset(letters[word] for word in output), dims, None)
+        groups = optimizer(inputs, frozenset(number[word] for word in output), dims, None)
     waiting, path = list(range(len(pieces))), []
     for group in groups:
         first, *others = [waiting.pop(place) for place in sorted(group, reverse=True)]
@@ -121,15 +120,15 @@ def walk(pieces: Sequence[Piece], path: Path) -> list[Piece]:
 def make_plan(network: TensorNetwork, optimize: str | Callable, budget: int | None, itemsize: int) -> ContractionPlan:
     """A path, and slices such that one of them takes at most `budget` bytes (None: no slices).
 
-    The index that costs the fewest flops goes first, and one that turns out needless is put back. Raises SettingsError
-    where no slicing fits.
+    Where the path of "auto" is a long one, that of "auto-hq" is tried too. The index that costs the fewest flops is
+    sliced first, and one that turns out needless is put back. Raises SettingsError where no slicing fits.
     """
-    pieces = pieces_of(network)
-    path = find_path(pieces, network.open_indices, optimize)
-    tree = _Tree(walk(pieces, path), path, len(pieces), network.open_indices, itemsize)
+    tree = _grow(network, optimize, itemsize)
+    if optimize == "auto" and tree.flops(()) > LONG_SEARCH:
+        tree = min(tree, _grow(network, "auto-hq", itemsize), key=lambda one: one.flops(()))
     sliced = () if budget is None else _choose(tree, budget)
     peak, _ = tree.peak(sliced)
-    return ContractionPlan(path, sliced, tree.slices(sliced), tree.flops(sliced), tree.largest(sliced), peak)
+    return ContractionPlan(tree.path, sliced, tree.slices(sliced), tree.flops(sliced), tree.largest(sliced), peak)
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class _Tree:
         """Numbers of a piece within a slice; remembered, since most pieces are left alone by most trials."""
         key = number, self.words[number].intersection(sliced)
         if key not in self.sizes:
-            self.sizes[key] = self.pieces[number].thin(sliced).size
+            self.sizes[key] = self.pieces[number].size(sliced)
         return self.sizes[key]
 
     def slices(self, sliced: Words) -> int:
@@ -171,22 +170,18 @@ class _Tree:
     def peak(self, sliced: Words) -> tuple[int, set[str]]:
         """Most bytes that a slice takes at one step, and the inner indices of the pieces that are there then.
 
-        Counted are slices of tensors, results, and a permuted copy of what a step joins and makes; the result of all
-        slices stands beside them.
+        Counted are results that wait, slices of the tensors joined, a permuted copy of what a step joins and makes, and
+        the sum of all slices. No index makes this larger when it is sliced.
         """
         sizes = [self.size(n, sliced) for n in range(len(self.pieces))]
-        cut = {n for n in range(self.count) if self.words[n] & set(sliced)}
-        held, alive = sum(sizes[n] for n in cut), set(cut)
-        extra = sizes[-1] if sliced else 0
-        worst, where = held + extra, set(cut)
+        waiting: set[int] = set()
+        worst, where = 0, waiting
         for number, (a, b) in enumerate(self.path, start=self.count):
-            held += sizes[number]
-            alive.add(number)
-            now = held + sizes[a] + sizes[b] + sizes[number] + extra
+            there = waiting | {a, b, number}
+            now = sum(sizes[n] for n in there) + sizes[a] + sizes[b] + sizes[number] + sizes[-1]
             if now > worst:
-                worst, where = now, alive | {a, b}
-            held -= sum(sizes[n] for n in (a, b) if n in alive)
-            alive -= {a, b}
+                worst, where = now, there
+            waiting = there - {a, b}
         words = {word for n in where for word in self.words[n]}
         return worst * self.itemsize, words - set(self.output) - set(sliced)
 
@@ -199,21 +194,26 @@ class _Tree:
         return max(self.size(n, sliced) for n in range(self.count if self.path else 0, len(self.pieces)))
 
 
+def _grow(network: TensorNetwork, optimize: str | Callable, itemsize: int) -> _Tree:
+    pieces = pieces_of(network)
+    path = find_path(pieces, network.open_indices, optimize)
+    return _Tree(walk(pieces, path), path, len(pieces), network.open_indices, itemsize)
+
+
 def _choose(tree: _Tree, budget: int) -> Words:
-    inner = {word for word, dim in tree.dims.items() if dim > 1 and word not in tree.output}
+    inner = tuple(word for word, dim in tree.dims.items() if dim > 1 and word not in tree.output)
+    least, _ = tree.peak(inner)
     sliced: Words = ()
     peak, candidates = tree.peak(sliced)
-    whole = least = peak
+    if least > budget:
+        raise SettingsError(
+            f"memory is {budget} bytes, but one slice needs {least} even with every inner index sliced (unsliced: "
+            f"{peak}): allow more, leave fewer indices open, or give another path."
+        )
     while peak > budget:
-        trials = [(*sliced, word) for word in sorted(candidates & inner or inner.difference(sliced))]
-        if not trials:
-            raise SettingsError(
-                f"memory is {budget} bytes, but one slice needs {least} even in the finest slicing of this path "
-                f"(unsliced: {whole}): allow more, leave fewer indices open, or seek a better path (path='auto-hq')."
-            )
+        trials = [(*sliced, word) for word in sorted(candidates.intersection(inner))]
         sliced = min(trials, key=lambda trial: (max(tree.peak(trial)[0], budget), tree.flops(trial)))
         peak, candidates = tree.peak(sliced)
-        least = min(least, peak)
     for word in sliced:
         fewer = tuple(other for other in sliced if other != word)
         if tree.peak(fewer)[0] <= budget:
@@ -221,15 +221,9 @@ def _choose(tree: _Tree, budget: int) -> Words:
     return sliced
 
 
-@lru_cache(maxsize=4096)
-def _thin(leg: Leg) -> Leg:
-    return Leg(leg.group, leg.charges, [1] * len(leg), leg.flow)
-
-
 @lru_cache(maxsize=65536)
-def spread(legs: tuple[Leg, ...]) -> dict[Charge, int]:
+def spread(legs: tuple[Leg, ...], group: Group) -> dict[Charge, int]:
     """How many states of a product of legs have each total charge (flow times charge)."""
-    group = legs[0].group
     total = {group.identity: 1}
     for leg in legs:
         longer: dict[Charge, int] = {}
@@ -245,12 +239,12 @@ def spread(legs: tuple[Leg, ...]) -> dict[Charge, int]:
 def _flops(a: Piece, b: Piece) -> int:
     """Two for every product of numbers that are stored."""
     if not a.legs or not b.legs:
-        return 2 * a.size * b.size
+        return 2 * a.size() * b.size()
     group = a.legs[0].group
     bound = tuple(leg for word, leg in zip(a.words, a.legs, strict=True) if word in b.words)
     free = [tuple(leg for word, leg in zip(one.words, one.legs, strict=True) if word not in two.words)
             for one, two in ((a, b), (b, a))]  # fmt: skip
-    left, middle, right = (spread(legs) if legs else {group.identity: 1} for legs in (free[0], bound, free[1]))
+    left, middle, right = (spread(legs, group) for legs in (free[0], bound, free[1]))
     total = 0
     for charge, count in middle.items():
         (rest_a,) = group.fuse(a.charge, group.dual(charge))
