@@ -94,6 +94,8 @@ def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any
             target = target.setdefault(part, {})
         if key == "chi_ramp":
             value = _bond_dimensions(value)
+        if key == "initial" and "," in value:
+            value = [state.strip() for state in value.split(",")]
         target[key] = value
     return table
 
@@ -209,10 +211,13 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.first is not None:
+            first = f"in a second start; the first one ended at {record.first.energy:.13f}: {record.first.status.name}"
+            console.print(first, soft_wrap=True, highlight=False)
         if record.levels:
             console.print(repr(collect_levels(record.levels)), soft_wrap=True, highlight=False)
-        if record.progress.history:
-            lines = (sweep_heading(), *map(sweep_line, record.progress.history))
+        if record.progress.reports:
+            lines = (sweep_heading(), *map(sweep_line, record.progress.reports))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(record.job.model.facts)
     else:
@@ -284,7 +289,7 @@ def schema() -> None:
     """Every setting that a job file may hold, with types and defaults."""
     console = make_console()
     sections = [
-        ("dmrg", DMRG),
+        ("dmrg] and of every [[stages]", DMRG),
         ("run", RunOptions),
         *((name, settings) for name, (settings, _) in SCHEMES.items()),
         ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
