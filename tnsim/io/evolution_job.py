@@ -31,8 +31,9 @@ class EvolveOptions:
     """How long an evolution goes, from which state, what it records and where it writes."""
 
     time: float = field(metadata={"help": "time at the end, from 0 on (in 1 / energy)"})
-    initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
+    initial: str | tuple[str, ...] = field(
+        default="",
+        metadata={"help": "start: a pattern (neel, up, down, ...), or the state of every site; empty: the model's own"},
     )
     measure: str = field(
         default="", metadata={"help": "local operators recorded on every site with every report, such as Sz or N,Sz"}
