@@ -9,6 +9,7 @@ import numpy as np
 
 from tnsim.algorithms import TEBD
 from tnsim.algorithms.evolution import Evolution
+from tnsim.algorithms.krylov_evolution import KrylovEvolution
 from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.tdvp import TDVP
 from tnsim.errors import SettingsError, check_fields
@@ -20,7 +21,7 @@ from tnsim.networks.mps import MPS
 
 # table of a job file: scheme, and whether it takes the MPO (else the sum of operators)
 SCHEMES: dict[str, tuple[type[Evolution], bool]] = {
-    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True)
+    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True), "krylov": (KrylovEvolution, True)
 }  # fmt: skip
 
 
