@@ -33,7 +33,9 @@ _PICTURES = (".png", ".pdf", ".svg")
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
 dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
 app.add_typer(dmrg_app, name="dmrg")
-evolve_app = typer.Typer(no_args_is_help=True, help="Time evolution of a model by TEBD (TDVP and MPOs: a job file).")
+evolve_app = typer.Typer(
+    no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
+)
 app.add_typer(evolve_app, name="evolve")
 
 
@@ -92,6 +94,8 @@ def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any
             target = target.setdefault(part, {})
         if key == "chi_ramp":
             value = _bond_dimensions(value)
+        if key == "initial" and "," in value:
+            value = [state.strip() for state in value.split(",")]
         target[key] = value
     return table
 
@@ -135,12 +139,15 @@ for _name, _cls in MODELS.items():
     evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
 
 
+_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}]")
+
+
 # -- commands ------------------------------------------------------------------------------------------
 
 
 @app.command()
 def run(
-    job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] or [tebd], [tdvp], [mpo], and [run]")],
+    job: Annotated[Path, typer.Argument(help=_JOB)],
 ) -> None:
     """Run a job file; every key is checked before anything starts."""
     raise typer.Exit(_run_table(table_from_toml(job)))
@@ -204,10 +211,13 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
             console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+        if record.first is not None:
+            first = f"in a second start; the first one ended at {record.first.energy:.13f}: {record.first.status.name}"
+            console.print(first, soft_wrap=True, highlight=False)
         if record.levels:
             console.print(repr(collect_levels(record.levels)), soft_wrap=True, highlight=False)
-        if record.progress.history:
-            lines = (sweep_heading(), *map(sweep_line, record.progress.history))
+        if record.progress.reports:
+            lines = (sweep_heading(), *map(sweep_line, record.progress.reports))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(record.job.model.facts)
     else:
@@ -279,10 +289,10 @@ def schema() -> None:
     """Every setting that a job file may hold, with types and defaults."""
     console = make_console()
     sections = [
-        ("dmrg", DMRG),
+        ("dmrg] and of every [[stages]", DMRG),
         ("run", RunOptions),
         *((name, settings) for name, (settings, _) in SCHEMES.items()),
-        ("run] of an evolution [tebd, tdvp, mpo", EvolveOptions),
+        ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:

@@ -5,6 +5,7 @@ Sources: G. Vidal, Phys. Rev. Lett. 93, 040502 (2004); S. R. White, A. E. Feigui
 
 from dataclasses import dataclass, field
 
+from tnsim.algorithms.dmrg import SPLITS
 from tnsim.algorithms.evolution import Evolution
 from tnsim.algorithms.gate_layers import TimeDependent
 from tnsim.algorithms.splitting import SPLITTINGS, stage_lengths
@@ -14,8 +15,6 @@ from tnsim.errors import SettingsError, StateError
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
-
-SPLITS = ("auto", "leading", "gram", "svd")
 
 
 @dataclass(frozen=True, kw_only=True)

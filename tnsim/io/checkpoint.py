@@ -49,7 +49,8 @@ class Checkpointer:
             text = f"another process wrote {out} while this run went on: end one, or use two files."
             warnings.warn(text, stacklevel=2)
         try:
-            record = RunRecord(self.job, run.state, run.progress(), status, levels=self.levels)
+            first = getattr(run, "first", None)
+            record = RunRecord(self.job, run.state, run.progress(), status, levels=self.levels, first=first)
             save_run(out, record, keep=self.job.run.keep)
         except OSError as error:
             warnings.warn(f"checkpoint not written ({error}); the previous one is kept, the run goes on.", stacklevel=2)

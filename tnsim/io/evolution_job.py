@@ -21,7 +21,8 @@ from tnsim.networks.mps import MPS
 
 # table of a job file: scheme, and whether it takes the MPO (else the sum of operators)
 SCHEMES: dict[str, tuple[type[Evolution], bool]] = {
-    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True), "krylov": (KrylovEvolution, True)
+    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True),
+    "krylov": (KrylovEvolution, True),
 }  # fmt: skip
 
 

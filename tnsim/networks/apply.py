@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from tnsim.errors import SettingsError, suggest
-from tnsim.linalg import Truncation, eigh, svd
-from tnsim.networks.acting import check_acts_on
+from tnsim.linalg import Truncation, svd
+from tnsim.linalg.density_vectors import density_vectors
+from tnsim.networks.acting import check_acts_on, image_sites
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_rows
-from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, split, transpose
+from tnsim.tensor import Tensor, contract, flip_leg, fuse, split, transpose
 
 
 def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str = "zip-up") -> MPS:
@@ -51,7 +49,7 @@ def apply_exact(H: MPO, psi: MPS) -> MPS:
 
 
 def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
-    """Contract and truncate site by site, then a truncating sweep back.
+    """Contract and truncate site by site, then a truncating sweep back; H may lead to other sites.
 
     Needs the orthogonality of psi and near-orthogonality of H to be near-optimal. Source: E. M. Stoudenmire,
     S. R. White, New J. Phys. 12, 055026 (2010), section 2.8.2.
@@ -71,7 +69,7 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
             rest, weight = scale_rows(v, s), weight + s.discarded_weight
         else:
             tensors.append(fuse(joined, [(0,), (1,), (2, 3)], [1, 1, -1]))
-    state, more = compress(MPS(tensors, psi.sites, psi.L - 1), truncation)
+    state, more = compress(MPS(tensors, image_sites(H, psi), psi.L - 1), truncation)
     return state, weight + more
 
 
@@ -95,7 +93,7 @@ def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS,
     tail, weight = fuse(halves[-1], [(0,), (1,), (2,), (3, 4)], [1, 1, 1, -1]), 0.0
     for i in range(psi.L - 1, 0, -1):
         rho = contract("b r c u, b r t x, c u v y -> t x v y", lefts[i - 1], tail, tail.conj())
-        vectors, lost = _main_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
+        vectors, lost = density_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
         weight += lost
         site = transpose(flip_leg(split(vectors, 0, rho.legs[:2]), 2), (2, 0, 1))
         tensors.append(site)
@@ -103,22 +101,6 @@ def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS,
         tail = contract("c m t a l, a l k -> c m t k", halves[i - 1], carried)
     tensors.append(fuse(tail, [(0, 1), (2,), (3,)], [1, 1, -1]))
     return MPS(tensors[::-1], psi.sites, 0), weight
-
-
-def _main_vectors(rho: Tensor, truncation: Truncation) -> tuple[Tensor, float]:
-    """Eigenvectors (leg, bond) of a density matrix that survive the truncation, and the weight of the others."""
-    vectors, spectrum = eigh(rho)
-    squares = np.maximum(spectrum.values, 0.0)
-    values = np.sqrt(squares / squares.sum()) if squares.sum() > 0 else squares
-    values[values < np.sqrt(10 * np.finfo(rho.dtype).eps)] = 0.0
-    kept = truncation.keep(values)
-    kept = kept[values[kept] > 0] if values.any() else kept[:1]
-    lost = float(squares.sum() - squares[kept].sum()) / squares.sum() if squares.sum() > 0 else 0.0
-    leg = vectors.legs[1]
-    bond = Leg.from_keys(leg.group, leg.keys, np.histogram(kept, leg.starts)[0], leg.flow)
-    chosen = np.zeros((leg.dim, len(kept)), dtype=rho.dtype)
-    chosen[kept, np.arange(len(kept))] = 1
-    return contract("a m, m n -> a n", vectors, from_dense(chosen, (leg.dual, bond)).to(rho.backend)), lost
 
 
 _METHODS: dict[str, Callable[[MPO, MPS, Truncation], tuple[MPS, float]]] = {

@@ -26,6 +26,28 @@ def plot_evolution(evolved: Evolved, *, path: str | Path | None = None) -> Any:
     return finish(figure, path)
 
 
+def plot_dynamics(
+    times: np.ndarray,
+    values: np.ndarray,
+    momenta: np.ndarray,
+    frequencies: np.ndarray,
+    spectrum: np.ndarray,
+    *,
+    path: str | Path | None = None,
+) -> Any:
+    """The magnitude of a correlation against place (columns) and time (rows), beside its spectrum, rows momenta."""
+    figure, axes = new_figure(1, 2)
+    cone, weight = axes[0]
+    _draw_map(figure, cone, times, np.abs(values), colours="Blues")
+    cone.set_title("correlation in time", fontsize=10)
+    image = weight.pcolormesh(momenta, frequencies, spectrum.T, shading="nearest", cmap="magma", rasterized=True)
+    figure.colorbar(image, ax=weight)
+    weight.set_xlabel("momentum (per site)")
+    weight.set_ylabel("frequency", fontsize=8)
+    weight.set_title("dynamical structure factor", fontsize=10)
+    return finish(figure, path)
+
+
 def _drawable(values: np.ndarray) -> bool:
     return values.dtype.kind in "biuf" and values.ndim in (1, 2)
 
@@ -52,10 +74,8 @@ def _draw_curve(axis: Any, times: np.ndarray, values: np.ndarray) -> None:
     axis.set_xlabel("time")
 
 
-def _draw_map(figure: Any, axis: Any, times: np.ndarray, values: np.ndarray) -> None:
-    image = axis.pcolormesh(
-        np.arange(values.shape[1]), times, values, shading="nearest", cmap="RdBu_r", rasterized=True
-    )
+def _draw_map(figure: Any, axis: Any, times: np.ndarray, values: np.ndarray, colours: str = "RdBu_r") -> None:
+    image = axis.pcolormesh(np.arange(values.shape[1]), times, values, shading="nearest", cmap=colours, rasterized=True)
     figure.colorbar(image, ax=axis)
     axis.set_xlabel("place")
     axis.set_ylabel("time", fontsize=8)
