@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, split
+from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, serve, split
 from tnsim.kernels.cpu import leading as leading_rows
+from tnsim.kernels.cpu.team import TEAM
+
+TEAM.serve = serve.serve
 
 
 class CpuKernels:

@@ -6,7 +6,8 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 import numpy as np
 from numba import njit
 
-from tnsim.kernels.cpu.lapack import eigh, lq, svd
+from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import copy_vector
 
 

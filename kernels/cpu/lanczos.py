@@ -5,9 +5,9 @@ from numba import njit
 
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
-from tnsim.kernels.cpu.products import run_rows, share_rows
+from tnsim.kernels.cpu.products import share_rows
 from tnsim.kernels.cpu.symbols import real_dot
-from tnsim.kernels.cpu.team import await_task, finish, lead, open_round, wait
+from tnsim.kernels.cpu.team import led
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
@@ -62,32 +62,6 @@ def _combine(basis, coefficients, vector):
 
 
 @njit(cache=True, nogil=True)
-def help_products(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
-    """A helper's part in `lowest`: round j takes vector j - 1 of the basis to vector j."""
-    one = np.ones(1, dtype=basis.dtype)
-    while True:
-        j, left = await_task(board)
-        if left == 0:
-            return
-        buffers = (basis[j - 1], basis[j], work, halves[0], halves[1], halves[2], halves[3], work)
-        task = order[len(order) - left]
-        run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-        finish(board)
-
-
-@njit(cache=True, nogil=True)
-def _product(rows, alphas, one, buffers, starts, order, board, done):
-    """One product, alone or with helpers; `done` products were done before."""
-    tasks = len(order)
-    if len(board) == 0:
-        run_rows(rows, alphas, one, buffers, starts[0], starts[-1])
-        return True
-    open_round(board, tasks)
-    share_rows(rows, alphas, one, buffers, starts, order, board)
-    return wait(board, (done + 1) * tasks)
-
-
-@njit(cache=True, nogil=True)
 def _project_out(w, constraints):
     """w without its parts along the (orthonormal) constraints."""
     for i in range(len(constraints)):
@@ -100,8 +74,8 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
 
     limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
     `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator. halves:
-    left environment, left dense blocks, right environment, right dense blocks. board: empty, or where helpers wait
-    for tasks (see `team`); `order` of the tasks. constraints: None, or orthonormal rows that the first vector has no
+    left environment, left dense blocks, right environment, right dense blocks. board: empty, or that of a team (see
+    `team`); `order` of the tasks. constraints: None, or orthonormal rows that the first vector has no
     part along, and that are projected out of every vector.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
@@ -113,13 +87,11 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
     _scale(basis[0], number(1 / _norm(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
-    one = np.ones(1, dtype=basis.dtype)
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3], work)
-        if not _product(rows, alphas, one, buffers, starts, order, board, j):
-            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
+        share_rows(rows, alphas, starts, order, buffers, board)
         count = j + 1
         if constraints is not None:
             _project_out(w, constraints)
@@ -162,7 +134,7 @@ def solve(plan, start, halves, limits, threads, constraints=None):
     basis[0] = start
     work = np.empty(max(1, plan.work), dtype=start.dtype)
     order = longest_first(plan.weights)
-    return lead(
-        min(threads, len(order)), lowest, help_products,
+    return led(
+        min(threads, len(order)), start.dtype, lowest,
         plan.rows, plan.alphas, basis, halves, work, plan.starts, order, limits, constraints,
     )  # fmt: skip

@@ -6,9 +6,6 @@ from numba.extending import overload
 
 from tnsim.kernels.cpu.symbols import FUNCTIONS, char_arguments, int_arguments
 
-# from so many numbers on QR goes by blocks of so many columns
-_BLOCKED, _WIDTH = 4096, 8
-
 
 def eigh(matrix, values):
     """Eigenvalues (ascending, into `values`) of the Hermitian row-major `matrix`; row j of it becomes the
@@ -106,82 +103,6 @@ def _svd(matrix, u, values, vh):
         if ints[4] != 0:
             _call_svd(True, chars.ctypes.data, ints.ctypes.data, keep, u, values, vh, work, rwork, iwork)
         return ints[4]
-
-    return implementation
-
-
-def lq(matrix):
-    """Row-orthonormal factor of a row-major matrix with rows <= cols, in place: A = L Q becomes Q.
-
-    Returns LAPACK's info. L is A Q^H, formed by the caller where it is needed.
-    """
-    raise RuntimeError("for compiled code only")
-
-
-@overload(lq)
-def _lq(matrix):
-    def implementation(matrix):
-        # LAPACK sees the transpose (cols x rows) and makes its columns orthonormal: our rows.
-        return _lq_blocked(matrix) if matrix.size >= _BLOCKED else _lq_plain(matrix)
-
-    return implementation
-
-
-def _lq_plain(matrix):
-    """`lq` by geqrf, which takes columns one by one up to 128 of them."""
-    raise RuntimeError("for compiled code only")
-
-
-@overload(_lq_plain)
-def _lq_plain_overload(matrix):
-    geqrf, orgqr = FUNCTIONS["geqrf", matrix.dtype], FUNCTIONS["orgqr", matrix.dtype]
-
-    def implementation(matrix):
-        rows, cols = matrix.shape
-        lwork = 64 * max(rows, 1)
-        work, taus = np.empty(lwork, dtype=matrix.dtype), np.empty(rows, dtype=matrix.dtype)
-        ints = int_arguments(cols, rows, lwork, 0)
-        p = ints.ctypes.data
-        geqrf(p, p + 4, matrix.ctypes.data, p, taus.ctypes.data, work.ctypes.data, p + 8, p + 12)
-        if ints[3] == 0:
-            orgqr(p, p + 4, p + 4, matrix.ctypes.data, p, taus.ctypes.data, work.ctypes.data, p + 8, p + 12)
-        return ints[3]
-
-    return implementation
-
-
-def _lq_blocked(matrix):
-    """`lq` by blocks of _WIDTH reflectors, which are products: two thirds of the time at 120 x 68, half at 200 x 70."""
-    raise RuntimeError("for compiled code only")
-
-
-@overload(_lq_blocked)
-def _lq_blocked_overload(matrix):
-    geqrt, larfb = FUNCTIONS["geqrt", matrix.dtype], FUNCTIONS["larfb", matrix.dtype]
-
-    def implementation(matrix):
-        rows, cols = matrix.shape
-        size = min(_WIDTH, rows)
-        reflectors, work = matrix.copy(), np.empty(size * cols, dtype=matrix.dtype)
-        triangles = np.empty((rows, size), dtype=matrix.dtype)
-        ints, shape = int_arguments(cols, rows, size, 0), int_arguments(0, 0, 0, 0)
-        p, q = ints.ctypes.data, shape.ctypes.data
-        geqrt(
-            p, p + 4, p + 8, reflectors.ctypes.data, p, triangles.ctypes.data, p + 8, work.ctypes.data, p + 12,
-        )  # fmt: skip
-        matrix[:] = 0
-        for i in range(rows):
-            matrix[i, i] = 1
-        order, side = char_arguments(70, 67), char_arguments(76, 78)  # 'F', 'C'; 'L', 'N'
-        f, t = order.ctypes.data, side.ctypes.data
-        for j in range((rows - 1) // size * size, -1, -size):
-            shape[0], shape[1], shape[2] = cols - j, rows - j, min(size, rows - j)
-            larfb(
-                t, t + 1, f, f + 1, q, q + 4, q + 8, reflectors[j, j:].ctypes.data, p, triangles[j:].ctypes.data, p + 8,
-                matrix[j, j:].ctypes.data, p, work.ctypes.data, p,
-            )  # fmt: skip
-        order[0], side[0] = 0, 0  # alive until here
-        return ints[3]
 
     return implementation
 

@@ -20,10 +20,6 @@ _ROUTINES = {
     "eigh": ("syevd", 11, "heevd", 13),
     "gesdd": ("gesdd", 14, "gesdd", 15),
     "gesvd": ("gesvd", 14, "gesvd", 15),
-    "geqrf": ("geqrf", 8, "geqrf", 8),
-    "orgqr": ("orgqr", 9, "ungqr", 9),
-    "geqrt": ("geqrt", 9, "geqrt", 9),
-    "larfb": ("larfb", 15, "larfb", 15),
     "pstrf": ("pstrf", 9, "pstrf", 9),
 }
 
@@ -153,6 +149,33 @@ def _square(matrix, m, n, of_rows, one, out):
         for i in range(1, own):
             for j in range(i):
                 out[i * own + j] = np.conj(out[j * own + i])
+
+    return implementation
+
+
+def dot(a, b, ints):
+    """<a|b>; `ints` (at least 2 x int32) is scratch."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(dot)
+def _dot(a, b, ints):
+    # BLAS, not a loop of ours: a compiler that may reorder a sum gives other bits in every copy of a function
+    if isinstance(a.dtype, types.Complex):
+
+        def implementation(a, b, ints):
+            total = a.dtype.type(0)
+            for i in range(len(a)):
+                total += np.conj(a[i]) * b[i]
+            return total
+
+    else:
+        function = FUNCTIONS["dot", a.dtype]
+
+        def implementation(a, b, ints):
+            ints[0], ints[1] = len(a), 1
+            p = ints.ctypes.data
+            return function(p, a.ctypes.data, p + 4, b.ctypes.data, p + 4)
 
     return implementation
 

@@ -35,7 +35,7 @@ from tnsim.tensor import Tensor
 
 # below this many flops threads cost more than they bring: the kernels' own, and those of BLAS, which wait for each
 # other at every call (with a second process on the machine, small matrices took twenty times as long)
-_THREADED, _BLAS_THREADED = 4e6, 1e8
+_THREADED, _BLAS_THREADS = 1e6, 1e8
 # a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
 _LONE = 0.7
 
@@ -46,7 +46,7 @@ def threads_for(plan: Rows) -> tuple[int, bool]:
     if count == 1 or plan.flops < _THREADED:
         return 1, False
     lone = bool(plan.weights.max() > _LONE * plan.flops)
-    return (1, plan.flops > _BLAS_THREADED) if lone else (count, False)
+    return (1, plan.flops > _BLAS_THREADS) if lone else (count, False)
 
 
 def run(plan: Rows, buffers: Sequence[Array], backend: Backend) -> None:
