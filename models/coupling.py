@@ -30,14 +30,14 @@ def resolve(coupling: Coupling, places: Sequence[Any], name: str, what: str) -> 
     (0.0, 0.5, 1.0)
     """
     if is_uniform(coupling):
-        return _number(coupling, name)
+        return finite_number(coupling, name)
     if callable(coupling):
-        return tuple(_number(coupling(place), f"{name} at {place}") for place in places)
+        return tuple(finite_number(coupling(place), f"{name} at {place}") for place in places)
     if isinstance(coupling, str) or np.ndim(coupling) != 1:
         raise SettingsError(
             f"{name} is a number, one number for each of the {what}, or a function, found {coupling!r}."
         )
-    values = tuple(_number(value, f"{name}[{k}]") for k, value in enumerate(coupling))
+    values = tuple(finite_number(value, f"{name}[{k}]") for k, value in enumerate(coupling))
     if len(values) != len(places):
         raise SettingsError(f"{name} needs one number for each of the {len(places)} {what}, found {len(values)}.")
     return values
@@ -48,7 +48,8 @@ def spread_out(coupling: Coupling, count: int) -> list[float]:
     return [float(coupling)] * count if isinstance(coupling, Real) else list(coupling)
 
 
-def _number(value: Any, name: str) -> float:
+def finite_number(value: Any, name: str) -> float:
+    """A finite real number as a float; SettingsError for anything else."""
     if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
         raise SettingsError(f"{name} must be a finite real number, found {value!r}.")
     return float(value)

@@ -31,6 +31,19 @@ def check_number(model: str, N: int, most: int, what: str) -> None:
         raise SettingsError(f"{model}: N = {N} {what} do not fit: there is room for 0 to {most}.")
 
 
+def check_electrons(model: str, electrons: int, twice_spin: int | None, orbitals: int) -> None:
+    """SettingsError unless so many electrons fit into the orbitals and can have this 2 Sz, where one is given."""
+    check_number(model, electrons, 2 * orbitals, "electrons")
+    most = min(electrons, 2 * orbitals - electrons)
+    if twice_spin is None:
+        return
+    if not isinstance(twice_spin, (int, np.integer)) or abs(twice_spin) > most or (twice_spin - electrons) % 2:
+        raise SettingsError(
+            f"{model}: {electrons} electrons in {orbitals} orbitals cannot have 2 Sz = {twice_spin}, but "
+            f"{-most} to {most} in steps of 2."
+        )
+
+
 def spread(count: int, L: int) -> list[int]:
     """`count` particles on L sites, as evenly as can be: the number on every site.
 

@@ -14,6 +14,7 @@ from tnsim.models.lattice import Lattice
 from tnsim.models.model import Model
 from tnsim.models.setting import setting
 from tnsim.models.unit_cells import UNIT_CELLS
+from tnsim.networks.operator_sum import OperatorSum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,9 @@ class LatticeModel(Model):
     def _over(self, name: str) -> Any:
         return next(entry.metadata["over"] for entry in fields(self) if entry.name == name)
 
+    def _is_shown(self, name: str) -> bool:
+        return super()._is_shown(name) and not (name == "L" and self.lattice is not None)
+
     @cached_property
     def geometry(self) -> Lattice:
         """The lattice, also where only L was given."""
@@ -84,6 +88,15 @@ class LatticeModel(Model):
                 f"{type(self).__name__}: L = {self.L} is no whole number of {kind} cells: give an even L."
             )
         return Lattice(kind, cells, bc_x="periodic" if self.periodic else "open")
+
+    def infinite_sum(self, cell: int | None = None) -> OperatorSum:
+        """The terms that begin in one cell; SettingsError on a lattice that is closed along the chain."""
+        if self.geometry.bc_x == "periodic":
+            raise SettingsError(
+                f"{type(self).__name__} on {self.geometry!r} is closed along x, where an infinite chain has no ends to "
+                'join: what repeats is an open chain or strip, or a cylinder (bc_y = "periodic").'
+            )
+        return super().infinite_sum(cell)
 
     def of_length(self, sites: int) -> "LatticeModel":
         """The same model on so many sites: a longer chain, or more columns of the lattice."""

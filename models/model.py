@@ -77,6 +77,20 @@ class Model(ABC):
             if isinstance(value, float) and not np.isfinite(value):
                 raise SettingsError(f"{type(self).__name__}: {entry.name} must be finite, found {value}.")
 
+    def __init_subclass__(cls) -> None:
+        # before @dataclass, which then leaves it as it is
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """What one types: settings that differ from their default."""
+        shown = [f"{e.name}={getattr(self, e.name)!r}" for e in fields(self) if self._is_shown(e.name)]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _is_shown(self, name: str) -> bool:
+        entry = self.__dataclass_fields__[name]
+        return entry.init and entry.repr and bool(getattr(self, name) != entry.default)
+
     @cached_property
     @abstractmethod
     def sites(self) -> tuple[Site, ...]:

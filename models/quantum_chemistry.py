@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tnsim.errors import FileError, SettingsError, suggest
+from tnsim.errors import FileError, SettingsError, check_fields, suggest
 from tnsim.models.chemistry.determinants import start_determinant
 from tnsim.models.chemistry.fcidump import read_fcidump
 from tnsim.models.chemistry.integrals import Integrals
 from tnsim.models.chemistry.orbital_order import fiedler_order
 from tnsim.models.chemistry.orbital_site import orbital_site
-from tnsim.models.filling import check_number, conserves
+from tnsim.models.filling import check_electrons, conserves
 from tnsim.models.model import Fact, Facts, Model, setting
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site, electron_site
@@ -58,6 +58,7 @@ class QuantumChemistry(Model):
     ) -> None:
         # kept under the names of the settings, so that dataclasses.replace hands them on
         self._set({"one_body": one_body, "two_body": two_body, "core_energy": core_energy, "irreps": irreps})
+        check_fields(self)
         if self.fcidump and one_body is not None:
             raise SettingsError("QuantumChemistry takes an FCIDUMP file or arrays of integrals, found both.")
         if one_body is not None:
@@ -159,13 +160,7 @@ class QuantumChemistry(Model):
     def _check_sector(self) -> None:
         electrons, twice_spin = self.electrons, self.twice_spin
         assert electrons is not None and twice_spin is not None
-        check_number("QuantumChemistry", electrons, 2 * self.L, "electrons")
-        most = min(electrons, 2 * self.L - electrons)
-        if abs(twice_spin) > most or (twice_spin - electrons) % 2:
-            raise SettingsError(
-                f"QuantumChemistry: {electrons} electrons in {self.L} orbitals cannot have 2 Sz = {twice_spin}, but "
-                f"{-most} to {most} in steps of 2."
-            )
+        check_electrons("QuantumChemistry", electrons, twice_spin, self.L)
 
     @cached_property
     def orbital_order(self) -> tuple[int, ...]:

@@ -11,27 +11,21 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
+from tests.command_line import call, signalled
 from tnsim.algorithms import DMRG
 from tnsim.backend import set_threads
-from tnsim.cli import app
-from tnsim.errors import FileCorruptError, FileError, SettingsError, TnsimError
+from tnsim.errors import FileCorruptError, FileError, SettingsError, StateError, TnsimError
 from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
 from tnsim.kernels.cpu.ahead import compiled_before
-from tnsim.models import hydrogen_chain, write_fcidump
+from tnsim.models import Heisenberg, hydrogen_chain, write_fcidump
 from tnsim.monitor import show_progress
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.networks.mps import MPS
 from tnsim.networks.sites import spin_sites
 
 ROOT = Path(__file__).resolve().parents[1]
-runner = CliRunner()
-
-
-def call(*words: object):
-    return runner.invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +189,10 @@ def test_help_shows_the_model_as_it_is_written():
 def test_compilation_is_announced_once(finished, monkeypatch):
     assert compiled_before()
     text = StringIO()
-    with show_progress(Console(file=text), 3):
+    with show_progress(Console(file=text)):
         assert text.getvalue() == ""
     monkeypatch.setattr("tnsim.monitor.progress.compiled_before", lambda: False)
-    with show_progress(Console(file=text), 3):
+    with show_progress(Console(file=text)):
         assert "compiling the kernels" in text.getvalue()
 
 
@@ -263,6 +257,62 @@ def test_a_job_file_runs_the_same(finished, tmp_path):
     result = call("run", job)
     assert result.exit_code == 0, result.output
     assert load_run(path.with_name("again.h5")).energy == pytest.approx(load_run(path).energy, abs=1e-11)
+
+
+STAGED = """
+[model]
+name = "heisenberg"
+L = 8
+[[stages]]
+truncation.chi_max = 4
+max_sweeps = 3
+[[stages]]
+truncation.chi_max = 8
+max_sweeps = 2
+[[stages]]
+truncation.chi_max = 16
+[dmrg]
+noise_sweeps = 1
+[run]
+initial = ["up", "up", "down", "down", "up", "down", "down", "up"]
+checkpoint_every = "1sweeps"
+"""
+
+
+def test_stages_and_a_start_state_from_a_job_file(tmp_path, monkeypatch):
+    job, model = tmp_path / "job.toml", Heisenberg(L=8)
+    job.write_text(STAGED + f'out = "{tmp_path / "run.h5"}"')
+    result = call("run", job)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("stage 2\n") == result.output.count("stage 3\n") == 1
+    whole = load_run(tmp_path / "run.h5")
+    assert whole.energy == pytest.approx(model.facts.energy, abs=1e-9)
+    reports = whole.progress.reports
+    assert [r.chi_max for r in reports][:6] == [4] * 3 + [8] * 2 + [16]
+    assert reports[0].chi == 4 and len(whole.progress.history) == len(reports) - 5
+    assert call("info", tmp_path / "run.h5").output.count("\n        1    ") == 0
+    for steps in (20, 14 * 3 + 5, 14 * 6 + 3):
+        with monkeypatch.context() as patch:
+            patch.setattr("tnsim.runner.StopOnSignals", signalled(steps))
+            assert call("run", job).exit_code == 75
+        record = load_run(tmp_path / "run.h5")
+        assert record.status == "interrupted" and record.progress.stage == (steps > 14 * 3) + (steps > 14 * 5)
+        assert call("resume", tmp_path / "run.h5").exit_code == 0
+        done = load_run(tmp_path / "run.h5")
+        assert [r.energy for r in done.progress.reports] == pytest.approx([r.energy for r in reports], abs=1e-12)
+    longer = call("resume", tmp_path / "run.h5", "--chi-max", 12)
+    assert longer.exit_code == 0 and load_run(tmp_path / "run.h5").job.dmrg.min_sweeps > 2, longer.output
+
+
+def test_a_start_state_by_a_flag(tmp_path):
+    words = ("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", tmp_path / "run.h5", "--initial")
+    result = call(*words, "up, up, down, up")
+    assert result.exit_code == 0, result.output
+    assert load_run(tmp_path / "run.h5").state.charge == (2,)
+    with pytest.raises(StateError, match='Did you mean "down"'):
+        raise call(*words, "up,doun,up,up").exception
+    with pytest.raises(StateError, match="found 4 sites and 2 states"):
+        raise call(*words, "up,down").exception
 
 
 @pytest.mark.parametrize(

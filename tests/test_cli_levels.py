@@ -5,22 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import tnsim as tn
+from tests.command_line import call, signalled
 from tests.exact import sparse
 from tnsim.algorithms.convergence import is_converged
-from tnsim.cli import app
 from tnsim.errors import SettingsError
 from tnsim.io import StopOnSignals, load_run, save_run
 from tnsim.models import Heisenberg
 
-runner = CliRunner()
 WORDS = ("dmrg", "heisenberg", "--L", 10, "--chi-max", 32, "--energy-tol", 1e-11)
-
-
-def call(*words: object):
-    return runner.invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +93,9 @@ def test_other_settings_need_a_new_run_but_memory_is_free(finished, tmp_path):
 
 @pytest.mark.parametrize("steps", [4, 70, 115])
 def test_a_signal_at_any_bond_is_resumed(finished, tmp_path, monkeypatch, steps):
-    class Signalled(StopOnSignals):
-        left = steps
-
-        def bond(self, report, run) -> None:
-            self.left -= 1
-            self.received = "SIGTERM" if self.left <= 0 else ""
-            super().bond(report, run)
-
     path = tmp_path / "run.h5"
     with monkeypatch.context() as patch:
-        patch.setattr("tnsim.runner.StopOnSignals", Signalled)
+        patch.setattr("tnsim.runner.StopOnSignals", signalled(steps))
         result = call(*WORDS, "--levels", 3, "--out", path)
     assert result.exit_code == 75, result.output
     assert load_run(path).status == "interrupted"

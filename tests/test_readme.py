@@ -32,9 +32,12 @@ def test_the_settings_table_is_that_of_the_code():
 
 
 def test_the_jobs_of_the_readme_are_jobs():
-    (text,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.S)
-    model = job_from_table(parse_toml(text, "README.md")).model
-    assert model.geometry == tn.Lattice("kagome", 4, 3, bc_y="periodic", order="snake")
+    texts = re.findall(r"```toml\n(.*?)```", README.read_text(), re.S)
+    staged, lattice = (job_from_table(parse_toml(text, "README.md")) for text in texts)
+    assert lattice.model.geometry == tn.Lattice("kagome", 4, 3, bc_y="periodic", order="snake")
+    assert [stage.truncation.chi_max for stage in (*staged.stages, staged.dmrg)] == [50, 200, 200]
+    assert [stage.sites for stage in (*staged.stages, staged.dmrg)] == [2, 2, 1]
+    assert staged.model.product(staged.run.initial).charge == (0,)
 
 
 def test_the_python_of_the_readme_runs():

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tnsim.algorithms import ExcitedStates, Progress, Solution, Status
+from tnsim.algorithms import ExcitedStates, Progress, Solution, Status, run_stages
 from tnsim.algorithms.excited import check_levels, collect_levels
 from tnsim.backend import Backend, core_count, new_data_on, set_threads, thread_count
 from tnsim.errors import FileForeignError, SettingsError
@@ -22,6 +22,9 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import sector_bonds
 from tnsim.symmetry import layout
+
+# settings that change no number, so that every run may go on with others
+_MEMORY = ("environment_gib", "scratch")
 
 
 def run_job(job: Job, console: Console, before: RunRecord | None = None) -> int:
@@ -57,7 +60,7 @@ def _run(job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console)
     found = tuple(_on_host(level) for level in levels or () if _is_finished(level))
     record = RunRecord(
         job, solution.state.to("numpy"), solution.progress, status.name, status.advice, float(solution.energy),
-        solution.variance, found,
+        solution.variance, found, solution.first and _on_host(solution.first),
     )  # fmt: skip
     saved = _save(record, out, console)
     console.print(summary(job, solution, saved, status))
@@ -72,10 +75,11 @@ def _solve(
     job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
 ) -> tuple[Solution, None]:
     """The ground state."""
-    progress = before.progress if before else None
+    progress, first = (before.progress, before.first) if before else (None, None)
     start = before.state.to(psi.backend) if before else psi
-    with show_progress(console, job.dmrg.max_sweeps) as display:
-        return job.dmrg.solve(H, start, observers=(display, Checkpointer(job), signals), progress=progress), None
+    with show_progress(console) as display:
+        observers = (display, Checkpointer(job), signals)
+        return run_stages((*job.stages, job.dmrg), H, start, observers, progress, first=first), None
 
 
 def _solve_levels(
@@ -88,7 +92,7 @@ def _solve_levels(
         saver.levels = tuple(map(_on_host, done))
         console.print(f"level {len(done)}", style="bold", highlight=False)
         found = collect_levels(levels) if levels else None
-        with show_progress(console, job.dmrg.max_sweeps) as display:
+        with show_progress(console) as display:
             levels = job.dmrg.excited(H, psi, len(done) + 1, (display, saver, signals), found=found).levels
         if not all(map(_is_finished, levels)):  # a signal between two levels stops the next at its first bond
             break
@@ -112,7 +116,7 @@ def _level(record: RunRecord, status: Status) -> Solution:
     """The state of a run file as a level."""
     progress, energy = record.progress, record.energy
     energy = progress.energy if energy is None else energy
-    return Solution(record.state, energy, status, progress.history, record.variance, progress)
+    return Solution(record.state, energy, status, progress.history, record.variance, progress, first=record.first)
 
 
 def _is_finished(level: Solution) -> bool:
@@ -165,7 +169,7 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     levels = changes.get("levels", known)
     if levels < known:
         raise SettingsError(f"this run is one for {known} levels: their number may only grow, found {levels}.")
-    other = sorted(set(changes) - {"levels", "environment_gib", "scratch"})
+    other = sorted(set(changes) - {"levels", *_MEMORY})
     if levels > 1 and other:
         raise SettingsError(
             f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
@@ -175,16 +179,19 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
     truncation = replace(
         dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
     )
-    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol", "environment_gib", "scratch")}
+    rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol", *_MEMORY)}
     run = replace(record.job.run, levels=levels) if out is None else replace(record.job.run, out=out, levels=levels)
     progress = record.progress
     dmrg = replace(dmrg, truncation=truncation, **rest)
+    memory = {k: v for k, v in rest.items() if k in _MEMORY}
+    stages = tuple(replace(stage, **memory) for stage in record.job.stages)
+    done = progress.sweep if progress.stage == len(stages) else 0
     if truncation != record.job.dmrg.truncation:
         # sweeps at the old bond dimension do not count towards convergence at the new one
-        dmrg = replace(dmrg, min_sweeps=progress.sweep + record.job.dmrg.min_sweeps)
+        dmrg = replace(dmrg, min_sweeps=done + record.job.dmrg.min_sweeps)
         if "max_sweeps" not in changes:
-            dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, progress.sweep + record.job.dmrg.max_sweeps))
-    return Job(record.job.model, dmrg, run), progress
+            dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, done + record.job.dmrg.max_sweeps))
+    return Job(record.job.model, dmrg, run, stages), progress
 
 
 def summary(job: Job, solution: Solution, saved: Path | None, status: Status | None = None) -> Table:

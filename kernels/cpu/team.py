@@ -204,17 +204,23 @@ def _fail(board):
     _store(board, FAILED, 1)
 
 
+def new_board(helpers: int) -> np.ndarray:
+    """A board for so many helpers, with nothing to do."""
+    return np.zeros(AWAKE + 8 * helpers, dtype=np.int64)
+
+
 class Team:
     """Helper threads, started on demand. `serve` is what they do (see `serve.py`)."""
 
     def __init__(self) -> None:
         self.serve: Callable = _fail
+        self.held = False  # no helpers for now
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._board = np.zeros(AWAKE + 8 * (os.cpu_count() or 1), dtype=np.int64)
+        self._board = new_board(os.cpu_count() or 1)
         self._beds: list[SimpleQueue[None]] = []
         self._lock = threading.Lock()
 
@@ -222,7 +228,7 @@ class Team:
     def lead(self, threads: int, dtype: np.dtype) -> Iterator[np.ndarray]:
         """A board with `threads` - 1 helpers for jobs on data of this dtype; an empty one where none are to be had."""
         helpers = min(threads - 1, (len(self._board) - AWAKE) // 8)
-        if helpers < 1 or not self._lock.acquire(blocking=False):
+        if helpers < 1 or self.held or not self._lock.acquire(blocking=False):
             yield _ALONE
             return
         board, lock = self._board, self._lock

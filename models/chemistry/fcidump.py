@@ -14,6 +14,7 @@ import numpy as np
 
 from tnsim.errors import FileError
 from tnsim.models.chemistry.integrals import SYMMETRY_TOLERANCE, Integrals
+from tnsim.models.filling import check_electrons
 
 _BLOCKS = ("up-up (ij|kl)", "down-down (ij|kl)", "up-down (ij|kl)", "h of spin up", "h of spin down")
 _TWO, _ONE, _CORE, _LEVEL, _WRONG = range(5)
@@ -56,7 +57,7 @@ def read_fcidump(path: str | Path) -> Integrals:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as an FCIDUMP text file: {error}") from error
     header, length = _header(path, lines)
@@ -80,9 +81,10 @@ def read_fcidump(path: str | Path) -> Integrals:
 
 def _header(path: Path, lines: list[str]) -> tuple[dict[str, list[int]], int]:
     """The namelist, and how many lines it takes."""
-    if not lines or not re.match(r"\s*[&$]FCI\b", lines[0], re.IGNORECASE):
-        found = lines[0][:40] if lines else ""
-        raise FileError(f"{path}, line 1: an FCIDUMP file begins with &FCI, found {found!r}.")
+    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    found = "".join(lines[first : first + 1])
+    if not re.match(r"\s*[&$]FCI\b", found, re.IGNORECASE):
+        raise FileError(f"{path}, line {first + 1}: an FCIDUMP file begins with &FCI, found {found[:40]!r}.")
     end = next((n for n, line in enumerate(lines) if re.search(r"[&$]END\b|/", line, re.IGNORECASE)), None)
     if end is None:
         raise FileError(f"{path}: the header that begins with &FCI is not closed: it ends with &END or /.")
@@ -93,7 +95,7 @@ def _header(path: Path, lines: list[str]) -> tuple[dict[str, list[int]], int]:
         if not header[name]:
             raise FileError(f"{path}: the header (lines 1 to {end + 1}) has no {name}: add {name}=... behind &FCI.")
     K, electrons = header["NORB"][0], header["NELEC"][0]
-    defaults = {"MS2": [electrons % 2], "IUHF": [0], "ORBSYM": []}
+    defaults = {"MS2": [electrons % 2], "IUHF": [0], "UHF": [0], "ORBSYM": []}
     header |= {name: header[name] or value for name, value in defaults.items()}
     for name, (count, fits, wanted) in _CHECKS.items():
         values = header[name]
@@ -118,6 +120,11 @@ _CHECKS: dict[str, tuple[int, Callable[[int, int, int], bool], str]] = {
         "2 Sz of the electrons, -{most} to {most} in steps of 2",
     ),
     "IUHF": (1, lambda value, K, n: value in (0, 1), "0 or 1"),
+    "UHF": (
+        1,
+        lambda value, K, n: value == 0,
+        ".FALSE.: files of spin orbitals are not read; write an unrestricted one as five blocks, with IUHF=1",
+    ),
     "ORBSYM": (0, lambda value, K, n: True, "one irrep for each of the {K} orbitals"),
 }
 
@@ -284,17 +291,20 @@ def write_fcidump(
     """Write integrals as an FCIDUMP file: every independent element that is not zero, to all digits.
 
     electrons and twice_spin (2 Sz) default to those of the integrals. Raises FileError where no number of
-    electrons is known, or the file cannot be written. Read again, the numbers are the same.
+    electrons is known, or the file cannot be written, SettingsError where they do not
+    fit. Read again, the numbers are the same.
     """
     electrons = integrals.electrons if electrons is None else electrons
     twice_spin = integrals.twice_spin if twice_spin is None else twice_spin
     if electrons is None:
         raise FileError(f"{path} needs a number of electrons: give electrons=...")
     K = integrals.orbitals
+    check_electrons("write_fcidump", electrons, twice_spin, K)
+    twice_spin = electrons % 2 if twice_spin is None else twice_spin
     irreps = ",".join(map(str, integrals.irreps or (1,) * K))
     unrestricted = not integrals.is_restricted
     lines = [
-        f" &FCI NORB={K},NELEC={electrons},MS2={electrons % 2 if twice_spin is None else twice_spin},",
+        f" &FCI NORB={K},NELEC={electrons},MS2={twice_spin},",
         f"  ORBSYM={irreps},",
         f"  ISYM=1,{'IUHF=1,' if unrestricted else ''}",
         " &END",

@@ -7,6 +7,7 @@ from scipy.special import erf
 
 from tnsim.errors import SettingsError
 from tnsim.models.chemistry.integrals import Integrals
+from tnsim.models.coupling import finite_number
 
 BOHR = 0.529177210903  # Angstrom, CODATA 2018
 # STO-3G of hydrogen (zeta = 1.24): exponents of the three Gaussians and their weights
@@ -26,8 +27,12 @@ def hydrogen_chain(atoms: int, spacing: float) -> Integrals:
     >>> molecule.orbitals, molecule.electrons, round(molecule.core_energy, 9)
     (2, 2, 0.714285714)
     """
-    if atoms < 2 or not spacing > 0 or not np.isfinite(spacing):
-        raise SettingsError(f"a chain has at least 2 atoms, spaced by a length above 0, found {atoms} and {spacing}.")
+    spacing = finite_number(spacing, "spacing")
+    if not isinstance(atoms, (int, np.integer)) or atoms < 2 or spacing <= 0:
+        raise SettingsError(
+            f"a chain has a whole number of atoms, at least 2 atoms, spaced by a length above 0, found {atoms!r} and "
+            f"{spacing}."
+        )
     places = np.arange(atoms) * spacing / BOHR
     overlap, one_body, two_body = atomic_integrals(places)
     values, vectors = np.linalg.eigh(overlap)

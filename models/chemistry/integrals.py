@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.errors import SettingsError, ShapeError
+from tnsim.models.coupling import finite_number
 
 # integrals that should be equal may differ by so much (absolute, or of the largest): files hold rounded numbers
 SYMMETRY_TOLERANCE = 1e-8
@@ -52,15 +53,14 @@ class Integrals:
         h, eri = _spins(one_body, 2, "one_body"), _spins(two_body, 4, "two_body")
         for name, array in [("one_body", a) for a in h] + [("two_body", a) for a in eri]:
             _check_numbers(name, array, len(h[0]))
-        if not np.isfinite(core_energy):
-            raise SettingsError(f"the core energy must be finite, found {core_energy}.")
         mixed = eri[1] if eri[1] is not eri[0] else None
-        made = cls(h, eri, float(core_energy), irreps=tuple(irreps))  # type: ignore[arg-type]
+        core, irreps = finite_number(core_energy, "core_energy"), _irreps(irreps)
+        made = cls(h, eri, core, irreps=irreps)  # type: ignore[arg-type]
         made = made._changed(lambda array: _mirrored(array, pairs_alike=array is not mixed))
         if irreps and len(irreps) != len(h[0]):
             raise SettingsError(f"{len(h[0])} orbitals need as many irreps, found {len(irreps)}.")
         if irreps and not made.has_irreps:
-            raise SettingsError(f"irreps are numbers from 1 to 8, in Molpro's order, found {tuple(irreps)}.")
+            raise SettingsError(f"irreps are numbers from 1 to 8, in Molpro's order, found {irreps}.")
         problem = made.forbidden()
         if problem:
             raise SettingsError(f"{problem}: correct the irreps, or leave them out.")
@@ -147,17 +147,36 @@ def set_of(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _spins(given: Any, rank: int, name: str) -> tuple[np.ndarray, ...]:
     """One array for all spins, or one for each; copies in double precision, of one object one."""
     count, spins = {2: (2, "(up, down)"), 4: (3, "(up-up, up-down, down-down)")}[rank]
-    if isinstance(given, (tuple, list)) and len(given) == count and all(np.ndim(a) == rank for a in given):
+    if isinstance(given, (tuple, list)) and len(given) == count and all(_numbers(a, name).ndim == rank for a in given):
         copies = {id(array): _real(array, name) for array in set_of(given)}
         return tuple(copies[id(array)] for array in given)
-    array = np.asarray(given)
+    array = _numbers(given, name)
     if array.ndim != rank:
         raise ShapeError(f"{name} is an array of {rank} axes, or {count} for {spins}, found shape {array.shape}.")
     return (_real(array, name),) * count
 
 
-def _real(array: Any, name: str) -> np.ndarray:
-    array = np.asarray(array)
+def _numbers(given: Any, name: str) -> np.ndarray:
+    """An array of numbers; ShapeError for rows of different lengths, SettingsError for what is no number."""
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise ShapeError(f"{name} is an array with rows of one length, found {given!r}.") from error
+    if array.dtype.kind not in "iufc":
+        raise SettingsError(f"{name} holds numbers, found {given!r}.")
+    return array
+
+
+def _irreps(given: Any) -> tuple[int, ...]:
+    """Irreps as whole numbers; SettingsError for anything else."""
+    array = np.asarray(given, dtype=object)
+    if array.ndim != 1 or not all(isinstance(irrep, (int, np.integer)) for irrep in array):
+        raise SettingsError(f"irreps are whole numbers from 1 to 8, one for each orbital, found {given!r}.")
+    return tuple(int(irrep) for irrep in array)
+
+
+def _real(given: Any, name: str) -> np.ndarray:
+    array = _numbers(given, name)
     if np.iscomplexobj(array) and np.abs(array.imag).max(initial=0.0) > 0:
         raise SettingsError(f"{name} holds complex numbers: only integrals of real orbitals are taken.")
     copy = np.array(array.real, dtype=np.float64, order="C")

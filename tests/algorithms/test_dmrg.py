@@ -244,6 +244,24 @@ def test_a_high_variance_starts_a_second_time_and_says_so():
     assert result.energy < first.energy - 1e-3
 
 
+def test_an_interrupted_second_start_is_resumed_with_the_result_of_the_first():
+    sites, H = three_site_flips()
+    psi, mpo = tn.MPS.product(sites, ["up"] * 6), H.mpo(sites)
+    dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=32), noise_sweeps=0)
+    whole = dmrg.solve(mpo, psi)
+    first = replace(dmrg, second_start=False).solve(mpo, psi)
+    for steps in (1, 17):
+        part = dmrg.solve(mpo, psi, [StopAfter(10 * len(first.history) + steps)])
+        assert (part.status.name, part.progress.restarts, len(part.history)) == ("interrupted", 1, steps // 10)
+        assert part.first.energy == first.energy and "first start" in repr(part)
+        rest = dmrg.solve(mpo, part.state, progress=part.progress, first=part.first)
+        assert rest.energy == pytest.approx(whole.energy, abs=1e-12)
+        assert len(rest.history) == len(whole.history) and rest.first is None
+        # a first result that is better wins in the end
+        better = replace(part.first, energy=whole.energy - 1.0)
+        assert dmrg.solve(mpo, part.state, progress=part.progress, first=better).energy == better.energy
+
+
 def test_a_run_that_max_sweeps_cut_short_is_not_started_again():
     model = Heisenberg(L=30)
     dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=32), max_sweeps=1, variance_tol=1e-6)

@@ -1,5 +1,7 @@
 """Large chains against exact solutions: free fermions, Bethe equations, valence bonds, conformal field theory."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tnsim.models import AKLT, XX, Heisenberg, MajumdarGhosh, TransverseIsing
 from tnsim.models.exact.free_fermions import open_ising, open_xx
 
 
+@cache
 def solve(model, chi, start="neel", **options):
     options = {"max_sweeps": 12, "chi_ramp": (chi // 4, chi // 2)} | options
     return tn.DMRG(truncation=tn.Truncation(chi_max=chi), **options).solve(model.mpo(), model.product(start))
@@ -29,7 +32,7 @@ def test_ising_against_free_fermions(L, h, conserve):
 
 def test_xx_chain_against_free_fermions():
     model = XX(L=200)
-    result = solve(model, 300)
+    result = solve(model, 300, "neel")
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
     sea = open_xx(200)
     entropies = [sea.entropy(sites) for sites in range(1, 200)]
@@ -84,8 +87,8 @@ def central_charge(entropies: np.ndarray, L: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("model", "chi", "start", "c"), [(TransverseIsing(L=200), 60, "up", 0.5), (XX(L=200), 200, "neel", 1.0)]
+    ("model", "chi", "start", "c"), [(TransverseIsing(L=200), 72, "up", 0.5), (XX(L=200), 300, "neel", 1.0)]
 )
 def test_central_charge_from_the_entropy_profile(model, chi, start, c):
-    result = solve(model, chi, start)
+    result = solve(model, chi, start)  # the runs above
     assert central_charge(tn.entropy(result.state), model.L) == pytest.approx(c, rel=0.02)

@@ -1,5 +1,7 @@
 """Excited states against exact diagonalisation, free fermions and the published gap of the spin-1 chain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tests.algorithms.test_dmrg import StopAfter, random_sum, start_state
 from tests.devices import BACKENDS, backend_or_skip
 from tests.exact import dense, sparse
 from tnsim.algorithms.convergence import judge
+from tnsim.algorithms.excited import collect_levels
 from tnsim.errors import BackendError, LegError, SettingsError, ShapeError, StateError
 from tnsim.models import Heisenberg, Hubbard, TransverseIsing
 from tnsim.models.exact.free_fermions import open_ising
@@ -214,6 +217,18 @@ def test_more_levels_are_added_to_those_found():
     assert four[0] is two[0]
     assert four[1] is two[1]
     np.testing.assert_allclose(four.energies, exact, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_levels_of_another_hamiltonian_are_refused(precision):
+    model, other = Heisenberg(L=6), Heisenberg(L=6, J=1.001)
+    levels = search(chi=8).excited(model.mpo(), model.product(), n=2)
+    single = [replace(level, state=level.state.astype(precision)) for level in levels]
+    assert len(search(chi=8).excited(model.mpo(), model.product(), 2, found=collect_levels(single))) == 2
+    with pytest.raises(StateError, match="level 0 of `found` has the energy -2.4935.*, but -2.4960.*the same one"):
+        search(chi=8).excited(other.mpo(), model.product(), n=3, found=collect_levels(single))
+    with pytest.raises((StateError, ShapeError), match="6|sites"):
+        search(chi=8).excited(Heisenberg(L=8).mpo(), Heisenberg(L=8).product(), n=3, found=levels)
 
 
 @pytest.mark.parametrize("steps", [5, 40, 60])

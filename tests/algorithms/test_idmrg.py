@@ -97,6 +97,8 @@ def test_a_stopped_run_goes_on():
 
 def test_too_few_cells_are_a_result_with_advice():
     model = Heisenberg(L=2)
+    short = solve(model.infinite_mpo(), model.infinite_product(), 12, max_sweeps=2)
+    assert short.status.advice.startswith("after so few cells no change of the energy is known")
     result = solve(model.infinite_mpo(), model.infinite_product(), 12, max_sweeps=4)
     assert result.status.name == "max_sweeps reached" and "VUMPS" in repr(result)
     assert result.energy > 0.25 - np.log(2)

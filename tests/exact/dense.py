@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.sparse as sp
 
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.sites import Site
@@ -20,36 +21,61 @@ def place(sites: Sequence[Site], factors: Sequence[tuple]) -> np.ndarray:
 
     Each factor is the full Jordan-Wigner matrix: F on all sites to its left where it is fermionic.
     """
-    result = kron([np.eye(site.dim) for site in sites])
-    for op, i in factors:
-        result = result @ embedded(sites, op, i)
-    return result
+    return _placed(sites, factors).toarray()
 
 
 def embedded(sites: Sequence[Site], op, i: int) -> np.ndarray:
     """One operator on the whole chain, its even and its odd part each with the string that it needs."""
-    matrix, sign = sites[i].op(op), np.diag([(-1.0) ** p for p in sites[i].parities])
-    even, odd = (matrix + sign @ matrix @ sign) / 2, (matrix - sign @ matrix @ sign) / 2
-    left = [np.diag([(-1.0) ** p for p in site.parities]) for site in sites[:i]]
-    right = [np.eye(site.dim) for site in sites[i + 1 :]]
-    result = kron([*(np.eye(site.dim) for site in sites[:i]), even, *right])
-    return result + kron([*left, odd, *right]) if odd.any() else result
+    return _embedded(sites, op, i).toarray()
 
 
 def hamiltonian(H: OperatorSum, sites: Sequence[Site]) -> np.ndarray:
     """The full matrix of a sum: plain terms, their adjoints, exponentials."""
-    dim = int(np.prod([site.dim for site in sites]))
+    dim, known = int(np.prod([site.dim for site in sites])), {}
     total = np.zeros((dim, dim), dtype=complex)
     for term in H.written_out().terms:
-        matrix = place(sites, term.factors)
-        total += term.coefficient * matrix + term.adjoint_coefficient * matrix.conj().T
+        _add(total, term.coefficient, matrix := _placed(sites, term.factors, known))
+        if term.adjoint_coefficient:
+            _add(total, term.adjoint_coefficient, matrix.conj().T)
     for term in H.exponentials:
         for i in range(len(sites)):
             for j in range(i + 1, len(sites)):
                 between = [(term.string, k) for k in range(i + 1, j)]
-                matrix = place(sites, [(term.first, i), *between, (term.second, j)])
-                total += term.coefficient * term.decay ** (j - i) * matrix
+                matrix = _placed(sites, [(term.first, i), *between, (term.second, j)], known)
+                _add(total, term.coefficient * term.decay ** (j - i), matrix)
     return total
+
+
+def _add(total: np.ndarray, factor: complex, matrix: sp.csr_array) -> None:
+    """Add a sparse matrix, at its entries alone."""
+    entries = matrix.tocoo()
+    total[entries.row, entries.col] += factor * entries.data
+
+
+def _placed(sites: Sequence[Site], factors: Sequence[tuple], known: dict | None = None) -> sp.csr_array:
+    """The product of factors; named operators that are `known` are not made again."""
+    known, result = {} if known is None else known, None
+    for op, i in factors:
+        key = (op, i) if isinstance(op, str) else None
+        matrix = known[key] if key in known else _embedded(sites, op, i)
+        if key is not None:
+            known[key] = matrix
+        result = matrix if result is None else result @ matrix
+    if result is None:
+        return sp.csr_array(sp.eye_array(int(np.prod([site.dim for site in sites]))))
+    result.sum_duplicates()
+    return result
+
+
+def _embedded(sites: Sequence[Site], op, i: int) -> sp.csr_array:
+    matrix, sign = sites[i].op(op), np.diag([(-1.0) ** p for p in sites[i].parities])
+    even, odd = (matrix + sign @ matrix @ sign) / 2, (matrix - sign @ matrix @ sign) / 2
+    string = np.ones(1)
+    for site in sites[:i]:
+        string = np.kron(string, [(-1.0) ** p for p in site.parities])
+    right = sp.eye_array(int(np.prod([site.dim for site in sites[i + 1 :]])))
+    parts = [(np.ones(len(string)), even), *([(string, odd)] if odd.any() else [])]
+    return sum(sp.csr_array(sp.kron(sp.kron(sp.diags_array(left), part), right)) for left, part in parts)
 
 
 def schmidt_ranks(matrix: np.ndarray, sites: Sequence[Site], tolerance: float = 1e-10) -> tuple[int, ...]:

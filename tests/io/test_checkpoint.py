@@ -1,5 +1,6 @@
 """Checkpoints: atomic, rotated, resumable; killed processes, full disks and signals."""
 
+import io
 import os
 import signal
 import subprocess
@@ -12,12 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 import tnsim as tn
 from tnsim.errors import FileError
 from tnsim.io import Checkpointer, Job, RunOptions, RunRecord, StopOnSignals, load_newest, load_run, save_run
 from tnsim.io import checkpoint as checkpoint_module
 from tnsim.models import Heisenberg
+from tnsim.runner import run_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +55,27 @@ def test_a_run_from_its_file_goes_on_as_if_never_stopped(tmp_path):
         assert len(rest.history) == len(whole.history)
         for a, b in zip(rest.history, whole.history, strict=True):
             assert abs(a.energy - b.energy) < 1e-12
+
+
+@pytest.mark.parametrize("ended", ["killed", "stopped"])
+def test_a_second_start_goes_on_from_a_file_that_holds_the_first_result(tmp_path, monkeypatch, ended):
+    monkeypatch.setattr("tnsim.algorithms.dmrg.needs_second_start", lambda settings, solution: True)
+    job = make_job(tmp_path / "run.h5", checkpoint_every="1sweeps")
+    H, psi = job.model.mpo(), job.model.product()
+    whole = job.dmrg.solve(H, psi)
+    first = replace(job.dmrg, second_start=False).solve(H, psi)
+    saver = Checkpointer(job)
+    monkeypatch.setattr(saver, "_is_time", lambda seconds: True)
+    part = job.dmrg.solve(H, psi, [saver, StopAfter(18 * (len(first.history) + 2) + 5)])
+    assert part.status.name == "interrupted"
+    if ended == "stopped":
+        save_run(job.run.out, RunRecord(job, part.state, part.progress, part.status.name, first=part.first))
+    console = Console(file=io.StringIO(), width=200)
+    assert load_run(job.run.out).first.energy == first.energy
+    assert run_job(job, console, load_run(job.run.out)) == 0
+    done = load_run(job.run.out)
+    assert done.energy == pytest.approx(whole.energy, abs=1e-12)
+    assert (done.status, done.first, done.progress.restarts) == (whole.status.name, None, 1)
 
 
 def test_a_run_is_described_in_two_lines(tmp_path):

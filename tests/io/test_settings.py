@@ -1,5 +1,7 @@
 """TOML to settings: everything reachable, every mistake named before anything runs."""
 
+from dataclasses import replace
+
 import pytest
 
 import tnsim as tn
@@ -33,6 +35,31 @@ def test_lattices_and_couplings_survive_the_round_trip():
         assert job_from_table(parse_toml(job.to_toml(), "text")) == job
 
 
+def test_stages_take_the_settings_that_they_do_not_name_from_dmrg():
+    text = """
+    [model]
+    name = "heisenberg"
+    L = 4
+    [dmrg]
+    noise = 0.25
+    truncation = { chi_max = 9, svd_min = 1e-5 }
+    [[stages]]
+    truncation.chi_max = 3
+    [[stages]]
+    sites = 1
+    max_sweeps = 2
+    [run]
+    initial = ["up", "down", "down", "up"]
+    """
+    job = job_from_table(parse_toml(text, "job.toml"))
+    small = tn.Truncation(chi_max=3, svd_min=1e-5)
+    shared = tn.DMRG(truncation=replace(small, chi_max=9), noise=0.25)
+    assert job.stages == (replace(shared, truncation=small),)
+    assert job.dmrg == replace(shared, sites=1, max_sweeps=2)
+    assert job.run.initial == ("up", "down", "down", "up")
+    assert job_from_table(parse_toml(job.to_toml(), "again")) == job
+
+
 def test_what_a_model_fixes():
     names = {row[0] for row in describe(XX)}
     assert "delta" not in names and {"J", "lattice.kind", "lattice.Lx"} <= names
@@ -54,6 +81,16 @@ def test_describe_lists_every_field():
         ({"dmrg": {"truncation": {"chi_max": 8}, "max_sweep": 3}}, r"dmrg\.max_sweep.*Did you mean \"max_sweeps\""),
         ({"dmrg": {"truncation": {"chimax": 8}}}, r"dmrg\.truncation\.chimax.*\"chi_max\""),
         ({"dmrg": {"chi_max": 8}}, r"dmrg\.chi_max.*Did you mean \"truncation\.chi_max\""),
+        ({"stages": [{}, {"max_sweep": 3}]}, r"unknown setting stages\[1\]\.max_sweep\. Did you mean \"max_sweeps\""),
+        ({"stages": [{"truncation": {"chimax": 8}}]}, r"stages\[0\]\.truncation\.chimax.*\"chi_max\""),
+        ({"stages": [{"truncation": 8}]}, r"\[stages\[0\]\.truncation\] must be a table of settings, found 8"),
+        ({"stages": [{"sites": 3}]}, "sites must lie between 1 and 2"),
+        ({"dmrg": {"max_sweep": 3}, "stages": [{"truncation": {"chi_max": 8}}]}, r"dmrg\.max_sweep\. .*\"max_sweeps\""),
+        ({"dmrg": {"noise": 0.1}, "stages": [{"sites": 1}]}, r"missing setting stages\[0\]\.truncation"),
+        ({"stages": {"sites": 1}}, r"stages are tables, \[\[stages\]\] each, found"),
+        ({"stage": []}, r'unknown table \[stage\]. Did you mean "stages"'),
+        ({"stages": [{}, {}], "run": {"levels": 2}}, "stages.* lead to one state, and levels = 2 were asked for"),
+        ({"run": {"initial": ["up", 1]}}, "run.initial must be of type str, found 1"),
         ({"dmrg": {}}, r"missing setting dmrg\.truncation"),
         ({"dmrg": {"truncation": {}}}, r"missing setting dmrg\.truncation\.chi_max"),
         ({"dmrg": {"truncation": {"chi_max": 0}}}, "at least 1"),

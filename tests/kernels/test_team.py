@@ -12,7 +12,7 @@ import pytest
 from tnsim.kernels import table as t
 from tnsim.kernels.cpu import leading, products, split
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.kernels.cpu.team import AWAKE, TEAM, claim, finish, led, open_round, wait
+from tnsim.kernels.cpu.team import AWAKE, TEAM, claim, finish, led, new_board, open_round, wait
 
 
 def plan_of_sums(count: int, dtype: str) -> tuple[np.ndarray, ...]:
@@ -76,7 +76,7 @@ def test_splits_are_the_same_bit_for_bit_on_any_number_of_threads(rightwards):
 
 
 def test_a_round_has_as_many_tasks_as_were_offered():
-    board = np.zeros(AWAKE, dtype=np.int64)
+    board = new_board(1)
     open_round(board, 2)
     assert [claim(board), claim(board), claim(board)] == [2, 1, 0]
     finish(board)

@@ -376,6 +376,13 @@ def test_files_of_other_programs(tmp_path):
         np.testing.assert_array_equal(read_fcidump(path).two_body[0], integrals.two_body[0])
 
 
+@pytest.mark.parametrize("before", ["\n \n", "\ufeff", "\ufeff\n"], ids=["blank lines", "byte order mark", "both"])
+def test_files_of_other_editors(before, tmp_path):
+    path = tmp_path / "h2.fcidump"
+    path.write_text(before + TEXT.replace("ISYM=1", "UHF=.FALSE."), encoding="utf-8")
+    assert read_fcidump(path).determinant_energy([0], [0]) == pytest.approx(-1.1167, abs=2e-4)
+
+
 def edited(old, new):
     return TEXT.replace(old, new)
 
@@ -415,6 +422,9 @@ def edited(old, new):
         (edited("  0.7143D+00   0   0   0   0\n", ""), "no line for the core energy .* cut short"),
         (edited("NORB=  2", "NORB=  3").replace("=1,5", "=1,5,1"), "orbital 3 is in no integral, though NORB = 3"),
         (TEXT + " 0.3 1 2 0 0\n", "the integral 1 2 = 0.3 vanishes by symmetry, irreps 1 5 .ORBSYM.: correct"),
+        (edited("ISYM=1", "UHF=.TRUE."), "line 3: UHF must be .FALSE.: files of spin orbitals are not read; .* IUHF=1"),
+        ("\n\n1.0 1 1 1 1\n", "line 3: an FCIDUMP file begins with &FCI"),
+        ("\n" + edited("2   2   1   1", "2   3   1   1"), "line 7: index 3 is out of range"),
         (edited("ISYM=1", "ISYM=1,IUHF=1"), "six lines with indices 0 0 0 0, found 1"),
     ],
 )
@@ -531,8 +541,25 @@ LOPSIDED = np.arange(9.0).reshape(3, 3)
         (lambda: Integrals.from_arrays(np.eye(3), np.full((3,) * 4, np.nan)), SettingsError, r"two_body\[0, 0, 0, 0\]"),
         (lambda: Integrals.from_arrays(np.eye(3), np.zeros((2,) * 4)), ShapeError, r"needs shape \(3, 3, 3, 3\)"),
         (lambda: Integrals.from_arrays(np.eye(3), np.zeros((3, 3))), ShapeError, "4 axes, or 3 for .up-up"),
-        (lambda: Integrals.from_arrays(np.eye(3), BAD.two_body[0], np.nan), SettingsError, "core energy must be"),
+        (lambda: Integrals.from_arrays(np.eye(3), BAD.two_body[0], np.nan), SettingsError, "core_energy must be"),
+        (lambda: Integrals.from_arrays(np.eye(3), BAD.two_body[0], "x"), SettingsError, "core_energy must be .* 'x'"),
+        (lambda: model_of(replace(BAD, core_energy="x"), 2), SettingsError, "core_energy must be a finite real number"),
+        (lambda: model_of(replace(BAD, core_energy=1j), 2), SettingsError, "core_energy must be"),
+        (lambda: model_of(BAD, "2"), SettingsError, "electrons must be of type int . None, found '2'"),
+        (lambda: model_of(BAD, float("nan")), SettingsError, "electrons must be of type int . None, found nan"),
+        (lambda: model_of(BAD, 2, L="3"), SettingsError, "L must be of type int"),
+        (lambda: model_of(BAD, 2, irreps="abc"), SettingsError, "irreps are whole numbers from 1 to 8.*'abc'"),
+        (lambda: model_of(BAD, 2, irreps=3), SettingsError, "irreps are whole numbers from 1 to 8.*found 3"),
+        (lambda: QuantumChemistry(fcidump=3), SettingsError, "fcidump must be of type str, found 3"),
+        (lambda: Integrals.from_arrays([["a"]], np.zeros((1,) * 4)), SettingsError, "one_body holds numbers, found"),
+        (lambda: Integrals.from_arrays([[1.0, 2.0], [3.0]], BAD.two_body), ShapeError, "rows of one length"),
+        (lambda: Integrals.from_arrays(([[1.0, 2.0], [3.0]],) * 2, BAD.two_body), ShapeError, "rows of one length"),
+        (lambda: write_fcidump("x", BAD, electrons=-2), SettingsError, "N = -2 electrons do not fit"),
+        (lambda: write_fcidump("x", BAD, electrons="2"), SettingsError, "N = 2 electrons do not fit"),
+        (lambda: write_fcidump("x", BAD, electrons=2, twice_spin=1), SettingsError, "cannot have 2 Sz = 1"),
         (lambda: hydrogen_chain(1, 1.0), SettingsError, "at least 2 atoms"),
+        (lambda: hydrogen_chain(2.5, 1.0), SettingsError, "a whole number of atoms, .* found 2.5 and 1.0"),
+        (lambda: hydrogen_chain(2, "1"), SettingsError, "spacing must be a finite real number"),
     ],
 )  # fmt: skip
 def test_bad_settings(make, error, message):

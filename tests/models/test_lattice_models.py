@@ -215,6 +215,10 @@ def test_infinite_cylinders_repeat():
     assert Heisenberg(lattice=Lattice("square", 2, 4, bc_y="periodic")).infinite_product().L == 8
     with pytest.raises(StateError, match="'neel' of 8 sites does not repeat in a cell of 4"):
         model.infinite_product()
+    closed = Lattice("square", 3, 4, bc_x="periodic", bc_y="periodic"), Lattice("chain", 4, bc_x="periodic")
+    for model in (*(Heisenberg(lattice=lattice) for lattice in closed), Heisenberg(L=4, periodic=True, flux=0.3)):
+        with pytest.raises(SettingsError, match="is closed along x, where an infinite chain has no ends"):
+            model.infinite_mpo()
     with pytest.raises(SettingsError, match="no whole columns"):
         Heisenberg(lattice=Lattice("square", 2, 4)).infinite_mpo(cell=1)
 

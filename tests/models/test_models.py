@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+import tnsim.models
 from tests.exact import dense
 from tnsim.errors import SettingsError, StateError
 from tnsim.models import (
@@ -123,6 +124,20 @@ def test_random_fields_follow_the_seed():
 def test_bad_settings(make, message):
     with pytest.raises(SettingsError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "chemistry"])
+def test_repr_is_what_one_types(name):
+    model = example(name, 4)
+    assert eval(repr(model), {**vars(tnsim.models)}) == model
+
+
+def test_repr_shows_what_differs_from_the_defaults():
+    square = tnsim.models.Lattice("square", 2, 3)
+    assert repr(XXZ(L=4)) == "XXZ(L=4)"
+    assert repr(tnsim.models.MajumdarGhosh(L=4, J1=2.0)) == "MajumdarGhosh(L=4, J1=2.0)"
+    assert repr(Heisenberg(lattice=square, field=2)) == f"Heisenberg(lattice={square!r}, field=2.0)"
+    assert repr(Heisenberg(L=3, periodic=True, field=0.5)) == "Heisenberg(L=3, periodic=True, field=0.5)"
 
 
 def test_facts_read_well():

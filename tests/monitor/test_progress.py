@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -42,7 +43,7 @@ def test_a_line_of_a_sweep_fits_its_heading(changes):
 
 def watched(console: Console) -> tn.Solution:
     model = Heisenberg(L=8)
-    with show_progress(console, 3) as display:
+    with show_progress(console) as display:
         if isinstance(display, LiveProgress):
             display.every = 0.0
         dmrg = tn.DMRG(truncation=tn.Truncation(chi_max=8), max_sweeps=3)
@@ -75,7 +76,7 @@ def test_a_terminal_of_80_columns_shows_the_bar_and_the_same_lines():
 
 def test_the_widest_bar_fits_80_columns():
     text = StringIO()
-    bar = LiveProgress(Console(file=text, force_terminal=True, width=80), 100, every=0.0)
+    bar = LiveProgress(Console(file=text, force_terminal=True, width=80), every=0.0)
     with bar:
         bar._bar.update(
             bar._task, total=1000, completed=10, sweep="100/100", energy="-138.940086", weight="1.0e-10", chi="10000",
@@ -97,7 +98,10 @@ def test_a_long_sweep_gives_a_sign_of_life():
 def test_a_second_start_is_announced():
     text = StringIO()
     lines = LineProgress(Console(file=text, width=80))
-    for sweep in (0, 1, 0):
-        lines.sweep(replace(REPORT, sweep=sweep), None)
-    assert text.getvalue().splitlines()[3].startswith("second start")
-    assert text.getvalue().count("second start") == 1
+    for restarts, sweep, converged in ((0, 0, True), (0, 1, True), (1, 0, False), (1, 0, True)):
+        first = SimpleNamespace(status=tn.Status("", converged, ""))
+        run = SimpleNamespace(progress=lambda restarts=restarts: tn.Progress(restarts=restarts), first=first)
+        lines.sweep(replace(REPORT, sweep=sweep), run)
+    assert text.getvalue().splitlines()[3].startswith("second start, from a random state: the variance")
+    assert text.getvalue().splitlines()[5].startswith("second start: the first one ended in a product state")
+    assert text.getvalue().count("second start") == 2

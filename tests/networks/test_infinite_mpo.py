@@ -7,7 +7,15 @@ import tnsim as tn
 from tests.exact.dense import hamiltonian, schmidt_ranks
 from tests.suites.structures import dense
 from tnsim.errors import ChargeError, LegError, OperatorError, SettingsError, ShapeError, StateError
-from tnsim.models import J1J2, XXZ, HaldaneShastry, Heisenberg, RandomFieldHeisenberg, TransverseIsing
+from tnsim.models import (
+    J1J2,
+    XXZ,
+    HaldaneShastry,
+    Heisenberg,
+    PowerLawHeisenberg,
+    RandomFieldHeisenberg,
+    TransverseIsing,
+)
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
 from tnsim.networks.sites import fermion_site, spin_site, spin_sites
@@ -98,6 +106,8 @@ def test_models_that_do_not_repeat_are_refused():
     with pytest.raises(SettingsError, match="does not repeat every 2 sites"):
         RandomFieldHeisenberg(L=2, W=1.0).infinite_mpo()
     with pytest.raises(SettingsError, match="OperatorSum with exponentials"):
+        PowerLawHeisenberg(L=2, alpha=2.0).infinite_mpo()
+    with pytest.raises(SettingsError, match="HaldaneShastry on .* is closed along x"):
         HaldaneShastry(L=2).infinite_mpo()
     with pytest.raises(SettingsError, match="L must be a multiple"):
         Heisenberg(L=4).infinite_mpo(cell=3)

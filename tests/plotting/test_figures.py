@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.errors import SettingsError
 from tnsim.io import Job, RunOptions, RunRecord, load_run, save_run
 from tnsim.models import Heisenberg, MajumdarGhosh
 
@@ -58,6 +59,12 @@ def test_lattice(order, tmp_path):
     assert len(lines) == len(pairs) + sum(bool(pair.turns) for pair in pairs) + len(lattice) - 1
     steps = [np.array(curve(line))[:, [0, -1]].T for line in lines[1 - len(lattice) :]]
     np.testing.assert_allclose(steps, [*zip(lattice.positions, lattice.positions[1:], strict=False)], atol=1e-12)
+
+
+def test_what_is_no_lattice_is_not_drawn():
+    for lattice, order in (("square", 1), (tn.Lattice("chain", 3), 0), (tn.Lattice("chain", 3), 1.5)):
+        with pytest.raises(SettingsError, match="a Lattice is drawn, .* 'square'|counted 1 .nearest., 2, 3"):
+            tn.plot_lattice(lattice, order=order)
 
 
 def test_entropy_of_singlets_and_of_given_numbers(solved):

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.solution import Progress, Solution, Status
+from tnsim.measure.entanglement import entropy
 
 # how far the projected gradient may stand above tolerance and truncation error
 _SLACK = 10.0
 # a variance is explained by truncation up to this multiple of the summed discarded weight (times the squared
 # energy of a bond where that is above 1); measured: about 10 for the Heisenberg chain
 _VARIANCE_PER_WEIGHT = 100.0
+# entanglement entropies below this are rounding, and what svd_min left
+_PRODUCT = 1e-9
 # a squared overlap with a lower state below this changes energies by less than energy_tol
 _ORTHOGONAL = 1e-10
 # two sites discard up to this many times what one site with an expansion does (measured: 2 to 10)
@@ -47,11 +50,16 @@ def gradient_is_small(settings: Any, gradient: float, trunc_err: float) -> bool:
 def needs_second_start(settings: Any, solution: Solution) -> bool:
     """A run that settled at a variance which neither the tolerance nor the truncation explains: a local minimum.
 
-    One that max_sweeps cut short is only not finished.
+    Or in a product state, which may be one of many eigenstates. One that max_sweeps cut short is only not finished.
     """
-    return is_converged(settings, solution.progress) and variance_is_large(
-        settings, solution.progress, solution.variance
+    return is_converged(settings, solution.progress) and (
+        variance_is_large(settings, solution.progress, solution.variance) or ended_in_product(settings, solution)
     )
+
+
+def ended_in_product(settings: Any, solution: Solution) -> bool:
+    """Whether nothing is entangled, though it was allowed to be."""
+    return settings.truncation.chi_max > 1 and float(entropy(solution.state).max()) < _PRODUCT
 
 
 def variance_is_large(settings: Any, progress: Progress, variance: float | None) -> bool:
@@ -100,8 +108,7 @@ def judge(
             f"the projected gradient {last.gradient:.1e} stands above gradient_tol and the truncation error: raise "
             "max_sweeps or krylov_max.",
         )
-    return Status(
-        "max_sweeps reached",
-        False,
-        f"the last sweep changed the energy by {last.energy_change:.1e}: raise max_sweeps, or resume with more.",
-    )
+    change = f"the last sweep changed the energy by {last.change}"
+    if len(progress.history) == 1:
+        change = "after a single sweep no change of the energy is known"
+    return Status("max_sweeps reached", False, f"{change}: raise max_sweeps, or resume with more.")

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tnsim.algorithms.convergence import has_settled, judge, needs_second_start
+from tnsim.algorithms.annealing import annealed
+from tnsim.algorithms.convergence import ended_in_product, has_settled, judge, needs_second_start
 from tnsim.algorithms.dmrg_run import DMRGRun
 from tnsim.algorithms.excited import ExcitedStates, average_levels, find_levels
 from tnsim.algorithms.solution import Observer, Progress, Solution, SweepReport
-from tnsim.errors import SettingsError, StateError, check_fields
+from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
@@ -158,20 +159,28 @@ class DMRG:
         progress: Progress | None = None,
         *,
         orthogonal_to: Sequence[MPS] = (),
+        first: Solution | None = None,
     ) -> Solution:
         """The ground state near psi, in psi's charge sector; with `orthogonal_to`, the lowest orthogonal to states.
 
         These are projected out of every Krylov vector, so that no penalty has to be guessed. Returns a Solution whose
         energy was measured again with the MPO; its status says whether every criterion holds, and what to do where
-        one does not. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for NaN.
+        one does not. A run that was interrupted goes on from its state and progress, and from its `first` where that
+        was a second start. Raises SettingsError, StateError, LegError for input that does not fit, NumericalError for
+        NaN.
         """
-        run = self.start(H, psi, progress, orthogonal_to)
-        for _ in run.sweeps(observers):
-            pass
-        solution = self._conclude(H, run)
-        if not run.stop_reason and self.second_start and needs_second_start(self, solution):
-            solution = self._start_again(H, psi, solution, observers, orthogonal_to)
-        return solution
+        if first is None:
+            run = self.start(H, psi, progress, orthogonal_to)
+            for _ in run.sweeps(observers):
+                pass
+            solution = self._conclude(H, run)
+            if run.stop_reason or not (self.second_start and needs_second_start(self, solution)):
+                return solution
+            first, psi = solution, self._random_state(psi)
+            if ended_in_product(self, first):
+                psi = annealed(self, H, psi, orthogonal_to)
+            progress = Progress(restarts=1, stage=run.progress().stage, past=run.progress().past)
+        return self._second_start(H, psi, first, observers, progress, orthogonal_to)
 
     def excited(
         self,
@@ -193,7 +202,8 @@ class DMRG:
 
         averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
         larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
-        StateError where a sector holds fewer states or a basis is too small for n, and what `solve` raises.
+        StateError where a sector holds fewer states, a basis is too small for n, or the levels found have other
+        energies under H, and what `solve` raises.
 
         >>> from tnsim.models import Heisenberg
         >>> model = Heisenberg(L=4)
@@ -217,45 +227,26 @@ class DMRG:
         status = judge(self, progress, spread, "", overlaps)
         return Solution(state, energy, status, progress.history, spread, progress, overlaps)
 
-    def _start_again(
-        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], orthogonal_to: Sequence[MPS]
-    ) -> Solution:
-        """Another start: a random state of the same sector, more noise; the lower energy wins."""
+    def _random_state(self, psi: MPS) -> MPS:
+        """Another start in psi's sector."""
+        chi = min(16, self.truncation.chi_max)
+        return MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype).to(psi.backend)
+
+    def _second_start(
+        self, H: MPO, psi: MPS, first: Solution, observers: Sequence[Observer], progress: Progress | None,
+        orthogonal_to: Sequence[MPS],
+    ) -> Solution:  # fmt: skip
+        """A run with more noise, from another state; the lower energy of the two wins."""
         noise = min(1.0, max(self.noise, 1e-4) * 100)
         again = replace(self, noise=noise, noise_sweeps=max(4, self.noise_sweeps), second_start=False)
-        chi = min(16, self.truncation.chi_max)
-        start = MPS.random(psi.sites, chi=chi, like=psi, seed=self.seed + 1, dtype=psi.dtype)
-        run = again.start(H, start.to(psi.backend), Progress(restarts=1), orthogonal_to)
+        run = again.start(H, psi, progress, orthogonal_to)
+        run.first = first
         for _ in run.sweeps(observers):
             pass
         second = again._conclude(H, run)
+        if run.stop_reason:
+            return replace(second, first=first)
         better = second if second.energy < first.energy else first
         progress = replace(better.progress, restarts=1)
-        status = judge(self, progress, better.variance, run.stop_reason, better.overlaps)
+        status = judge(self, progress, better.variance, "", better.overlaps)
         return replace(better, status=status, progress=progress)
-
-
-def run_stages(stages: Sequence[DMRG], H: MPO, psi: MPS, observers: Sequence[Observer] = ()) -> Solution:
-    """Run settings one after the other, each from the state of the last; the history is that of all.
-
-    A last stage of sites = 1 and expansion = 0 finds the best state on the bonds that there are; the discarded
-    weights that it reports are those of the stage before.
-
-    >>> stages = [DMRG(truncation=Truncation(chi_max=chi), max_sweeps=2) for chi in (20, 50, 100)]
-    """
-    if not stages:
-        raise SettingsError("run_stages needs at least one stage.")
-    history: tuple[SweepReport, ...] = ()
-    solution: Solution | None = None
-    for number, stage in enumerate(stages):
-        last = number == len(stages) - 1
-        keeps_bonds = solution is not None and stage.sites == 1 and stage.expansion == 0
-        progress = Progress(bond_trunc_errs=solution.progress.bond_trunc_errs) if solution and keeps_bonds else None
-        solution = (stage if last else replace(stage, second_start=False)).solve(H, psi, observers, progress)
-        history += solution.history
-        psi = solution.state
-        if solution.status.name == "interrupted":
-            break
-    if solution is None:
-        raise StateError("no stage ran.")
-    return replace(solution, history=history)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.dmrg_update import OneSiteUpdate, TwoSiteUpdate
-from tnsim.algorithms.solution import BondReport, Observer, Progress, SweepReport
+from tnsim.algorithms.solution import BondReport, Observer, Progress, Solution, SweepReport
 from tnsim.backend import Array, block_threads, thread_count
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
@@ -55,11 +55,12 @@ class DMRGRun:
         self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
+        self.first: Solution | None = None  # of a second start: what the first one ended in
         self._progress = progress or Progress()
         self._center: int | None = 0
         self._clock = time.perf_counter()
         self.store = EnvironmentStore(psi.L)
-        self._load(psi if progress else self._stirred(psi))
+        self._load(self._stirred(psi) if self._progress.is_new else psi)
 
     def _stirred(self, psi: MPS) -> MPS:
         """psi with a random part: H leads neither out of an eigenstate, nor out of a sector of a symmetry that
@@ -260,6 +261,8 @@ class DMRGRun:
             energy=progress.energy,
             bond_trunc_errs=progress.bond_trunc_errs,
             restarts=progress.restarts,
+            stage=progress.stage,
+            past=progress.past,
             history=(*progress.history, report),
         )
         return report

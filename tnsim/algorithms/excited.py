@@ -16,6 +16,7 @@ from tnsim.algorithms.averaged_run import AveragedRun
 from tnsim.algorithms.convergence import judge
 from tnsim.algorithms.solution import Observer, Solution, Status
 from tnsim.errors import SettingsError, StateError
+from tnsim.measure.operator import expect_mpo
 from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
@@ -111,6 +112,7 @@ def find_levels(
     """The n lowest levels of every start state's sector; see `DMRG.excited`."""
     check_levels(starts, n)
     done = [level for level in found or () if level.status.name != "interrupted"]
+    _check_energies(H, done)
     waiting = {level.state.charge: level for level in found or () if level.status.name == "interrupted"}
     for psi in starts:
         same = [level for level in done if level.state.charge == psi.charge]
@@ -122,6 +124,7 @@ def find_levels(
                 observers,
                 half_done.progress if half_done else None,
                 orthogonal_to=[known.state for known in same],
+                first=half_done.first if half_done else None,
             )
             same.append(level)
             done.append(level)
@@ -164,6 +167,17 @@ def collect_levels(levels: Sequence[Solution]) -> ExcitedStates:
         for j in range(i):
             overlaps[i, j] = overlaps[j, i] = abs(overlap(level.state, ordered[j].state))
     return ExcitedStates(tuple(ordered), overlaps)
+
+
+def _check_energies(H: MPO, levels: Sequence[Solution]) -> None:
+    """StateError where a level has another energy under H than the one it was found with."""
+    for number, level in enumerate(levels):
+        energy = float(np.real(expect_mpo(H, level.state)))
+        if not abs(energy - level.energy) <= np.finfo(level.state.dtype).eps ** 0.5 * max(1.0, abs(energy)):
+            raise StateError(
+                f"level {number} of `found` has the energy {level.energy:.10g}, but {energy:.10g} under this "
+                "Hamiltonian: give levels that were found with the same one, or leave found out."
+            )
 
 
 def check_levels(starts: Sequence[MPS], n: int) -> None:

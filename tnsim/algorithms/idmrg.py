@@ -78,8 +78,10 @@ class IDMRG:
         if run.converged:
             return Status("converged", True, "nothing to do; raise chi_max, or polish the state with VUMPS.")
         last = run.progress().history[-1]
-        return Status(
-            "max_sweeps reached", False,
-            f"the last cell changed the energy per site by {last.energy_change:.1e} and an entropy by "
-            f"{last.entropy_change:.1e}: raise max_sweeps, or go on with VUMPS from this state.",
-        )  # fmt: skip
+        change = (
+            f"the last cell changed the energy per site by {last.change} and an entropy by {last.entropy_change:.1e}"
+        )
+        if not np.isfinite(last.energy_change):
+            change = "after so few cells no change of the energy is known"
+        advice = f"{change}: raise max_sweeps, or go on with VUMPS from this state."
+        return Status("max_sweeps reached", False, advice)

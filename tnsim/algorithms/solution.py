@@ -1,5 +1,6 @@
 """What an iterative algorithm reports and returns: frozen reports, a status with advice, a solution."""
 
+import math
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -59,9 +60,14 @@ class SweepReport:
     dtype: str = "float64"
     expansion: float = 0.0
 
+    @property
+    def change(self) -> str:
+        """The energy change as text, "-" where there is no sweep to compare with."""
+        return "-" if math.isinf(self.energy_change) else f"{self.energy_change:+.1e}"
+
     def __repr__(self) -> str:
         return (
-            f"SweepReport({self.sweep + 1}: energy {self.energy:.10g}, change {self.energy_change:.1e}, "
+            f"SweepReport({self.sweep + 1}: energy {self.energy:.10g}, change {self.change}, "
             f"discarded {self.max_trunc_err:.1e}, chi {self.chi})"
         )
 
@@ -72,7 +78,8 @@ class Progress:
 
     sweep: number of the sweep under way (from 0); step: bond updates done in it; rightwards first, then
     leftwards. bond_trunc_errs: discarded weight of the last split of every bond; the rest are the sums of the sweep
-    so far.
+    so far. restarts: 1 in a second start. stage: which one of a staged run this is, from 0; past: the reports of those
+    before it.
     """
 
     sweep: int = 0
@@ -86,7 +93,19 @@ class Progress:
     seconds: float = 0.0
     bond_trunc_errs: tuple[float, ...] = ()
     restarts: int = 0
+    stage: int = 0
+    past: tuple[SweepReport, ...] = ()
     history: tuple[SweepReport, ...] = ()
+
+    @property
+    def reports(self) -> tuple[SweepReport, ...]:
+        """Of all sweeps, those of the stages before included."""
+        return (*self.past, *self.history)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no bond was updated yet, in what is no second start."""
+        return self.sweep == self.step == self.restarts == 0
 
     def __repr__(self) -> str:
         where = f"sweep {self.sweep + 1}, step {self.step}"
@@ -110,7 +129,8 @@ class Solution:
 
     Of an infinite chain, the energy is per site. variance: <H^2> - <H>^2, None where it was not asked for
     or takes too much memory (see `variance_fits`). overlaps:
-    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to.
+    magnitudes of the overlaps with the (normalised) states of its sector that it was to be orthogonal to. first: where
+    a second start was interrupted, what the first one ended in.
     """
 
     state: Any
@@ -120,6 +140,7 @@ class Solution:
     variance: float | None = None
     progress: Progress = field(default_factory=Progress)
     overlaps: tuple[float, ...] = ()
+    first: "Solution | None" = None
 
     def plot(self, path: Any = None) -> Any:
         """Convergence and entanglement profile; saved where a path is given. Returns the matplotlib figure."""
@@ -134,10 +155,12 @@ class Solution:
             lines.append(f"  overlap        {max(self.overlaps):.2e} at most with {len(self.overlaps)} lower states")
         if last is not None:
             seconds = sum(report.seconds for report in self.history)
-            change = f"last change {last.energy_change:.2e}"
+            change = f"last change {last.change}"
             lines.append(f"  sweeps         {len(self.history)} in {seconds:.2f} s, {change}")
             lines.append(f"  bond dimension {last.chi} of {last.chi_max}")
             lines.append(f"  discarded      {last.max_trunc_err:.2e} at most, {last.sum_trunc_err:.2e} in all")
+        if self.first is not None:
+            lines.append(f"  first start    {self.first.energy:.12f}, {self.first.status.name}")
         if not self.status.converged:
             lines.append(f"  advice         {self.status.advice}")
         return "\n".join(lines)

@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tnsim.algorithms import Solution, SweepReport
+from tnsim.algorithms.evolution import EvolutionReport
 from tnsim.algorithms.solution import BondReport
 from tnsim.io.atomic import stamp
 from tnsim.io.job import Job
@@ -48,7 +49,8 @@ class Checkpointer:
             text = f"another process wrote {out} while this run went on: end one, or use two files."
             warnings.warn(text, stacklevel=2)
         try:
-            record = RunRecord(self.job, run.state, run.progress(), status, levels=self.levels)
+            first = getattr(run, "first", None)
+            record = RunRecord(self.job, run.state, run.progress(), status, levels=self.levels, first=first)
             save_run(out, record, keep=self.job.run.keep)
         except OSError as error:
             warnings.warn(f"checkpoint not written ({error}); the previous one is kept, the run goes on.", stacklevel=2)
@@ -61,7 +63,8 @@ class Checkpointer:
 
 
 class StopOnSignals:
-    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond under way finish and stop the run.
+    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond (or the steps of a report) under way finish
+    and stop the run.
 
     A second SIGINT interrupts at once.
     """
@@ -92,3 +95,7 @@ class StopOnSignals:
 
     def sweep(self, report: SweepReport, run: Any) -> None:
         """Nothing to do: a stop takes effect at a bond."""
+
+    def step(self, report: EvolutionReport, run: Any) -> None:
+        if self.received and not run.stop_reason:
+            run.request_stop(f"stopped by {self.received}")

@@ -7,8 +7,10 @@ from typing import Any
 
 from tnsim.algorithms import DMRG
 from tnsim.errors import SettingsError, check_fields, suggest
-from tnsim.io.settings import from_table, parse_toml, to_table, to_toml
+from tnsim.io.settings import check_keys, from_table, merged, parse_toml, to_table, to_toml
 from tnsim.models import MODELS, Model, find_model
+
+_TABLES = ("model", "dmrg", "run", "stages")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +18,9 @@ class RunOptions:
     """Where a run writes, how it starts, and on what it runs."""
 
     out: str = field(default="run.h5", metadata={"help": "file for the result and the checkpoints"})
-    initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
+    initial: str | tuple[str, ...] = field(
+        default="",
+        metadata={"help": "start: a pattern (neel, up, down, ...), or the state of every site; empty: the model's own"},
     )
     levels: int = field(
         default=1, metadata={"help": "how many of the lowest states are found: 1 is the ground state alone"}
@@ -46,40 +49,74 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a run is made from."""
+    """Everything that a run is made from; `stages` run before `dmrg`, which goes on from their state.
+
+    In TOML, [[stages]] are all stages, and [dmrg] holds what they share.
+    """
 
     model: Model
     dmrg: DMRG
     run: RunOptions
+    stages: tuple[DMRG, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.stages and self.run.levels > 1:
+            raise SettingsError(
+                f"[[stages]] lead to one state, and levels = {self.run.levels} were asked for: take chi_ramp and noise "
+                "in [dmrg] instead, or one level."
+            )
 
     def to_toml(self) -> str:
         """The job as TOML text that `job_from_toml` reads back."""
         name = next(name for name, cls in MODELS.items() if type(self.model) is cls)
         table = {"model": {"name": name} | to_table(self.model), "dmrg": to_table(self.dmrg), "run": to_table(self.run)}
-        return to_toml(table)
+        stages = (*self.stages, self.dmrg) if self.stages else ()
+        return to_toml(table | {"stages": [to_table(stage) for stage in stages]})
 
 
 def job_from_table(table: dict[str, Any]) -> Job:
     """Check a whole job before anything runs."""
     for key in table:
-        if key not in ("model", "dmrg", "run"):
-            raise SettingsError(f"unknown table [{key}]. {suggest(key, ['model', 'dmrg', 'run'])}")
-    model = table.get("model", {})
-    if not isinstance(model, dict):
-        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {model!r}.')
-    model = dict(model)
-    if "name" not in model:
-        raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
-    cls = find_model(model.pop("name"))
+        if key not in _TABLES:
+            raise SettingsError(f"unknown table [{key}]. {suggest(key, _TABLES)}")
+    *stages, dmrg = _stages(table)
     return Job(
-        from_table(cls, model, "model"),
-        from_table(DMRG, table.get("dmrg", {}), "dmrg"),
+        model_from_table(table.get("model", {})),
+        dmrg,
         from_table(RunOptions, table.get("run", {}), "run"),
+        tuple(stages),
     )
+
+
+def model_from_table(table: Any) -> Model:
+    """The model that a table [model] with a name describes."""
+    if not isinstance(table, dict):
+        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {table!r}.')
+    values = dict(table)
+    if "name" not in values:
+        raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
+    return from_table(find_model(values.pop("name")), values, "model")
+
+
+def _stages(table: dict[str, Any]) -> list[DMRG]:
+    """Settings of every stage: those of [dmrg], but for what it names; without stages [dmrg] alone."""
+    shared, stages = table.get("dmrg", {}), table.get("stages", [])
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        raise SettingsError(f"stages are tables, [[stages]] each, found {stages!r}.")
+    if not stages:
+        return [from_table(DMRG, shared, "dmrg")]
+    check_keys(DMRG, shared, "dmrg")
+    places = [f"stages[{number}]" for number in range(len(stages))]
+    return [from_table(DMRG, merged(shared, stage, place), place) for place, stage in zip(places, stages, strict=True)]
 
 
 def job_from_toml(path: str | Path) -> Job:
     """Read a job file; SettingsError names what is wrong and the nearest valid key."""
+    return job_from_table(table_from_toml(path))
+
+
+def table_from_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a job file."""
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"there is no job file {path}.")
@@ -89,4 +126,4 @@ def job_from_toml(path: str | Path) -> Job:
         raise SettingsError(
             f"{path} is no text file, so no job: a job is TOML; tnsim resume goes on with a run file."
         ) from error
-    return job_from_table(parse_toml(text, str(path)))
+    return parse_toml(text, str(path))

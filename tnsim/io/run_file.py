@@ -21,7 +21,7 @@ class RunRecord:
     """What a run file holds. status is "running" in a checkpoint.
 
     levels: of a run for several levels those that are found, state and progress being those of the level under way (of
-    the lowest one at the end); else empty.
+    the lowest one at the end); else empty. first: in a second start, what the first one ended in.
     """
 
     job: Job
@@ -32,6 +32,7 @@ class RunRecord:
     energy: float | None = None
     variance: float | None = None
     levels: tuple[Solution, ...] = ()
+    first: Solution | None = None
     header: dict[str, str] | None = None
 
     def plot(self, path: Any = None) -> Any:
@@ -39,11 +40,11 @@ class RunRecord:
         plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
         found = collect_levels(self.levels) if self.levels else None
         levels = (found.gaps, found.charges) if found else None
-        return plot_run(self.progress.history, self.state, exact=exact, levels=levels, path=path)
+        return plot_run(self.progress.reports, self.state, exact=exact, levels=levels, path=path)
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f", energy {self.energy:.12f}"
-        sweeps = len(self.progress.history)
+        sweeps = len(self.progress.reports)
         return f"Run of {self.job.model}: {self.status}{energy}, {sweeps} sweep{'s' * (sweeps != 1)}\n{self.state!r}"
 
 
@@ -58,9 +59,11 @@ def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
         put_text(file, "result", json.dumps(result))
         put_chain(file, "state", record.state)
         for number, level in enumerate(record.levels):
-            _put_level(file.require_group("levels").create_group(str(number)), level)
+            _put_solution(file.require_group("levels").create_group(str(number)), level)
+        if record.first is not None:
+            _put_solution(file.create_group("first"), record.first)
 
-    states = [record.state, *(level.state for level in record.levels)]
+    states = [record.state, *(solution.state for solution in (*record.levels, record.first) if solution)]
     size = sum(tensor.size * tensor.dtype.itemsize for state in states for tensor in state.tensors) + (1 << 20)
     replace_file(path, lambda target: write_file(target, "run", fill), keep=keep, size=size)
     return path
@@ -76,19 +79,20 @@ def load_run(path: str | Path) -> RunRecord:
             state=get_chain(file["state"]),  # type: ignore[arg-type]
             progress=_progress(json.loads(get_text(file, "progress"))),
             header=header_of(file),
-            levels=tuple(_get_level(file["levels"][str(k)]) for k in range(len(file.get("levels", ())))),
+            levels=tuple(_get_solution(file["levels"][str(k)]) for k in range(len(file.get("levels", ())))),
+            first=_get_solution(file["first"]) if "first" in file else None,
             **json.loads(get_text(file, "result")),
         )
 
 
-def _put_level(target: Any, level: Solution) -> None:
-    put_text(target, "progress", json.dumps(asdict(level.progress)))
-    result = {"energy": level.energy, "variance": level.variance, "overlaps": level.overlaps}
-    put_text(target, "result", json.dumps(result | asdict(level.status)))
-    put_chain(target, "state", level.state)
+def _put_solution(target: Any, solution: Solution) -> None:
+    put_text(target, "progress", json.dumps(asdict(solution.progress)))
+    result = {"energy": solution.energy, "variance": solution.variance, "overlaps": solution.overlaps}
+    put_text(target, "result", json.dumps(result | asdict(solution.status)))
+    put_chain(target, "state", solution.state)
 
 
-def _get_level(source: Any) -> Solution:
+def _get_solution(source: Any) -> Solution:
     progress, result = _progress(json.loads(get_text(source, "progress"))), json.loads(get_text(source, "result"))
     status = Status(*(result[entry.name] for entry in fields(Status)))
     state = get_chain(source["state"])
@@ -101,7 +105,8 @@ def _progress(table: dict[str, Any]) -> Progress:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key in known
     }
-    values["history"] = tuple(SweepReport(**report) for report in table["history"])
+    for name in ("past", "history"):
+        values[name] = tuple(SweepReport(**report) for report in table.get(name, ()))
     return Progress(**values)
 
 

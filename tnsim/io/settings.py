@@ -20,13 +20,9 @@ def from_table(cls: type, table: dict[str, Any], where: str = "") -> Any:
     >>> from_table(Truncation, {"chi_max": 50}).chi_max
     50
     """
-    if not isinstance(table, dict):
-        raise SettingsError(f"[{where}] must be a table of settings, found {table!r}.")
+    check_keys(cls, table, where)
     known = {entry.name: entry for entry in fields(cls) if entry.init}
     fixed = {entry.name for entry in fields(cls) if not entry.init}
-    for key in table:
-        if key not in known and key not in fixed:
-            raise SettingsError(f"unknown setting {_path(where, key)}. {_nearest(cls, key, known)}")
     hints = get_type_hints(cls)
     values = {key: _convert(value, hints[key], _path(where, key)) for key, value in table.items() if key in known}
     missing = [name for name, entry in known.items() if name not in values and _is_required(entry)]
@@ -39,6 +35,20 @@ def from_table(cls: type, table: dict[str, Any], where: str = "") -> Any:
                 f"{_path(where, key)} = {table[key]!r}: {cls.__name__} fixes it to {getattr(settings, key)!r}."
             )
     return settings
+
+
+def check_keys(cls: type, table: dict[str, Any], where: str = "") -> None:
+    """SettingsError for a (nested) table with a key that names no setting."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"[{where}] must be a table of settings, found {table!r}.")
+    known, hints = {entry.name: entry.init for entry in fields(cls)}, get_type_hints(cls)
+    for key, value in table.items():
+        if key not in known:
+            settable = [name for name, init in known.items() if init]
+            raise SettingsError(f"unknown setting {_path(where, key)}. {_nearest(cls, key, settable)}")
+        inner = nested(hints[key])
+        if inner is not None and isinstance(value, dict):
+            check_keys(inner, value, _path(where, key))
 
 
 def _nearest(cls: type, key: str, known: Iterable[str]) -> str:
@@ -106,6 +116,23 @@ def to_table(settings: Any) -> dict[str, Any]:
     return table
 
 
+def merged(table: dict[str, Any], changes: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """A nested table with some entries replaced.
+
+    >>> merged({"truncation": {"chi_max": 9, "svd_min": 0.0}}, {"truncation": {"chi_max": 3}})
+    {'truncation': {'chi_max': 3, 'svd_min': 0.0}}
+    """
+    result = dict(table)
+    for key, value in changes.items():
+        inner = table.get(key)
+        if isinstance(inner, dict):
+            if not isinstance(value, dict):
+                raise SettingsError(f"[{_path(where, key)}] must be a table of settings, found {value!r}.")
+            value = merged(inner, value, _path(where, key))
+        result[key] = value
+    return result
+
+
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """Parse TOML; a syntax error names the file and the line."""
     try:
@@ -114,14 +141,21 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         raise SettingsError(f"{name} is no valid TOML: {error}.") from error
 
 
-def to_toml(table: dict[str, Any], where: str = "") -> str:
-    """A nested table as TOML text; None is written as the word "none"."""
-    lines = [f"{key} = {_literal(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    text = (f"[{where}]\n" if where and lines else "") + "\n".join(lines) + ("\n\n" if lines else "")
-    for key, value in table.items():
-        if isinstance(value, dict):
-            text += to_toml(value, _path(where, key))
+def to_toml(table: dict[str, Any], where: str = "", *, repeated: bool = False) -> str:
+    """A nested table as TOML text, lists of tables as repeated ones; None is written as the word "none"."""
+    inner = {key: value if isinstance(value, list) else [value] for key, value in table.items() if _holds_tables(value)}
+    lines = [f"{key} = {_literal(value)}" for key, value in table.items() if key not in inner]
+    heading = f"[[{where}]]\n" if repeated else f"[{where}]\n" if where and lines else ""
+    text = heading + "\n".join(lines) + ("\n\n" if lines else "")
+    for key, values in inner.items():
+        for value in values:
+            text += to_toml(value, _path(where, key), repeated=isinstance(table[key], list))
     return text
+
+
+def _holds_tables(value: Any) -> bool:
+    """Whether a value is a table or a list of them (which may be empty: lists of values are tuples)."""
+    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
 
 
 def _literal(value: Any) -> str:
@@ -152,5 +186,5 @@ def describe(cls: type, where: str = "") -> list[tuple[str, str, str, str]]:
 def _type_name(hint: Any) -> str:
     """What a file may hold for a type hint: arrays and functions, which only Python can give, are left out."""
     if _is_union(hint) and any(_is_list(choice) for choice in get_args(hint)):
-        return "float | list"
+        return f"{get_args(hint)[0].__name__} or list"
     return str(hint) if get_origin(hint) else getattr(hint, "__name__", str(hint)).replace("tnsim.", "")

@@ -27,6 +27,7 @@ def random_svd(
     gives the same numbers on every backend. Raises NumericalError on NaN or Inf. Source: N. Halko,
     P. G. Martinsson, J. A. Tropp, SIAM Review 53, 217 (2011), algorithm 4.4.
 
+    >>> import numpy as np
     >>> from tnsim.tensor import from_dense
     >>> T = from_dense(np.diag([3.0, 2.0, 1.0, 0.1, 0.1]))
     >>> random_svd(T, (0,), Truncation(chi_max=2))[1].values.round(6).tolist()

@@ -35,19 +35,29 @@ def sweep_line(report: SweepReport) -> str:
     energy = f"{report.energy:.10f}"
     return _line((
         str(report.sweep + 1), energy if len(energy) <= _COLUMNS["energy"] else f"{report.energy:.9e}",
-        f"{report.energy_change:+.1e}", f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}",
+        report.change, f"{report.max_trunc_err:.1e}", str(report.chi), f"{report.gradient:.1e}",
         f"{report.entropy:z.5f}", str(report.matvecs),
         f"{report.seconds:.2f}" if report.seconds < 9999 else f"{report.seconds:.0f}",
     ))  # fmt: skip
+
+
+def _occasion(run: Any) -> str:
+    """Why the count of sweeps begins again."""
+    progress = run.progress()
+    if not progress.restarts:
+        return f"stage {progress.stage + 1}"
+    if run.first.status.converged:
+        return "second start: the first one ended in a product state, and there may be a lower one"
+    return "second start, from a random state: the variance of the first run is too large"
 
 
 def _line(cells: tuple[str, ...]) -> str:
     return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
 
-def show_progress(console: Console, max_sweeps: int) -> "LiveProgress | LineProgress":
+def show_progress(console: Console) -> "LiveProgress | LineProgress":
     """The observer that suits the output."""
-    return LiveProgress(console, max_sweeps) if console.is_terminal else LineProgress(console)
+    return LiveProgress(console) if console.is_terminal else LineProgress(console)
 
 
 class LineProgress:
@@ -77,7 +87,7 @@ class LineProgress:
     def sweep(self, report: SweepReport, run: Any) -> None:
         self._last = time.monotonic()
         if self._headed and report.sweep == 0:
-            self._print("second start, from a random state: the variance of the first run is too large")
+            self._print(_occasion(run))
         if not self._headed:
             self._headed = True
             self._print(sweep_heading())
@@ -93,8 +103,8 @@ class LiveProgress:
     Time left counts the sweeps up to max_sweeps at the pace of this sweep: an upper bound.
     """
 
-    def __init__(self, console: Console, max_sweeps: int, *, every: float = 0.1) -> None:
-        self.max_sweeps, self.every = max_sweeps, every
+    def __init__(self, console: Console, *, every: float = 0.1) -> None:
+        self.every = every
         self.lines = LineProgress(console, heartbeat=float("inf"))
         self._bar = Progress(
             TextColumn("[bold]sweep {task.fields[sweep]}"), BarColumn(bar_width=8),
@@ -105,7 +115,7 @@ class LiveProgress:
         self._task = self._bar.add_task(
             "sweeps",
             total=None,
-            sweep=f"1/{max_sweeps}",
+            sweep="1",
             energy="-" if compiled_before() else "compiling (once)",
             weight="-",
             chi="-",
@@ -125,11 +135,11 @@ class LiveProgress:
         if now - self._last < self.every:
             return
         self._last = now
-        progress = run.progress()
+        progress, most = run.progress(), run.settings.max_sweeps
         self._bar.update(
-            self._task, total=2 * report.bonds * self.max_sweeps,
+            self._task, total=2 * report.bonds * most,
             completed=2 * report.bonds * report.sweep + progress.step,
-            sweep=f"{report.sweep + 1}/{self.max_sweeps}", energy=f"{report.energy:.6f}",
+            sweep=f"{report.sweep + 1}/{most}", energy=f"{report.energy:.6f}",
             weight=f"{progress.max_trunc_err:.1e}", chi=str(report.chi), refresh=True,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.errors import SettingsError
 from tnsim.models.lattice import Lattice
 from tnsim.plotting.style import ACCENT, FAINT, INK, SECOND, finish, new_figure
 
@@ -14,8 +15,11 @@ _STYLES = (("-", 1.6), ("--", 1.0), (":", 1.2))
 def plot_lattice(lattice: Lattice, *, order: int = 1, path: str | Path | None = None) -> Any:
     """Sites with their numbers, bonds up to a neighbour order (over a periodic boundary: half a bond), MPS path.
 
-    Returns the figure; saves it where a path is given.
+    Returns the figure; saves it where a path is given. Raises SettingsError for what is no lattice or no order.
     """
+    if not isinstance(lattice, Lattice):
+        raise SettingsError(f'a Lattice is drawn, such as Lattice("square", 4, 3), found {lattice!r}.')
+    lattice.pairs(order)
     points = lattice.positions
     low, high = points.min(axis=0) - 0.8, points.max(axis=0) + 0.8
     scale = min(0.75, 11 / max(high - low))
