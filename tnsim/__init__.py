@@ -111,6 +111,7 @@ _PUBLIC = {
     **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
+    "read_openqasm": "tnsim.io.openqasm",
     **dict.fromkeys(
         [
             "plot_coarse_graining",
