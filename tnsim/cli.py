@@ -1,4 +1,4 @@
-"""The command line: `tnsim dmrg | run | info | plot | resume | doctor | schema`."""
+"""The command line: `tnsim dmrg | vumps | idmrg | run | info | plot | resume | doctor | schema`."""
 
 import inspect
 import sys
@@ -13,23 +13,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tnsim.algorithms import DMRG
 from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
-from tnsim.io import RunOptions, RunRecord, job_from_table, job_from_toml, load_newest
+from tnsim.io import SOLVERS, RunOptions, RunRecord, job_from_table, job_from_toml, load, load_newest
 from tnsim.io.atomic import check_writable, older
 from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.plotting import plot_entropy
 from tnsim.runner import make_console, resumed, run_job
 
 _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
-dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
-app.add_typer(dmrg_app, name="dmrg")
+_HELP = {
+    "dmrg": "Ground state of a model by DMRG.",
+    "vumps": "Ground state of an infinite chain of a model's cells by VUMPS.",
+    "idmrg": "Ground state of an infinite chain of a model's cells by infinite DMRG.",
+}
+# sites of the cell of an infinite chain where neither L nor a lattice is given
+_CELL = 2
 
 
 # -- flags generated from the settings -----------------------------------------------------------------
@@ -75,9 +80,9 @@ def _parameters(
     return result
 
 
-def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any]:
+def _table_of(values: dict[str, Any], places: dict[str, tuple], algorithm: str) -> dict[str, Any]:
     """Flag values as the table that a job file would hold; None stands for a flag that was not given."""
-    table: dict[str, Any] = {"model": {}, "dmrg": {}, "run": {}}
+    table: dict[str, Any] = {"model": {}, algorithm: {}, "run": {}}
     for name, value in values.items():
         if value is None:
             continue
@@ -101,16 +106,19 @@ def _bond_dimensions(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _model_command(name: str, cls: type) -> Callable[..., None]:
+def _model_command(algorithm: str, name: str, cls: type) -> Callable[..., None]:
     places: dict[str, tuple] = {}
-    parameters = _parameters(cls, "Model", places, ("model",))
-    parameters += _parameters(DMRG, "DMRG", places, ("dmrg",))
+    infinite = algorithm != "dmrg"
+    parameters = [_cell(p) if infinite and p.name == "L" else p for p in _parameters(cls, "Model", places, ("model",))]
+    parameters += _parameters(SOLVERS[algorithm], algorithm.upper(), places, (algorithm,))
     parameters += _parameters(RunOptions, "Run", places, ("run",))
     parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
 
     def command(**values: Any) -> None:
-        table = _table_of(values, places)
+        table = _table_of(values, places, algorithm)
         table["model"]["name"] = name
+        if infinite and not {"L", "lattice"} & set(table["model"]):
+            table["model"]["L"] = _CELL
         raise typer.Exit(run_job(job_from_table(table), make_console()))
 
     command.__doc__ = escape((inspect.getdoc(cls) or "").split(">>>")[0].strip())
@@ -119,8 +127,17 @@ def _model_command(name: str, cls: type) -> Callable[..., None]:
     return command
 
 
-for _name, _cls in MODELS.items():
-    dmrg_app.command(_name)(_model_command(_name, _cls))
+def _cell(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The flag for the number of sites of an infinite chain's cell."""
+    option = typer.Option("--L", help="sites of the unit cell", rich_help_panel="Model", show_default=str(_CELL))
+    return parameter.replace(default=None, annotation=Annotated[int | None, option])
+
+
+for _algorithm in SOLVERS:
+    _commands = typer.Typer(no_args_is_help=True, help=_HELP[_algorithm])
+    app.add_typer(_commands, name=_algorithm)
+    for _name, _cls in MODELS.items():
+        _commands.command(_name)(_model_command(_algorithm, _name, _cls))
 
 
 # -- commands ------------------------------------------------------------------------------------------
@@ -169,7 +186,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         console.print(f"{record.job.model}\n{record.state!r}", soft_wrap=True, highlight=False)
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
-            console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+            label = "energy per site" if record.job.is_infinite else "energy"
+            console.print(f"{label} {record.energy:.13f}{variance}", highlight=False)
         if record.first is not None:
             first = f"in a second start; the first one ended at {record.first.energy:.13f}: {record.first.status.name}"
             console.print(first, soft_wrap=True, highlight=False)
@@ -178,9 +196,10 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.progress.reports:
             lines = (sweep_heading(), *map(sweep_line, record.progress.reports))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)
-        console.print(record.job.model.facts)
+        console.print(record.job.facts)
     else:
         console.print(f"{kind} in {file}", style="bold", soft_wrap=True)
+        console.print(repr(load(file)), soft_wrap=True, highlight=False)
     console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
 
 
@@ -205,17 +224,22 @@ def _kind_and_header(file: Path) -> tuple[str, dict[str, str]]:
 
 @app.command()
 def plot(
-    file: Annotated[Path, typer.Argument(help="run file")],
+    file: Annotated[Path, typer.Argument(help="run file, or a state")],
     out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
 ) -> None:
-    """Draw convergence and entanglement profile."""
+    """Draw convergence and entanglement profile of a run, or the profile of a state."""
     console = make_console()
-    record, _ = _newest(file, console)
+    kind, _ = _kind_and_header(file)
+    state = load(file) if kind in ("mps", "infinite mps") else None
+    record = None if state else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    record.plot(target)
+    if record is None:
+        plot_entropy(state, path=target)  # type: ignore[arg-type]
+    else:
+        record.plot(target)
     console.print(f"written to {target}", soft_wrap=True)
 
 
@@ -237,7 +261,8 @@ def schema() -> None:
     """Every setting that a job file may hold, with types and defaults."""
     console = make_console()
     sections = [
-        ("dmrg] and of every [[stages]", DMRG),
+        ("dmrg] and of every [[stages]", SOLVERS["dmrg"]),
+        *((name, cls) for name, cls in SOLVERS.items() if name != "dmrg"),
         ("run", RunOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]

@@ -14,7 +14,7 @@ from tnsim.io.hdf5 import (
     put_tensor,
     write_file,
 )
-from tnsim.io.infinite import get_infinite, put_infinite
+from tnsim.io.infinite import get_infinite, get_state, put_infinite
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
@@ -67,5 +67,5 @@ def load(path: str | Path) -> Thing:
         if kind in ("infinite mps", "infinite mpo"):
             return get_infinite(file["thing"])
         if kind == "run":
-            return get_chain(file["state"])
+            return get_state(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")
