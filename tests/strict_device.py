@@ -197,6 +197,9 @@ class StrictBackend:
         steps = tuple(host.itemsize * step for step in strides)
         return self._wrap(np.lib.stride_tricks.as_strided(host[offset:], shape, steps))
 
+    def take(self, array: StrictArray, places: np.ndarray, axis: int) -> StrictArray:
+        return self._wrap(np.take(self._bare(array), places, axis=axis))
+
     # -- numbers ---------------------------------------------------------------------------------------
 
     def conj(self, array: StrictArray) -> StrictArray:
@@ -233,6 +236,9 @@ class StrictBackend:
 
     def eigh(self, matrix: StrictArray) -> tuple[StrictArray, ...]:
         return tuple(map(self._wrap, np.linalg.eigh(self._bare(matrix))))
+
+    def solve(self, matrix: StrictArray, right: StrictArray) -> StrictArray:
+        return self._wrap(np.linalg.solve(self._bare(matrix), self._bare(right)))
 
     def synchronize(self) -> None:
         """Nothing is in flight."""

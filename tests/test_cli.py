@@ -18,7 +18,7 @@ from tnsim.backend import set_threads
 from tnsim.errors import FileCorruptError, FileError, SettingsError, StateError, TnsimError
 from tnsim.io import RunOptions, load_run, save, save_run
 from tnsim.io.settings import describe
-from tnsim.kernels.cpu import compiled_before
+from tnsim.kernels.cpu.ahead import compiled_before
 from tnsim.models import Heisenberg, hydrogen_chain, write_fcidump
 from tnsim.monitor import show_progress
 from tnsim.monitor.progress import sweep_heading, sweep_line

@@ -1,4 +1,4 @@
-"""The command line: `tnsim dmrg | vumps | idmrg | run | info | plot | resume | doctor | schema`."""
+"""The command line: `tnsim dmrg | vumps | idmrg | evolve | run | info | plot | resume | doctor | schema`."""
 
 import inspect
 import sys
@@ -13,12 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tnsim.algorithms import TEBD
 from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
-from tnsim.io import SOLVERS, RunOptions, RunRecord, job_from_table, job_from_toml, load, load_newest
+from tnsim.evolution_runner import resumed_evolution, run_evolution
+from tnsim.io import SOLVERS, RunOptions, RunRecord, job_from_table, load, load_newest
 from tnsim.io.atomic import check_writable, older
+from tnsim.io.evolution_job import SCHEMES, EvolveOptions, evolution_job, is_evolution
 from tnsim.io.hdf5 import header_of, open_file
+from tnsim.io.job import table_from_toml
 from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
@@ -33,8 +37,13 @@ _HELP = {
     "vumps": "Ground state of an infinite chain of a model's cells by VUMPS.",
     "idmrg": "Ground state of an infinite chain of a model's cells by infinite DMRG.",
 }
+_INFINITE = ("vumps", "idmrg")
+# files that are drawn as they are; all others are runs, of which the newest version that verifies is drawn
+_LOADED = ("mps", "infinite mps", "evolution")
 # sites of the cell of an infinite chain where neither L nor a lattice is given
 _CELL = 2
+evolve_app = typer.Typer(no_args_is_help=True, help="Time evolution of a model by TEBD (TDVP and MPOs: a job file).")
+app.add_typer(evolve_app, name="evolve")
 
 
 # -- flags generated from the settings -----------------------------------------------------------------
@@ -80,9 +89,9 @@ def _parameters(
     return result
 
 
-def _table_of(values: dict[str, Any], places: dict[str, tuple], algorithm: str) -> dict[str, Any]:
+def _table_of(values: dict[str, Any], places: dict[str, tuple]) -> dict[str, Any]:
     """Flag values as the table that a job file would hold; None stands for a flag that was not given."""
-    table: dict[str, Any] = {"model": {}, algorithm: {}, "run": {}}
+    table: dict[str, Any] = {"model": {}, "run": {}}
     for name, value in values.items():
         if value is None:
             continue
@@ -106,20 +115,21 @@ def _bond_dimensions(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _model_command(algorithm: str, name: str, cls: type) -> Callable[..., None]:
+def _command(name: str, cls: type, algorithm: str, settings: type, options: type) -> Callable[..., None]:
+    """A command for a model: its flags, those of an algorithm, and those of a run."""
     places: dict[str, tuple] = {}
-    infinite = algorithm != "dmrg"
+    infinite = algorithm in _INFINITE
     parameters = [_cell(p) if infinite and p.name == "L" else p for p in _parameters(cls, "Model", places, ("model",))]
-    parameters += _parameters(SOLVERS[algorithm], algorithm.upper(), places, (algorithm,))
-    parameters += _parameters(RunOptions, "Run", places, ("run",))
+    parameters += _parameters(settings, algorithm.upper(), places, (algorithm,))
+    parameters += _parameters(options, "Run", places, ("run",))
     parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
 
     def command(**values: Any) -> None:
-        table = _table_of(values, places, algorithm)
+        table = _table_of(values, places)
         table["model"]["name"] = name
         if infinite and not {"L", "lattice"} & set(table["model"]):
             table["model"]["L"] = _CELL
-        raise typer.Exit(run_job(job_from_table(table), make_console()))
+        raise typer.Exit(_run_table(table))
 
     command.__doc__ = escape((inspect.getdoc(cls) or "").split(">>>")[0].strip())
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -133,43 +143,74 @@ def _cell(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(default=None, annotation=Annotated[int | None, option])
 
 
-for _algorithm in SOLVERS:
+def _run_table(table: dict[str, Any]) -> int:
+    """Run the job of a table, whatever it asks for; the exit code."""
+    if is_evolution(table):
+        return run_evolution(evolution_job(table), make_console())
+    return run_job(job_from_table(table), make_console())
+
+
+for _algorithm, _solver in SOLVERS.items():
     _commands = typer.Typer(no_args_is_help=True, help=_HELP[_algorithm])
     app.add_typer(_commands, name=_algorithm)
     for _name, _cls in MODELS.items():
-        _commands.command(_name)(_model_command(_algorithm, _name, _cls))
+        _commands.command(_name)(_command(_name, _cls, _algorithm, _solver, RunOptions))
+for _name, _cls in MODELS.items():
+    evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
 
 
 # -- commands ------------------------------------------------------------------------------------------
 
 
 @app.command()
-def run(job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] and [run]")]) -> None:
-    """Run a job file; every key is checked before anything starts."""
-    raise typer.Exit(run_job(job_from_toml(job), make_console()))
-
-
-@app.command()
-def resume(
-    file: Annotated[Path, typer.Argument(help="run file")],
-    chi_max: Annotated[int | None, typer.Option(help="go on with another largest bond dimension")] = None,
-    max_sweeps: Annotated[int | None, typer.Option(help="go on up to this many sweeps in all")] = None,
-    energy_tol: Annotated[float | None, typer.Option(help="go on with another energy tolerance")] = None,
-    levels: Annotated[int | None, typer.Option(help="find this many of the lowest states in all")] = None,
-    environment_gib: Annotated[float | None, typer.Option(help="go on with other memory for environments")] = None,
-    scratch: Annotated[str | None, typer.Option(help="go on with another folder for environments")] = None,
-    out: Annotated[str | None, typer.Option(help="write to another file")] = None,
+def run(
+    job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] or [tebd], [tdvp], [mpo], and [run]")],
 ) -> None:
-    """Go on with a run from the newest version that verifies, or extend a finished one."""
-    console = make_console()
-    record, used = _newest(file, console)
-    changes = {
-        "chi_max": chi_max, "max_sweeps": max_sweeps, "energy_tol": energy_tol, "levels": levels,
-        "environment_gib": environment_gib, "scratch": scratch,
-    }  # fmt: skip
-    job, progress = resumed(record, {k: v for k, v in changes.items() if v is not None}, out or str(file))
-    console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
-    raise typer.Exit(run_job(job, console, record))
+    """Run a job file; every key is checked before anything starts."""
+    raise typer.Exit(_run_table(table_from_toml(job)))
+
+
+# what a run may go on with: flag, type, meaning
+_CHANGES = {
+    "chi_max": (int, "go on with another largest bond dimension"),
+    "max_sweeps": (int, "go on up to this many sweeps in all"),
+    "energy_tol": (float, "go on with another energy tolerance"),
+    "levels": (int, "find this many of the lowest states in all"),
+    "environment_gib": (float, "go on with other memory for environments"),
+    "scratch": (str, "go on with another folder for environments"),
+    "time": (float, "of an evolution: go on to this time"),
+    "out": (str, "write to another file"),
+}
+
+
+def _resume_command() -> Callable[..., None]:
+    """`tnsim resume`, with a flag for each of the changes."""
+
+    def resume(file: Path, **given: Any) -> None:
+        """Go on with a run or an evolution from the newest version that verifies, or extend a finished one."""
+        console, out = make_console(), given.pop("out")
+        changes = {name: value for name, value in given.items() if value is not None}
+        if _is_evolution(file):
+            raise typer.Exit(run_evolution(*resumed_evolution(file, changes, out, console)))
+        if "time" in changes:
+            raise SettingsError(f"--time is for evolutions, {file} holds none: see --max-sweeps.")
+        record, used = _newest(file, console)
+        job, progress = resumed(record, changes, out or str(file))
+        console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
+        raise typer.Exit(run_job(job, console, record))
+
+    word, flag = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    about = Annotated[Path, typer.Argument(help="file of a run or an evolution")]
+    parameters = [inspect.Parameter("file", word, annotation=about)]
+    for name, (kind, text) in _CHANGES.items():
+        option: Any = Annotated[kind | None, typer.Option(f"--{name.replace('_', '-')}", help=text)]  # type: ignore[valid-type]
+        parameters.append(inspect.Parameter(name, flag, default=None, annotation=option))
+    resume.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    resume.__annotations__ = {p.name: p.annotation for p in parameters}
+    return resume
+
+
+app.command("resume")(_resume_command())
 
 
 @app.command()
@@ -211,6 +252,15 @@ def _newest(file: Path, console: Console) -> tuple[RunRecord, Path]:
     return record, used
 
 
+def _is_evolution(file: Path) -> bool:
+    """Whether a file holds an evolution; one that is missing or damaged is left to who reads runs."""
+    try:
+        with open_file(file) as raw:
+            return str(raw.attrs["kind"]) == "evolution"
+    except FileError:
+        return False
+
+
 def _kind_and_header(file: Path) -> tuple[str, dict[str, str]]:
     """What a file holds and what wrote it; a damaged file with older versions is a run."""
     try:
@@ -227,19 +277,18 @@ def plot(
     file: Annotated[Path, typer.Argument(help="run file, or a state")],
     out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
 ) -> None:
-    """Draw convergence and entanglement profile of a run, or the profile of a state."""
+    """Draw convergence and entanglement profile, of an evolution its records against time, or a state's profile."""
     console = make_console()
     kind, _ = _kind_and_header(file)
-    state = load(file) if kind in ("mps", "infinite mps") else None
-    record = None if state else _newest(file, console)[0]
+    found: Any = load(file) if kind in _LOADED else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    if record is None:
-        plot_entropy(state, path=target)  # type: ignore[arg-type]
+    if kind in ("mps", "infinite mps"):
+        plot_entropy(found, path=target)
     else:
-        record.plot(target)
+        found.plot(target)
     console.print(f"written to {target}", soft_wrap=True)
 
 
@@ -264,6 +313,8 @@ def schema() -> None:
         ("dmrg] and of every [[stages]", SOLVERS["dmrg"]),
         *((name, cls) for name, cls in SOLVERS.items() if name != "dmrg"),
         ("run", RunOptions),
+        *((name, settings) for name, (settings, _) in SCHEMES.items()),
+        ("run] of an evolution [tebd, tdvp, mpo", EvolveOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:

@@ -1,12 +1,14 @@
 """CPU kernels, compiled by Numba, with BLAS and LAPACK called by address."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import decompose, lanczos, layout, products, split
+from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, serve, split
 from tnsim.kernels.cpu import leading as leading_rows
+from tnsim.kernels.cpu.team import TEAM
+
+TEAM.serve = serve.serve
 
 
 class CpuKernels:
@@ -15,6 +17,7 @@ class CpuKernels:
     name = "cpu"
 
     run_products = staticmethod(products.run_products)
+    compile_ahead = staticmethod(ahead.start)
 
     @staticmethod
     def copy_blocks(source: np.ndarray, size: int, rows: np.ndarray, conjugate: bool) -> np.ndarray:
@@ -89,12 +92,8 @@ class CpuKernels:
         constraints: np.ndarray | None = None,
     ) -> tuple[np.ndarray, float, float, np.ndarray, float, int]:  # fmt: skip
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.solve`."""
+        ahead.wait()
         return lanczos.solve(plan, start, halves, limits, threads, constraints)
-
-
-def compiled_before() -> bool:
-    """Whether the kernels of the main job are in the cache of this machine."""
-    return any(Path(lanczos.lowest.stats.cache_path).glob("lanczos.lowest-*.nbi"))
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

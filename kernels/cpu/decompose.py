@@ -6,8 +6,9 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import copy_vector
-from tnsim.kernels.cpu.symbols import eigh, lq, svd
 
 
 @njit(cache=True, nogil=True)
@@ -58,7 +59,7 @@ def qr_blocks(source, blocks, by_rows):
         a, c = starts[i, 0], starts[i, 2]
         block = source[offset : offset + rows * cols].reshape(rows, cols)
         basis = block[:k].copy() if by_rows else np.ascontiguousarray(block[:, :k].T.conj())
-        infos[i] = lq(basis, np.empty(k, dtype=source.dtype))
+        infos[i] = lq(basis)
         adjoint = np.ascontiguousarray(basis.T.conj())
         first, second = (np.dot(block, adjoint), basis) if by_rows else (adjoint, np.dot(basis, block))
         copy_vector(left[a : a + rows * k], first.reshape(rows * k))

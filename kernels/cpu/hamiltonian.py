@@ -14,6 +14,7 @@ from tnsim.kernels.cpu.half_terms import (
     SRC,
     SRC_STRIDE,
     STRIDE,
+    TO,
     UNIT,
     WHAT,
 )
@@ -56,17 +57,34 @@ def _only_units(terms, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _left_factor(row, term, env_buffer):
-    """The term's matrix as the left operand of a product."""
+def _left_factor(row, term, env_buffer, turned):
+    """The term's matrix, of a turned term its transpose, as the left operand of a product."""
     row[A_BUFFER] = env_buffer if term[WHAT] == BLOCK else env_buffer + 1
-    row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = term[OFFSET], term[STRIDE], NO_TRANSPOSE
+    row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = term[OFFSET], term[STRIDE], TRANSPOSE if turned else NO_TRANSPOSE
 
 
 @njit(cache=True, nogil=True)
-def _right_factor(row, term, env_buffer):
-    """The term's matrix, transposed, as the right operand of a product."""
+def _right_factor(row, term, env_buffer, turned):
+    """The term's matrix, transposed unless the term is turned, as the right operand of a product."""
     row[B_BUFFER] = env_buffer if term[WHAT] == BLOCK else env_buffer + 1
-    row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = term[OFFSET], term[STRIDE], TRANSPOSE
+    row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = term[OFFSET], term[STRIDE], NO_TRANSPOSE if turned else TRANSPOSE
+
+
+@njit(cache=True, nogil=True)
+def _turn(terms, groups):
+    """Terms and groups of the transposed half: source and target change places."""
+    turned, places = terms.copy(), np.zeros_like(groups)
+    for i in range(len(terms)):
+        turned[i, TO], turned[i, FROM] = terms[i, FROM], terms[i, TO]
+        turned[i, DST], turned[i, SRC] = terms[i, SRC], terms[i, DST]
+        turned[i, DST_STRIDE], turned[i, SRC_STRIDE] = terms[i, SRC_STRIDE], terms[i, DST_STRIDE]
+        turned[i, ROWS], turned[i, COLS] = terms[i, COLS], terms[i, ROWS]
+    for m in range(groups.shape[0]):
+        for to in range(groups.shape[1]):
+            first, last = groups[m, to]
+            if first < last:
+                places[m, terms[first, FROM], 0], places[m, terms[first, FROM], 1] = first, last
+    return turned, places
 
 
 @njit(cache=True, nogil=True)
@@ -105,12 +123,16 @@ def _capacity(l_groups, r_groups):
 
 
 @njit(cache=True, nogil=True)
-def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left, n_right):
-    """out = sum_m L_m theta R_m^T, one task a target sector.
+def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left, n_right, turned):
+    """out = sum_m L_m theta R_m^T, turned: sum_m L_m^T theta R_m; one task a target sector.
 
-    Buffers: 0 theta, 1 out, 2 work, 3 left environment, 4 left dense blocks, 5 right environment,
-    6 right dense blocks. Returns rows, coefficients, task starts, flops, size of the work buffer.
+    For a real symmetric sum both are the same, and the second is faster: BLAS has kernels for small matrices that
+    want both operands along the rows of theta. Buffers: 0 theta, 1 out, 2 work, 3 left environment, 4 left dense
+    blocks, 5 right environment, 6 right dense blocks. Returns rows, coefficients, task starts, flops, size of the work
+    buffer.
     """
+    if turned:
+        (l_terms, l_groups), (r_terms, r_groups) = _turn(l_terms, l_groups), _turn(r_terms, r_groups)
     channels, nq = l_groups.shape[0], l_groups.shape[1]
     offsets, capacity = _block_offsets(n_left, n_right), _capacity(l_groups, r_groups)
     rows = np.zeros((capacity, COLUMNS), dtype=np.int64)
@@ -133,16 +155,19 @@ def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left
                 for i in range(l0, l1):
                     for j in range(r0, r1):
                         left, right, alpha = l_terms[i], r_terms[j], l_alphas[i] * r_alphas[j]
-                        r = _apply_both(rows, alphas, r, left, right, alpha, source, width, target, n_right[to])
+                        r = _apply_both(
+                            rows, alphas, r, left, right, alpha, source, width, target, n_right[to], turned
+                        )  # fmt: skip
                 continue
             task_work = max(task_work, n_left[to] * width)
             _clear(rows[r], 2, work, n_left[to] * width)
             r += 1
             for i in range(l0, l1):
-                r = _apply_left(rows, alphas, r, l_terms[i], l_alphas[i], source, width, work)
+                r = _apply_left(rows, alphas, r, l_terms[i], l_alphas[i], source, width, work, turned)
             for j in range(r0, r1):
                 r = _apply_right(
-                    rows, alphas, r, r_terms[j], r_alphas[j], 2, work, width, n_left[to], 1, target, n_right[to]
+                    rows, alphas, r, r_terms[j], r_alphas[j], 2, work, width, n_left[to], 1, target, n_right[to],
+                    turned,
                 )  # fmt: skip
         work += task_work
         starts[to + 1] = r
@@ -151,7 +176,7 @@ def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left
 
 
 @njit(cache=True, nogil=True)
-def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset):
+def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset, turned):
     """work[dst, :] += alpha * matrix * theta[src, :], both `width` wide."""
     row = rows[r]
     alphas[r] = alpha
@@ -162,12 +187,12 @@ def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset):
         row[KIND], row[B_STEP], row[C_STEP] = ADD, 1, 1
     else:
         row[KIND], row[K], row[B_TRANSPOSE] = PRODUCT, term[COLS], NO_TRANSPOSE
-        _left_factor(row, term, 3)
+        _left_factor(row, term, 3, turned)
     return r + 1
 
 
 @njit(cache=True, nogil=True)
-def _apply_right(rows, alphas, r, term, alpha, buffer, offset, stride, count, c_buffer, c_offset, c_stride):
+def _apply_right(rows, alphas, r, term, alpha, buffer, offset, stride, count, c_buffer, c_offset, c_stride, turned):
     """C[:, dst] += alpha * T[:, src] * matrix^T on all `count` rows."""
     row = rows[r]
     alphas[r] = alpha
@@ -180,12 +205,12 @@ def _apply_right(rows, alphas, r, term, alpha, buffer, offset, stride, count, c_
         row[KIND], row[K] = PRODUCT, term[COLS]
         row[A_BUFFER], row[A_OFFSET], row[A_STRIDE] = buffer, offset + term[SRC], stride
         row[A_TRANSPOSE] = NO_TRANSPOSE
-        _right_factor(row, term, 5)
+        _right_factor(row, term, 5, turned)
     return r + 1
 
 
 @njit(cache=True, nogil=True)
-def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c_stride):
+def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c_stride, turned):
     """out[l dst, r dst] += alpha * theta[l src, r src] times the one matrix there is, if any."""
     row = rows[r]
     alphas[r] = alpha
@@ -196,12 +221,12 @@ def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c
     if right[WHAT] != UNIT:
         row[KIND], row[K] = PRODUCT, right[COLS]
         row[A_BUFFER], row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = 0, source, source_stride, NO_TRANSPOSE
-        _right_factor(row, right, 5)
+        _right_factor(row, right, 5, turned)
         return r + 1
     row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, source, source_stride
     if left[WHAT] != UNIT:
         row[KIND], row[K], row[B_TRANSPOSE] = PRODUCT, left[COLS], NO_TRANSPOSE
-        _left_factor(row, left, 3)
+        _left_factor(row, left, 3, turned)
     else:
         row[KIND], row[B_STEP], row[C_STEP] = ADD, 1, 1
     return r + 1
@@ -217,7 +242,7 @@ def _transfer(rows, alphas, r, term, alpha, q_from, d_from, q_to, d_to, work, ta
         _clear(rows[r], 2, work, term[ROWS] * d_from)
         row = rows[r + 1]
         row[KIND], row[M], row[N], row[K] = PRODUCT, term[ROWS], d_from, term[COLS]
-        _left_factor(row, term, 3)
+        _left_factor(row, term, 3, False)
         row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, source, term[SRC_STRIDE] * d_from
         row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 2, work, d_from
         r += 2
@@ -302,10 +327,11 @@ def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
             r += 1
             for i in range(first, last):
                 if left:
-                    r = _apply_left(rows, alphas, r, terms[i], term_alphas[i], offsets[q], width, work)
+                    r = _apply_left(rows, alphas, r, terms[i], term_alphas[i], offsets[q], width, work, False)
                 else:
                     r = _apply_right(
-                        rows, alphas, r, terms[i], term_alphas[i], 0, offsets[q], n_right[q], height, 2, work, width
+                        rows, alphas, r, terms[i], term_alphas[i], 0, offsets[q], n_right[q], height, 2, work, width,
+                        False,
                     )  # fmt: skip
             row = rows[r]
             row[KIND], row[M], row[N], row[K] = PRODUCT, n, n, width if left else height

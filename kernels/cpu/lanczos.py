@@ -3,10 +3,11 @@
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
-from tnsim.kernels.cpu.products import run_rows, share_rows
-from tnsim.kernels.cpu.symbols import eigh, real_dot
-from tnsim.kernels.cpu.team import await_task, finish, lead, open_round, wait
+from tnsim.kernels.cpu.products import share_rows
+from tnsim.kernels.cpu.symbols import real_dot
+from tnsim.kernels.cpu.team import led
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
@@ -21,10 +22,21 @@ def _dot(a, b):
 
 
 @njit(cache=True, nogil=True)
-def _subtract(w, alpha, v, beta, u):
-    """w -= alpha v + beta u; the norm of what is left."""
+def _subtract(w, alpha, v):
+    """w -= alpha v."""
+    for i in range(len(w)):
+        w[i] -= alpha * v[i]
+
+
+@njit(cache=True, nogil=True)
+def _subtract_both(w, alpha, v, beta, u):
+    """w -= alpha v + beta u."""
     for i in range(len(w)):
         w[i] -= alpha * v[i] + beta * u[i]
+
+
+@njit(cache=True, nogil=True)
+def _norm(w):
     return np.sqrt(real_dot(w, w))
 
 
@@ -46,43 +58,14 @@ def _combine(basis, coefficients, vector):
         c, u = number(coefficients[j]), basis[j]
         for i in range(len(vector)):
             vector[i] += c * u[i]
-    _scale(vector, number(1 / np.sqrt(real_dot(vector, vector))))
-
-
-@njit(cache=True, nogil=True)
-def help_products(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
-    """A helper's part in `lowest`: round j takes vector j - 1 of the basis to vector j."""
-    one = np.ones(1, dtype=basis.dtype)
-    while True:
-        j, left = await_task(board)
-        if left == 0:
-            return
-        buffers = (basis[j - 1], basis[j], work, halves[0], halves[1], halves[2], halves[3], work)
-        task = order[len(order) - left]
-        run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-        finish(board)
-
-
-@njit(cache=True, nogil=True)
-def _product(rows, alphas, one, buffers, starts, order, board, done):
-    """One product, alone or with helpers; `done` products were done before."""
-    tasks = len(order)
-    if len(board) == 0:
-        run_rows(rows, alphas, one, buffers, starts[0], starts[-1])
-        return True
-    open_round(board, tasks)
-    share_rows(rows, alphas, one, buffers, starts, order, board)
-    return wait(board, (done + 1) * tasks)
+    _scale(vector, number(1 / _norm(vector)))
 
 
 @njit(cache=True, nogil=True)
 def _project_out(w, constraints):
-    """w without its parts along the (orthonormal) constraints; the norm of what is left."""
-    norm = 0.0
+    """w without its parts along the (orthonormal) constraints."""
     for i in range(len(constraints)):
-        c = constraints[i]
-        norm = _subtract(w, _dot(c, w), c, w.dtype.type(0), c)
-    return norm
+        _subtract(w, _dot(constraints[i], w), constraints[i])
 
 
 @njit(cache=True, nogil=True)
@@ -91,35 +74,37 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
 
     limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
     `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator. halves:
-    left environment, left dense blocks, right environment, right dense blocks. board: empty, or where helpers wait
-    for tasks (see `team`); `order` of the tasks. constraints: orthonormal rows that the first vector has no part along,
-    and that are projected out of every vector.
+    left environment, left dense blocks, right environment, right dense blocks. board: empty, or that of a team (see
+    `team`); `order` of the tasks. constraints: None, or orthonormal rows that the first vector has no
+    part along, and that are projected out of every vector.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
     k_min, tolerance, gain, rounding = limits
     k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
-    _scale(basis[0], number(1 / np.sqrt(real_dot(basis[0], basis[0]))))
+    free = size
+    if constraints is not None:
+        free -= len(constraints)
+    _scale(basis[0], number(1 / _norm(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
-    one = np.ones(1, dtype=basis.dtype)
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
         buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3], work)
-        if not _product(rows, alphas, one, buffers, starts, order, board, j):
-            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
+        share_rows(rows, alphas, starts, order, buffers, board)
         count = j + 1
-        _project_out(w, constraints)
+        if constraints is not None:
+            _project_out(w, constraints)
         alpha[j] = real_dot(v, w)
-        beta[j] = _subtract(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
-        scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
-        if beta[j] < 0.1 * abs(alpha[j]):  # most of H v cancelled: so did digits of what is left
-            beta[j] = _subtract(w, number(real_dot(v, w)), v, number(0), u)
+        _subtract_both(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
+        _subtract(w, number(real_dot(v, w)), v)  # most of H v cancelled: so did digits of what is left
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
-                beta[j] = _subtract(w, _dot(basis[i], w), basis[i], number(0), v)
-        if len(constraints) > 0:
-            beta[j] = _project_out(w, constraints)
+                _subtract(w, _dot(basis[i], w), basis[i])
+        if constraints is not None:
+            _project_out(w, constraints)
+        beta[j] = _norm(w)
+        scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
         ritz, values = np.zeros((count, count)), np.empty(count)
         for i in range(count):
             ritz[i, i] = alpha[i]
@@ -129,7 +114,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
         if j == 0:
             copy_vector(first_residual, w)
         residual = beta[j] * abs(ritz[0, j])
-        exhausted = beta[j] <= rounding * scale or count >= size - len(constraints)
+        exhausted = beta[j] <= rounding * scale or count >= free
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
         _scale(w, number(1 / beta[j]))
@@ -147,10 +132,9 @@ def solve(plan, start, halves, limits, threads, constraints=None):
     limits = k_min, tolerance, gain, 30 * float(np.finfo(start.dtype).eps)
     basis = np.empty((k_max + 1, len(start)), dtype=start.dtype)
     basis[0] = start
-    constraints = np.empty((0, len(start)), dtype=start.dtype) if constraints is None else constraints
     work = np.empty(max(1, plan.work), dtype=start.dtype)
     order = longest_first(plan.weights)
-    return lead(
-        min(threads, len(order)), lowest, help_products,
+    return led(
+        min(threads, len(order)), start.dtype, lowest,
         plan.rows, plan.alphas, basis, halves, work, plan.starts, order, limits, constraints,
     )  # fmt: skip

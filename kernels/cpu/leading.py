@@ -8,10 +8,25 @@ Source: G. W. Stewart, SIAM J. Sci. Comput. 20, 1336 (1999), on pivoted triangul
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
 from tnsim.kernels.cpu.split import gram_matrix, product, squares_of
-from tnsim.kernels.cpu.symbols import lq, pivoted_cholesky, real_dot
-from tnsim.kernels.cpu.team import BOARD, await_task, claim, finish, lead, open_round, wait
+from tnsim.kernels.cpu.symbols import real_dot
+from tnsim.kernels.cpu.team import (
+    ARGUMENTS,
+    FACTOR,
+    ITERATE,
+    KIND,
+    array_at,
+    describe,
+    integers_at,
+    led,
+    open_round,
+    table_at,
+    tasks,
+    wait,
+)
 from tnsim.kernels.table import NO_TRANSPOSE
 
 # rounding of a weight relative to all of its block
@@ -28,7 +43,7 @@ def _factor(i, theta, blocks, rightwards, noise, amplitude, places, work):
     (squares, rows), (grams, factors, pivots, weights) = places, work[:4]
     (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
     gram, factor = grams[squares[i] : squares[i + 1]], factors[squares[i] : squares[i + 1]]
-    gram_matrix(theta[offset : offset + m * n], m, n, rightwards, noise[squares[i] :], amplitude, gram)
+    gram_matrix(theta[offset : offset + m * n], m, n, rightwards, noise[squares[i] :], amplitude[0], gram)
     copy_vector(factor, gram)
     matrix, tolerance = factor.reshape(own, own), np.zeros(1)
     for j in range(own):
@@ -54,7 +69,7 @@ def _iterate(i, places, work):
     basis, flat = factors[squares[i] : squares[i] + rank * own], guess.reshape(rank * own)
     matrix = basis.reshape(rank, own)
     product(plain, plain, rank, own, own, flat, own, gram, own, basis)
-    infos[i] = lq(matrix, np.empty(rank, dtype=grams.dtype))
+    infos[i] = lq(matrix)
     product(plain, plain, rank, own, own, basis, own, gram, own, flat)
     found = np.empty(rank)
     for row in range(rank):
@@ -95,40 +110,59 @@ def _gathered(places, work):
 
 
 @njit(cache=True, nogil=True)
-def _task(number, i, theta, blocks, rightwards, noise, amplitude, places, work):
-    """One block's part of a round: the first factors, the second iterates."""
-    if number == 1:
-        _factor(i, theta, blocks, rightwards, noise, amplitude, places, work)
-    else:
-        _iterate(i, places, work)
+def _describe(board, theta, blocks, rightwards, noise, amplitude, places, work, order):
+    """Write the arguments of both rounds on a board."""
+    (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
+    board[ARGUMENTS] = rightwards
+    place = describe(board, ARGUMENTS + 1, theta)
+    place = describe(board, place, blocks.ravel())
+    place = describe(board, place, noise)
+    place = describe(board, place, amplitude)
+    for integers in (squares, rows, kept, infos, order):
+        place = describe(board, place, integers)
+    place = describe(board, place, grams)
+    place = describe(board, place, factors)
+    place = describe(board, place, pivots)
+    describe(board, place, weights)
 
 
 @njit(cache=True, nogil=True)
-def help_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
-    """A helper's part in `lead_leading`."""
-    while True:
-        number, left = await_task(board)
-        if left == 0:
-            return
-        _task(number, order[len(order) - left], theta, blocks, rightwards, noise, amplitude, places, work)
-        finish(board)
+def help_leading(board, left, like, factoring):
+    """A helper's task of `lead_leading`: see `_describe` for the places."""
+    first = ARGUMENTS + 1
+    order = integers_at(board, first + 16)
+    i = order[len(order) - left]
+    places = integers_at(board, first + 8), integers_at(board, first + 10)
+    work = (
+        array_at(board, first + 18, like), array_at(board, first + 20, like),
+        array_at(board, first + 22, np.empty(0, dtype=np.int32)), array_at(board, first + 24, np.empty(0)),
+        integers_at(board, first + 12), integers_at(board, first + 14),
+    )  # fmt: skip
+    if not factoring:
+        _iterate(i, places, work)
+        return
+    theta, blocks, noise = array_at(board, first, like), table_at(board, first + 2, 3), array_at(board, first + 4, like)
+    _factor(i, theta, blocks, board[ARGUMENTS] != 0, noise, array_at(board, first + 6, like), places, work)
 
 
 @njit(cache=True, nogil=True)
 def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
     """Both rounds, alone (with an empty board) or with helpers; see `leading`."""
-    own_board = np.zeros(BOARD, dtype=np.int64) if len(board) == 0 else board
-    for number in range(1, 3):
-        open_round(own_board, len(order))
-        left = claim(own_board)[1]
-        while left > 0:
-            _task(number, order[len(order) - left], theta, blocks, rightwards, noise, amplitude, places, work)
-            finish(own_board)
-            left = claim(own_board)[1]
-        if not wait(own_board, number * len(order)):
-            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
-        if number == 1:
-            _candidates(work[3], places[1], count, work[4])
+    shared = len(board) > 0
+    if shared:
+        _describe(board, theta, blocks, rightwards, noise, amplitude, places, work, order)
+        board[KIND] = FACTOR
+        open_round(board, len(order))
+    for i in tasks(board, order):
+        _factor(i, theta, blocks, rightwards, noise, amplitude, places, work)
+    wait(board, len(order))
+    _candidates(work[3], places[1], count, work[4])
+    if shared:
+        board[KIND] = ITERATE
+        open_round(board, len(order))
+    for i in tasks(board, order):
+        _iterate(i, places, work)
+    wait(board, len(order))
     return _gathered(places, work)
 
 
@@ -144,8 +178,8 @@ def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
     ranks, infos = np.empty(len(blocks), dtype=np.int64), np.zeros(len(blocks), dtype=np.int64)
     work = grams, basis, np.empty(rows[-1], dtype=np.int32), np.empty(rows[-1]), ranks, infos
     order = longest_first(blocks[:, 1 if rightwards else 2])
-    weights, lost = lead(
-        min(threads, len(blocks)), lead_leading, help_leading,
-        theta, blocks, rightwards, noise, amplitude, (squares, rows), work, count, order,
+    weights, lost = led(
+        min(threads, len(blocks)), theta.dtype, lead_leading,
+        theta, blocks, rightwards, noise, np.array([amplitude], dtype=theta.dtype), (squares, rows), work, count, order,
     )  # fmt: skip
     return basis, weights, ranks, lost, infos

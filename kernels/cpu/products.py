@@ -7,7 +7,19 @@ from numba import njit
 
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.symbols import gemm
-from tnsim.kernels.cpu.team import share, tasks
+from tnsim.kernels.cpu.team import (
+    ARGUMENTS,
+    ROWS,
+    array_at,
+    describe,
+    integers_at,
+    led,
+    open_round,
+    table_at,
+    tasks,
+    wait,
+)
+from tnsim.kernels.cpu.team import KIND as JOB_KIND
 from tnsim.kernels.table import (
     A_BUFFER,
     A_OFFSET,
@@ -26,6 +38,7 @@ from tnsim.kernels.table import (
     C_STEP,
     C_STRIDE,
     CLEAR,
+    COLUMNS,
     KIND,
     PRODUCT,
     K,
@@ -90,10 +103,38 @@ def run_rows(rows, alphas, one, buffers, first, last):
 
 
 @njit(cache=True, nogil=True)
-def share_rows(rows, alphas, one, buffers, starts, order, board):
-    """The tasks of the round that is open, as many as this thread can claim."""
+def share_rows(rows, alphas, starts, order, buffers, board):
+    """Run all rows, with helpers where there is a board."""
+    one = np.ones(1, dtype=alphas.dtype)
+    if len(board) == 0:
+        run_rows(rows, alphas, one, buffers, 0, len(rows))
+        return
+    place = describe(board, ARGUMENTS, rows.ravel())
+    place = describe(board, place, alphas)
+    place = describe(board, place, starts)
+    place = describe(board, place, order)
+    for buffer in buffers:
+        place = describe(board, place, buffer)
+    board[JOB_KIND] = ROWS
+    open_round(board, len(order))
     for task in tasks(board, order):
         run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
+    wait(board, len(order))
+
+
+@njit(cache=True, nogil=True)
+def help_rows(board, left, like, one):
+    """A helper's task of `share_rows`."""
+    rows, alphas = table_at(board, ARGUMENTS, COLUMNS), array_at(board, ARGUMENTS + 2, like)
+    starts, order = integers_at(board, ARGUMENTS + 4), integers_at(board, ARGUMENTS + 6)
+    first = ARGUMENTS + 8
+    buffers = (
+        array_at(board, first, like), array_at(board, first + 2, like), array_at(board, first + 4, like),
+        array_at(board, first + 6, like), array_at(board, first + 8, like), array_at(board, first + 10, like),
+        array_at(board, first + 12, like), array_at(board, first + 14, like),
+    )  # fmt: skip
+    task = order[len(order) - left]
+    run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
 
 
 def run_products(rows, alphas, starts, weights, buffers, threads=1):
@@ -103,11 +144,10 @@ def run_products(rows, alphas, starts, weights, buffers, threads=1):
     """
     # always as many buffers: the kernel is compiled for one length of the tuple
     buffers += buffers[:1] * (BUFFERS - len(buffers))
-    one = _one(alphas.dtype)
     if threads <= 1 or len(weights) < 2:
-        run_rows(rows, alphas, one, buffers, 0, len(rows))
+        run_rows(rows, alphas, _one(alphas.dtype), buffers, 0, len(rows))
     else:
-        share(threads, len(weights), share_rows, rows, alphas, one, buffers, starts, longest_first(weights))
+        led(threads, alphas.dtype, share_rows, rows, alphas, starts, longest_first(weights), buffers)
 
 
 @lru_cache(maxsize=4)

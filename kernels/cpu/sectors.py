@@ -127,16 +127,15 @@ def join_rows(a_indices, a_offsets, b_indices, b_offsets, bond_dims, left, right
 
 
 @njit(cache=True, nogil=True)
-def gradient_rows(join, starts, bond_dims, bond, left_sizes, right_sizes, rightwards):
-    """Project a centre tensor on the kept site: rightwards C = r B^dagger, leftwards C = A^dagger r.
+def project_rows(join, bond_dims, bond, left_sizes, right_sizes):
+    """Project a centre tensor on the right site: C = A^dagger r.
 
     Made from the rows of `join_rows`; buffers: 0 A, 1 B, 2 r, 3 C (one matrix a bond sector).
     """
     rows = join.copy()
     sizes = np.zeros(len(bond_dims) + 1, dtype=np.int64)
     for x in range(len(bond_dims)):
-        other = left_sizes[bond[x]] if rightwards else right_sizes[bond[x]]
-        sizes[x + 1] = sizes[x] + other * bond_dims[x]
+        sizes[x + 1] = sizes[x] + right_sizes[bond[x]] * bond_dims[x]
     offset_of = np.zeros(len(left_sizes) + 1, dtype=np.int64)
     for q in range(len(left_sizes)):
         offset_of[q + 1] = offset_of[q] + left_sizes[q] * right_sizes[q]
@@ -144,19 +143,11 @@ def gradient_rows(join, starts, bond_dims, bond, left_sizes, right_sizes, rightw
         old, row = join[i], rows[i]
         x = old[TASK]
         q = bond[x]
-        inside = old[C_OFFSET] - offset_of[q]
-        first_row, first_col = inside // right_sizes[q], inside % right_sizes[q]
-        row[C_BUFFER] = 3
-        if rightwards:
-            row[N], row[K] = old[K], old[N]
-            row[A_BUFFER], row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = 2, old[C_OFFSET], old[C_STRIDE], 0
-            row[B_TRANSPOSE] = ADJOINT
-            row[C_OFFSET], row[C_STRIDE] = sizes[x] + first_row * bond_dims[x], bond_dims[x]
-        else:
-            row[M], row[K] = old[K], old[M]
-            row[A_TRANSPOSE] = ADJOINT
-            row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = 2, old[C_OFFSET], old[C_STRIDE], 0
-            row[C_OFFSET], row[C_STRIDE] = sizes[x] + first_col, right_sizes[q]
+        first_col = (old[C_OFFSET] - offset_of[q]) % right_sizes[q]
+        row[M], row[K] = old[K], old[M]
+        row[A_TRANSPOSE] = ADJOINT
+        row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = 2, old[C_OFFSET], old[C_STRIDE], 0
+        row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 3, sizes[x] + first_col, right_sizes[q]
     return rows, sizes[len(bond_dims)]
 
 

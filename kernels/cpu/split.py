@@ -3,9 +3,24 @@
 import numpy as np
 from numba import njit
 
+from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
-from tnsim.kernels.cpu.symbols import eigh, gemm, lq, svd
-from tnsim.kernels.cpu.team import share, tasks
+from tnsim.kernels.cpu.symbols import gemm, square
+from tnsim.kernels.cpu.team import (
+    ARGUMENTS,
+    GRAM,
+    KIND,
+    SVD,
+    array_at,
+    describe,
+    integers_at,
+    led,
+    open_round,
+    table_at,
+    tasks,
+    wait,
+)
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
 # the Gram matrix of the other side is taken where this side is so much longer
@@ -32,9 +47,8 @@ def _descending(rows, values, basis, weights):
 @njit(cache=True, nogil=True)
 def gram_matrix(theta, m, n, of_rows, noise, amplitude, gram):
     """Theta times its adjoint, or the other way round, with a share of the noise where there is any."""
-    own, other = (m, n) if of_rows else (n, m)
-    first, second = (NO_TRANSPOSE, ADJOINT) if of_rows else (ADJOINT, NO_TRANSPOSE)
-    product(first, second, own, own, other, theta, n, theta, n, gram)
+    own = m if of_rows else n
+    square(theta, m, n, of_rows, np.ones(1, dtype=gram.real.dtype), gram)
     if len(noise) > 0:
         for i in range(own * own):
             gram[i] += amplitude * noise[i]
@@ -60,7 +74,7 @@ def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     flat, plain = basis.reshape(other * own), np.int64(NO_TRANSPOSE)
     turned = ADJOINT if rightwards else NO_TRANSPOSE
     product(plain, turned, other, own, other, ordered.reshape(other * other), other, theta, n, flat)
-    return max(info, lq(basis, np.empty(other, dtype=theta.dtype)))
+    return max(info, lq(basis))
 
 
 @njit(cache=True, nogil=True)
@@ -96,24 +110,73 @@ def _ranks(blocks, rightwards, noisy):
 
 
 @njit(cache=True, nogil=True)
-def _share_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
-    """The blocks that this thread can claim; places: (squares, ranks, sums), results: (basis, weights, infos)."""
+def _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results):
+    """Block number i; places: (squares, ranks, sums), results: (basis, weights, infos)."""
     (squares, ranks, sums), (basis, weights, infos) = places, results
-    for i in tasks(board, order):
-        (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
-        rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
-        local, found = noise[squares[i] : squares[i + 1]], weights[sums[i] : sums[i + 1]]
-        infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude, rows, found)
+    (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
+    rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
+    local, found = noise[squares[i] : squares[i + 1]], weights[sums[i] : sums[i + 1]]
+    infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude[0], rows, found)
 
 
 @njit(cache=True, nogil=True)
-def _share_svd(theta, blocks, rightwards, places, results, order, board):
-    """Like `_share_gram`; apart, as most runs need only one of the two compiled."""
+def _svd_task(i, theta, blocks, rightwards, places, results):
+    """Like `_gram_task`."""
     (squares, ranks, sums), (basis, weights, infos) = places, results
+    (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
+    rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
+    infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[sums[i] : sums[i + 1]])
+
+
+@njit(cache=True, nogil=True)
+def _describe(board, kind, theta, blocks, rightwards, noise, amplitude, places, results, order):
+    """Write a job on a board and open its round."""
+    (squares, ranks, sums), (basis, weights, infos) = places, results
+    board[ARGUMENTS], board[KIND] = rightwards, kind
+    place = describe(board, ARGUMENTS + 1, theta)
+    place = describe(board, place, blocks.ravel())
+    place = describe(board, place, noise)
+    place = describe(board, place, amplitude)
+    for integers in (squares, ranks, sums, infos, order):
+        place = describe(board, place, integers)
+    place = describe(board, place, basis)
+    describe(board, place, weights)
+    open_round(board, len(order))
+
+
+@njit(cache=True, nogil=True)
+def help_bases(board, left, like, real, use_svd):
+    """A helper's task of `bases`: see `_describe` for the places."""
+    first = ARGUMENTS + 1
+    order, rightwards = integers_at(board, first + 16), board[ARGUMENTS] != 0
+    i = order[len(order) - left]
+    theta, blocks, noise = array_at(board, first, like), table_at(board, first + 2, 3), array_at(board, first + 4, like)
+    places = integers_at(board, first + 8), integers_at(board, first + 10), integers_at(board, first + 12)
+    results = array_at(board, first + 18, like), array_at(board, first + 20, real), integers_at(board, first + 14)
+    if use_svd:
+        _svd_task(i, theta, blocks, rightwards, places, results)
+    else:
+        _gram_task(i, theta, blocks, rightwards, noise, array_at(board, first + 6, like), places, results)
+
+
+@njit(cache=True, nogil=True)
+def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
+    """All blocks, alone (with an empty board) or with helpers."""
+    if len(board) > 0:
+        _describe(board, GRAM, theta, blocks, rightwards, noise, amplitude, places, results, order)
     for i in tasks(board, order):
-        (offset, m, n), own = blocks[i], blocks[i, 1 if rightwards else 2]
-        rows = basis[squares[i] : squares[i] + ranks[i] * own].reshape(ranks[i], own)
-        infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[sums[i] : sums[i + 1]])
+        _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results)
+    wait(board, len(order))
+
+
+@njit(cache=True, nogil=True)
+def _by_svd(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
+    """Like `_by_gram`; apart, as most runs need only one of the two compiled."""
+    if len(board) > 0:
+        _describe(board, SVD, theta, blocks, rightwards, noise, amplitude, places, results, order)
+    for i in tasks(board, order):
+        _svd_task(i, theta, blocks, rightwards, places, results)
+    wait(board, len(order))
 
 
 def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
@@ -129,10 +192,12 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
     infos = np.zeros(len(blocks), dtype=np.int64)
     order = longest_first(blocks[:, 1 if rightwards else 2])
     places, results = (squares, ranks, sums), (basis, weights, infos)
-    if use_svd and len(noise) == 0:
-        share(threads, len(blocks), _share_svd, theta, blocks, rightwards, places, results, order)
-    else:
-        share(threads, len(blocks), _share_gram, theta, blocks, rightwards, noise, amplitude, places, results, order)
+    kernel = _by_svd if use_svd and len(noise) == 0 else _by_gram
+    share = np.array([amplitude], dtype=theta.dtype)
+    led(
+        min(threads, len(blocks)), theta.dtype, kernel,
+        theta, blocks, rightwards, noise, share, places, results, order,
+    )  # fmt: skip
     return basis, weights, ranks, infos
 
 

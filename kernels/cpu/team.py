@@ -1,28 +1,38 @@
-"""Threads that work through the tasks of one kernel call together.
+"""Threads that work through the tasks of one kernel together.
 
-Every member calls the same compiled function with the same arguments and one `board`, on which tasks are claimed by
-an atomic step. The lead, who made the board, opens rounds of tasks, works like the others and waits at the end of a
-round; helpers join when they get to it. As no task is assigned in advance, a helper that the machine has no
-core for costs the lead nothing but its help.
+The lead describes a job on a board (what to do, and the addresses of its arrays) and opens a round of tasks; lead and
+helpers claim tasks by an atomic step, and the lead waits for the last one. As no task is assigned in advance, a helper
+that the machine has no core for costs the lead nothing but its help.
 
-A board holds: WORD = round << 32 | tasks left (-1: closed), DONE = tasks finished in all, FAILED. One a call, so
-a helper that comes late finds no task left. Each number has a cache line of its own.
+Helpers stay in compiled code between jobs, looking at the board (`serve.py`): coming back to Python would cost two
+changes of the interpreter's lock a job, each as long as a small job. After some milliseconds with nothing to do they
+sleep on a queue. One lead at a time has the team; others work alone.
+
+A board holds WORD = round << 32 | tasks left, DONE = tasks of this round that are finished, FAILED, LIMIT = helpers
+that may claim, the job, and for every helper whether it is awake.
 """
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-WORD, DONE, FAILED, BOARD = 0, 8, 16, 24
-# looks at the board before the core is offered to another thread
-_PATIENCE = 2000
+# places on a board, each on a cache line of its own
+WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
+# in a job: what to do, the dtype of its data, then its arguments
+KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
+DTYPES = "fdFD"
+# kinds of jobs
+ROWS, FACTOR, ITERATE, GRAM, SVD = range(5)
+# looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds)
+_PATIENCE, _IDLE = 2000, 2_000_000
 
 
 def _slot(context, builder, signature, args):
@@ -83,23 +93,30 @@ else:
         pass
 
 
+@intrinsic
+def _pointer(typing_context, address):
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
 @njit(cache=True, nogil=True)
 def open_round(board, count):
-    """Offer `count` tasks; the lead's, after the last round is done."""
+    """Offer `count` tasks of the job on the board; the lead's, after the last round is done."""
+    _store(board, DONE, 0)
     word = _load(board, WORD)
     _store(board, WORD, ((word >> 32) + 1) << 32 | count)
 
 
 @njit(cache=True, nogil=True)
 def claim(board):
-    """(round from 1, or -1 where closed; tasks that were left, or 0 where there is none to do)."""
+    """Tasks that were left before one was claimed, or 0 where there is none to do."""
     while True:
         word = _load(board, WORD)
         left = word & 0xFFFFFFFF
-        if word < 0 or left == 0:
-            return word >> 32, 0
-        if _exchange(board, WORD, word, word - 1):
-            return word >> 32, left
+        if left == 0 or _exchange(board, WORD, word, word - 1):
+            return left
 
 
 @njit(cache=True, nogil=True)
@@ -111,9 +128,16 @@ def finish(board):
 # no cache: Numba cannot compile a caller of a generator that it loaded; the callers are cached with it
 @njit(nogil=True)
 def tasks(board, order):
-    """The tasks of the round that is open, as many as this thread can claim: `for i in tasks(board, order)`."""
+    """The tasks of the round that is open, as many as the lead can claim: `for i in tasks(board, order)`.
+
+    With an empty board all of them.
+    """
+    if len(board) == 0:
+        for i in order:  # noqa: UP028  (Numba has no `yield from`)
+            yield i
+        return
     while True:
-        left = claim(board)[1]
+        left = claim(board)
         if left == 0:
             return
         yield order[len(order) - left]
@@ -122,32 +146,57 @@ def tasks(board, order):
 
 @njit(cache=True, nogil=True)
 def wait(board, count):
-    """Until `count` tasks are done since the board was made; false where a helper failed."""
+    """Until all `count` tasks of the round are done. Raises RuntimeError where a helper failed."""
     looks = 0
-    while _load(board, DONE) < count:
+    while len(board) > 0 and _load(board, DONE) < count:
         if _load(board, FAILED) != 0:
-            return False
+            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         _give_way(looks)
         looks += 1
-    return True
 
 
 @njit(cache=True, nogil=True)
-def await_task(board):
-    """Like `claim`, but waits for the next round; left = 0 where the board was closed."""
+def describe(board, place, array):
+    """Write down where an array lies and how long it is; the next free place of the job."""
+    board[place], board[place + 1] = array.ctypes.data, array.size
+    return place + 2
+
+
+@njit(cache=True, nogil=True)
+def array_at(board, place, like):
+    """The flat array that `describe` wrote down, of the dtype of `like`."""
+    return carray(_pointer(board[place]), board[place + 1], like.dtype)
+
+
+@njit(cache=True, nogil=True)
+def integers_at(board, place):
+    """The flat array of integers that `describe` wrote down."""
+    return carray(_pointer(board[place]), board[place + 1], np.int64)
+
+
+@njit(cache=True, nogil=True)
+def table_at(board, place, columns):
+    """The table of integers that `describe` wrote down."""
+    return carray(_pointer(board[place]), (board[place + 1] // columns, columns), np.int64)
+
+
+@njit(cache=True, nogil=True)
+def await_claim(board, index, dtype):
+    """A helper's claim: tasks left before it, or 0 after a long time without a task of this dtype."""
     looks = 0
-    while True:
-        number, left = claim(board)
-        if left > 0 or number < 0:
-            return number, left
+    while looks < _IDLE:
+        word = _load(board, WORD)
+        left = word & 0xFFFFFFFF
+        if left > 0 and index < board[LIMIT]:
+            if board[DTYPE] != dtype:
+                break
+            if _exchange(board, WORD, word, word - 1):
+                return left
+            continue
         _give_way(looks)
         looks += 1
-
-
-@njit(cache=True, nogil=True)
-def close(board):
-    """No more rounds: helpers return."""
-    _store(board, WORD, -1)
+    _store(board, AWAKE + 8 * index, 0)
+    return 0
 
 
 @njit(cache=True, nogil=True)
@@ -155,68 +204,74 @@ def _fail(board):
     _store(board, FAILED, 1)
 
 
+def new_board(helpers: int) -> np.ndarray:
+    """A board for so many helpers, with nothing to do."""
+    return np.zeros(AWAKE + 8 * helpers, dtype=np.int64)
+
+
 class Team:
-    """Helper threads, started on demand; they sleep on a queue between calls."""
+    """Helper threads, started on demand. `serve` is what they do (see `serve.py`)."""
 
     def __init__(self) -> None:
+        self.serve: Callable = _fail
+        self.held = False  # no helpers for now
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._jobs: SimpleQueue[tuple[Callable, tuple, np.ndarray]] = SimpleQueue()
-        self._helpers = 0
+        self._board = new_board(os.cpu_count() or 1)
+        self._beds: list[SimpleQueue[None]] = []
         self._lock = threading.Lock()
 
-    def call(self, helpers: int, function: Callable, arguments: tuple, board: np.ndarray) -> None:
-        """Have `helpers` threads call function(*arguments, board) as soon as they are free."""
-        with self._lock:
-            while self._helpers < helpers:
-                threading.Thread(target=self._serve, args=(self._jobs,), daemon=True, name="tnsim-helper").start()
-                self._helpers += 1
-        for _ in range(helpers):
-            self._jobs.put((function, arguments, board))
+    @contextmanager
+    def lead(self, threads: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+        """A board with `threads` - 1 helpers for jobs on data of this dtype; an empty one where none are to be had."""
+        helpers = min(threads - 1, (len(self._board) - AWAKE) // 8)
+        if helpers < 1 or self.held or not self._lock.acquire(blocking=False):
+            yield _ALONE
+            return
+        board, lock = self._board, self._lock
+        try:
+            board[LIMIT], board[DTYPE] = helpers, DTYPES.index(dtype.char)
+            self._rouse(board, helpers)
+            yield board
+        except BaseException:
+            self._reset()  # helpers may still be at work on this board: it is not used again
+            raise
+        finally:
+            lock.release()
 
-    @staticmethod
-    def _serve(jobs: SimpleQueue) -> None:
+    def _rouse(self, board: np.ndarray, helpers: int) -> None:
+        while len(self._beds) < helpers:
+            bed: SimpleQueue[None] = SimpleQueue()
+            arguments = board, len(self._beds), bed
+            threading.Thread(target=self._live, args=arguments, daemon=True, name="tnsim-helper").start()
+            self._beds.append(bed)
+        for index, bed in enumerate(self._beds[:helpers]):
+            place = AWAKE + 8 * index
+            if board[place] == 0:
+                board[place] = 1
+                bed.put(None)
+
+    def _live(self, board: np.ndarray, index: int, bed: SimpleQueue) -> None:
         while True:
-            function, arguments, board = jobs.get()
+            bed.get()
+            dtype = int(board[DTYPE])
             try:
-                function(*arguments, board)
+                self.serve(board, index, dtype, np.empty(0, dtype=DTYPES[dtype]))
             except BaseException:  # noqa: BLE001  (the lead raises; a dead helper would leave it waiting)
                 _fail(board)
-            del function, arguments, board
+                return
 
 
 TEAM = Team()
 _ALONE = np.empty(0, dtype=np.int64)
 
 
-def new_board(count: int = 0) -> np.ndarray:
-    """A board, with a first round of `count` tasks open where there are any."""
-    board = np.zeros(BOARD, dtype=np.int64)
-    if count:
-        open_round(board, count)
-    return board
-
-
-def share(threads: int, count: int, function: Callable, *arguments: Any) -> None:
-    """Run function(*arguments, board) on up to `threads` threads until all its `count` tasks are done."""
-    board, helpers = new_board(count), min(threads, count) - 1
-    if helpers > 0:
-        TEAM.call(helpers, function, arguments, board)
-    function(*arguments, board)
-    if helpers > 0 and not wait(board, count):
-        raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
-
-
-def lead(threads: int, function: Callable, helper: Callable, *arguments: Any) -> Any:
-    """function(*arguments, board), which opens rounds, and helper(*arguments, board) on the other threads."""
+def led(threads: int, dtype: np.dtype, function: Callable, *arguments: Any) -> Any:
+    """function(*arguments, board), alone or with a team of so many threads for jobs on data of this dtype."""
     if threads <= 1:
         return function(*arguments, _ALONE)
-    board = new_board()
-    TEAM.call(threads - 1, helper, arguments, board)
-    try:
+    with TEAM.lead(threads, dtype) as board:
         return function(*arguments, board)
-    finally:
-        close(board)

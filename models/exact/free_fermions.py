@@ -50,7 +50,7 @@ class FermiSea:
     def entropy(self, sites: int) -> float:
         """Von Neumann entropy (natural logarithm) of the first `sites` sites."""
         occupations = np.linalg.eigvalsh(self.correlation[:sites, :sites])
-        return float(sum(_binary_entropy(n) for n in np.clip(occupations, 0.0, 1.0)))
+        return float(sum(binary_entropy(n) for n in np.clip(occupations, 0.0, 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class PairedGround:
     def entropy(self, sites: int) -> float:
         """Von Neumann entropy (natural logarithm) of the first `sites` sites."""
         values = np.linalg.svd(self.covariance[:sites, :sites], compute_uv=False)
-        return float(sum(_binary_entropy((1 + nu) / 2) for nu in np.minimum(values, 1.0)))
+        return float(sum(binary_entropy((1 + nu) / 2) for nu in np.minimum(values, 1.0)))
 
 
 def _parity(u: np.ndarray, vh: np.ndarray) -> int:
@@ -162,7 +162,8 @@ def ring_ising_energy(L: int, J: float = 1.0, h: float = 1.0) -> float:
     return float(-np.sqrt(J**2 + h**2 + 2 * abs(J * h) * np.cos(k)).sum())
 
 
-def _binary_entropy(p: float) -> float:
+def binary_entropy(p: float) -> float:
+    """-p log p - (1 - p) log(1 - p)."""
     return float(-sum(x * np.log(x) for x in (p, 1 - p) if x > 1e-15))
 
 

@@ -46,6 +46,15 @@ def test_states_and_operators_come_back(tmp_path):
         np.testing.assert_array_equal(operator.to_dense(), H.to_dense())
 
 
+def test_matrices_come_back_with_their_permutation_and_padding(tmp_path):
+    W = np.random.default_rng(0).standard_normal((5, 7))
+    index = tn.IndexOrder(order="i1 o1 | o0 i0", rows=(4, 2, 0, 1, 3), pad=True)
+    mpo = tn.MPO.from_matrix(W, (2, 3), (2, 4), index=index)
+    back = load(save(tmp_path / "W.h5", mpo))
+    assert back.axes == mpo.axes
+    np.testing.assert_array_equal(back.to_matrix(), mpo.to_matrix())
+
+
 def test_data_on_a_device_is_written(tmp_path):
     psi = tn.MPS.random(tn.spin_sites(4), chi=4, seed=2)
     back = load(save(tmp_path / "psi.h5", psi.to("strict")))

@@ -135,3 +135,16 @@ def test_a_run_for_several_levels(tmp_path):
             assert len(json.loads(group["progress"][()].tobytes())["history"]) == len(level.history)
     for name in ("levels/K", "overlaps", "converged"):
         assert f"`{name}`" in README.read_text()
+
+
+def test_a_matrix_can_be_read_by_the_readme(tmp_path):
+    W = np.random.default_rng(0).standard_normal((5, 7))
+    index = tn.IndexOrder(rows=(4, 2, 0, 1, 3), pad=True)
+    path = tn.save(tmp_path / "W.h5", tn.MPO.from_matrix(W, (2, 3), (2, 4), index=index))
+    with open_sealed(path) as file:
+        first, last = read_chain(file["thing"])
+        dense = np.einsum("aoim,mpjb->opij", first, last).reshape(6, 8)
+        for row, column in product(range(6), range(8)):
+            there = file["thing/rows"][row], file["thing/columns"][column]
+            inside = there[0] < file["thing/rows"].attrs["size"] and there[1] < file["thing/columns"].attrs["size"]
+            assert abs(dense[row, column] - (W[there] if inside else 0)) < 1e-12

@@ -1,99 +1,142 @@
-"""The team of threads: every task once, whoever comes late, fails or forks."""
+"""The team of threads: every task once, whoever comes late, sleeps, fails or forks."""
 
 import multiprocessing
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tnsim.kernels.cpu.team import TEAM, await_task, claim, close, finish, new_board, open_round, share, tasks, wait
+from tnsim.kernels import table as t
+from tnsim.kernels.cpu import leading, products, split
+from tnsim.kernels.cpu.layout import longest_first
+from tnsim.kernels.cpu.team import AWAKE, TEAM, claim, finish, led, new_board, open_round, wait
 
 
-def count_tasks(counts, board):
-    """What every member does: claim a task, do it, say so."""
-    for i in tasks(board, np.arange(len(counts))):
-        counts[i] += 1
+def plan_of_sums(count: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Rows, coefficients, task starts and weights: every task adds (i + 1) b[i] to c[i]."""
+    rows = np.zeros((count, t.COLUMNS), dtype=np.int64)
+    rows[:, t.KIND] = t.ADD
+    rows[:, [t.M, t.N, t.B_STRIDE, t.B_STEP, t.C_STRIDE]] = 1
+    rows[:, t.C_BUFFER] = 1
+    rows[:, t.C_STEP] = 1
+    rows[:, t.B_OFFSET] = rows[:, t.C_OFFSET] = np.arange(count)
+    return rows, np.arange(1, count + 1).astype(dtype), np.arange(count + 1), np.ones(count)
 
 
-def count_rounds(counts, board):
-    """A helper's part in several rounds."""
-    while True:
-        number, left = await_task(board)
-        if left == 0:
-            return
-        counts[number - 1, counts.shape[1] - left] += 1
-        finish(board)
+def add_up(count: int, threads: int, dtype: str = "d") -> bool:
+    """Whether every task of such a plan was done exactly once."""
+    rows, alphas, starts, weights = plan_of_sums(count, dtype)
+    b, c = np.full(count, 2, dtype=dtype), np.zeros(count, dtype=dtype)
+    products.run_products(rows, alphas, starts, weights, (b, c), threads)
+    return np.array_equal(c, 2 * alphas)
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000])
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_every_task_is_done_once(threads, count):
-    counts = np.zeros(count, dtype=np.int64)
-    share(threads, count, count_tasks, counts)
-    np.testing.assert_array_equal(counts, 1)
+    assert all(add_up(count, threads) for _ in range(20))
 
 
-def test_a_helper_stays_for_all_rounds():
-    counts, board = np.zeros((50, 7), dtype=np.int64), new_board()
-    TEAM.call(2, count_rounds, (counts,), board)
-    for done in range(50):
-        open_round(board, 7)
-        count_tasks(counts[done], board)
-        assert wait(board, 7 * (done + 1))
-    close(board)
-    np.testing.assert_array_equal(counts, 1)
+def test_helpers_change_from_dtype_to_dtype():
+    assert all(add_up(30, 2, dtype) for _ in range(5) for dtype in "fdFD")
 
 
-def test_a_helper_that_comes_late_finds_nothing():
+def two_sites(dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """A random two-site tensor of five blocks and their table."""
+    rng, sizes = np.random.default_rng(5), [(3, 2), (20, 30), (41, 25), (30, 30), (1, 4)]
+    offsets = np.cumsum([0] + [m * n for m, n in sizes])[:-1]
+    theta = rng.normal(size=sum(m * n for m, n in sizes))
+    return theta.astype(dtype), np.array([(o, m, n) for o, (m, n) in zip(offsets, sizes, strict=True)])
+
+
+def same_rows(one: tuple, other: tuple, blocks: np.ndarray, rightwards: bool) -> bool:
+    """Whether two results of a split agree bit for bit; between the bases there are gaps."""
+    (basis, weights, ranks, *_), own = one, blocks[:, 1 if rightwards else 2]
+    starts = np.cumsum(own**2) - own**2
+    held = np.concatenate([np.arange(s, s + r * n) for s, r, n in zip(starts, ranks, own, strict=True)])
+    return np.array_equal(basis[held], other[0][held]) and np.array_equal(weights, other[1])
+
+
+@pytest.mark.parametrize("rightwards", [True, False])
+def test_splits_are_the_same_bit_for_bit_on_any_number_of_threads(rightwards):
+    theta, blocks = two_sites("d")
+    none = theta[:0]
+
+    def cut(threads: int, kind: str) -> tuple:
+        if kind == "leading":
+            return leading.leading(theta, blocks, rightwards, none, 0.0, 40, threads)
+        return split.bases(theta, blocks, rightwards, kind == "svd", none, 0.0, np.dtype("d"), threads)
+
+    for kind in ("leading", "gram", "svd"):
+        alone = cut(1, kind)
+        assert all(same_rows(alone, cut(3, kind), blocks, rightwards) for _ in range(8))
+
+
+def test_a_round_has_as_many_tasks_as_were_offered():
     board = new_board(1)
-    assert claim(board) == (1, 1)
+    open_round(board, 2)
+    assert [claim(board), claim(board), claim(board)] == [2, 1, 0]
     finish(board)
-    assert claim(board) == (1, 0)
-    close(board)
-    assert await_task(board)[1] == 0
+    finish(board)
+    wait(board, 2)
+    open_round(board, 1)
+    assert claim(board) == 1
 
 
-def test_a_failed_helper_is_reported():
-    lead = threading.get_ident()
-    failed = threading.Event()
+def test_helpers_go_to_sleep_and_wake_up_again():
+    assert add_up(50, 2)
+    deadline = time.monotonic() + 20
+    while TEAM._board[AWAKE] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not TEAM._board[AWAKE]
+    assert add_up(50, 2)
 
-    def work(board):
-        if threading.get_ident() != lead:
-            claim(board)
-            failed.set()
-            raise MemoryError
-        assert failed.wait(10)
-        count_tasks(np.zeros(4), board)
 
+def test_a_failed_helper_is_reported_and_replaced(monkeypatch):
+    serve, failed = TEAM.serve, threading.Event()
+
+    def fail(board, index, dtype, like):
+        while claim(board) == 0:
+            pass
+        failed.set()
+        raise MemoryError
+
+    def lead(board):
+        open_round(board, 3)
+        assert failed.wait(20)
+        wait(board, 3)
+
+    TEAM._reset()
+    monkeypatch.setattr(TEAM, "serve", fail)
     with pytest.raises(RuntimeError, match="helper thread failed"):
-        share(2, 4, work)
-    counts = np.zeros(9)
-    share(2, 9, count_tasks, counts)
-    np.testing.assert_array_equal(counts, 1)
+        led(2, np.dtype("d"), lead)
+    monkeypatch.setattr(TEAM, "serve", serve)
+    assert add_up(50, 2)
 
 
 def test_leads_beside_each_other():
-    counts = np.zeros((40, 30), dtype=np.int64)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda row: share(3, 30, count_tasks, row), counts))
-    np.testing.assert_array_equal(counts, 1)
+        assert all(pool.map(lambda _: add_up(30, 3), range(60)))
 
 
 def _in_child(results):
-    counts = np.zeros(20, dtype=np.int64)
-    share(2, 20, count_tasks, counts)
-    results.put(counts.tolist())
+    results.put(add_up(20, 2))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_forked_process_has_a_team_of_its_own():
-    share(2, 20, count_tasks, np.zeros(20))
+    assert add_up(20, 2)
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     child = context.Process(target=_in_child, args=(results,))
     child.start()
-    assert results.get() == [1] * 20
+    assert results.get()
     child.join(10)
     assert child.exitcode == 0
+
+
+def test_long_tasks_are_claimed_first():
+    assert longest_first(np.array([1.0, 5.0, 3.0])).tolist() == [1, 2, 0]

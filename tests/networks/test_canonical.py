@@ -19,6 +19,8 @@ from tnsim.networks.canonical import (
 from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.networks.sites import spin_sites
+from tnsim.symmetry import Leg
+from tnsim.tensor import zeros
 
 
 @pytest.fixture(params=CHAINS, ids=lambda chain: chain.name)
@@ -109,6 +111,25 @@ def test_gamma_times_lambda_is_isometric_on_both_sides(chain):
     for i in range(1, len(form.gammas) - 1):
         assert isometry_error(scale_rows(form.gammas[i], form.spectra[i - 1]), left=True) < 1e-9
         assert isometry_error(scale_columns(form.gammas[i], form.spectra[i]), left=False) < 1e-9
+
+
+def test_sectors_that_no_state_reaches_are_dropped():
+    """A bond with charges that only one side offers, or none."""
+    psi = MPS.random(spin_sites(4), chi=4, charge=0, seed=1)
+    bond = psi.tensors[2].legs[0]
+    wider = Leg(bond.group, [*bond.charges, (4,), (40,)], [*bond.dims, 2, 1])
+    tensors = list(psi.tensors)
+    for site, axis, leg in ((1, 2, wider.dual), (2, 0, wider)):
+        old, legs = tensors[site], list(tensors[site].legs)
+        legs[axis] = leg
+        tensors[site] = zeros(legs)
+        for places, block in old.blocks():
+            tensors[site].block(tensors[site].layout.place[places])[...] = block
+    for center in range(4):
+        moved = canonicalize(MPS(tensors, psi.sites), center)
+        assert max(moved.bond_dimensions) == 4
+        assert_canonical(moved, center, np.float64)
+        np.testing.assert_allclose(vector(moved), vector(psi), atol=1e-14)
 
 
 def test_schmidt_charges_are_those_left_of_the_bond():

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.suites.structures import Maker, Structure, assert_same, dense, tolerance
 from tnsim.backend import Backend
-from tnsim.linalg import Spectrum, Truncation, eigh, lq, qr, random_isometry, svd
+from tnsim.linalg import Spectrum, Truncation, eigh, fix_signs, lq, qr, random_isometry, random_svd, svd
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, diagonal, fuse
 
@@ -168,3 +168,31 @@ def check_empty_and_zero(backend: Backend, dtype: np.dtype, structure: Structure
             left, right = function(empty, (0,))
             assert left.shape == (a.dim, 0) and right.shape == (0, b.dim)
         assert contract("l b, b r -> l r", u, v).norm() == 0
+
+
+def check_fixed_signs(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
+    """The product stays, u stays an isometry, and other phases of the same factors come out the same."""
+    tensor = example(backend, dtype, structure)
+    for rows, cols in ROWS[:2]:
+        u, spectrum, v = svd(tensor, rows)
+        phase = (0.6 + 0.8j) if dtype.kind == "c" else -1.0
+        a, b = fix_signs(u, v)
+        c, d = fix_signs(u * phase, v * (1 / phase))
+        assert a.legs == u.legs and b.legs == v.legs and a.dtype == b.dtype == dtype
+        np.testing.assert_allclose(between(a, spectrum, b), matrix_of(tensor, rows, cols), atol=tolerance(dtype) * 10)
+        assert_isometry(as_matrices(a, b)[0], dtype)
+        assert_same(c, dense(a), dtype)
+        assert_same(d, dense(b), dtype)
+
+
+def check_random_svd(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
+    """A probe as wide as the matrix gives its singular values; the error is what the weight says."""
+    tensor = example(backend, dtype, structure)
+    for rows, cols in ROWS[:2]:
+        expected = matrix_of(tensor, rows, cols)
+        u, spectrum, v = random_svd(tensor, rows, Truncation(chi_max=5), seed=1)
+        exact = np.linalg.svd(expected, compute_uv=False).astype(np.float64)
+        np.testing.assert_allclose(np.sort(spectrum.values)[::-1], exact[:5], atol=tolerance(dtype) * 10)
+        assert u.dtype == v.dtype == dtype and u.charge == tensor.charge
+        lost = np.linalg.norm(between(u, spectrum, v) - expected) / np.linalg.norm(expected)
+        assert abs(lost - np.sqrt(spectrum.discarded_weight)) < 100 * tolerance(dtype)

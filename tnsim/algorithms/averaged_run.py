@@ -91,7 +91,7 @@ class AveragedRun(DMRGRun):
             ritz = heff.lowest(start, self._krylov(bond), rows)
             found.append(ritz.vector)
             matvecs += ritz.matvecs
-            seen = heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1], False)
+            seen = heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1])
             gradient = max(gradient, float(backend.read(backend.norm(seen))))
         table = as_rows(found, backend)
         images = as_rows([heff.apply(vector) for vector in found], backend)

@@ -10,7 +10,7 @@ import numpy as np
 from tnsim.algorithms.convergence import is_converged
 from tnsim.algorithms.dmrg_update import OneSiteUpdate, TwoSiteUpdate
 from tnsim.algorithms.solution import BondReport, Observer, Progress, Solution, SweepReport
-from tnsim.backend import Array, block_threads
+from tnsim.backend import Array, block_threads, thread_count
 from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
@@ -49,6 +49,9 @@ class DMRGRun:
         orthogonal_to: Sequence[MPS] = (),
     ) -> None:
         check_input(H, psi)
+        compile_ahead = getattr(psi.backend.kernels, "compile_ahead", None)
+        if compile_ahead is not None:
+            compile_ahead(np.result_type(psi.dtype, H.dtype), thread_count())
         self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
@@ -175,7 +178,7 @@ class DMRGRun:
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0
         if not rightwards:
-            seen = heff.project(ritz.residual, frame.first, frame.second, rightwards)
+            seen = heff.project(ritz.residual, frame.first, frame.second)
             gradient = float(heff.backend.read(heff.backend.norm(seen)))
         cut = self._split(heff, ritz.vector, bond, rightwards)
         self._update.place(frame, cut, bond, rightwards)

@@ -48,7 +48,7 @@ class TwoSiteUpdate:
         environments = self.environments
         tensors, operators = environments.tensors, environments.operators
         heff = TwoSiteHamiltonian(
-            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1)
+            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1), hermitian=True
         )
         return Frame(heff, tensors[bond], tensors[bond + 1])
 
@@ -83,10 +83,12 @@ class OneSiteUpdate:
         operator = environments.operators[here]
         if rightwards:
             beyond = environments.right(bond) if added is None else self._absorbed(RIGHT, there, neighbour)
-            heff = TwoSiteHamiltonian(environments.left(bond), operator, bond_operator(operator, RIGHT), beyond)
+            sites = operator, bond_operator(operator, RIGHT)
+            heff = TwoSiteHamiltonian(environments.left(bond), *sites, beyond, hermitian=True)
             return Frame(heff, center, _link(center.legs[2], neighbour.legs[0].dual, center), neighbour)
         beyond = environments.left(bond + 1) if added is None else self._absorbed(LEFT, there, neighbour)
-        heff = TwoSiteHamiltonian(beyond, bond_operator(operator, LEFT), operator, environments.right(bond + 1))
+        sites = bond_operator(operator, LEFT), operator
+        heff = TwoSiteHamiltonian(beyond, *sites, environments.right(bond + 1), hermitian=True)
         link = transpose(_link(center.legs[0], neighbour.legs[2].dual, center), (2, 1, 0))
         return Frame(heff, link, center, neighbour)
 

@@ -139,7 +139,8 @@ class IDMRGRun:
     def _update_bond(self, lefts: list[Tensor], rights: list[Tensor], bond: int, rightwards: bool) -> BondReport:
         """Optimise two sites of the window, split them, and carry the environment on."""
         settings, tensors = self.settings, self._tensors
-        heff = TwoSiteHamiltonian(lefts[bond], self._site_operator(bond), self._site_operator(bond + 1), rights[bond])
+        first, second = self._site_operator(bond), self._site_operator(bond + 1)
+        heff = TwoSiteHamiltonian(lefts[bond], first, second, rights[bond], hermitian=True)
         ritz = heff.lowest(heff.join(tensors[bond], tensors[bond + 1]), self._krylov())
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of the window is {ritz.energy}: check the MPO for NaN.")

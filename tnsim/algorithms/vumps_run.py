@@ -8,7 +8,6 @@ from typing import Any
 from tnsim.algorithms.solution import Observer, Progress, SweepReport
 from tnsim.errors import StateError
 from tnsim.linalg.lanczos import Krylov
-from tnsim.linalg.polar import polar
 from tnsim.measure.entanglement import entropy_of_weights
 from tnsim.networks.bond_expansion import expand
 from tnsim.networks.infinite_effective import UniformHamiltonian, lowest
@@ -20,8 +19,8 @@ from tnsim.networks.infinite_environments import (
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.precision import matching_dtype
+from tnsim.networks.uniform_gauge import nearest_left
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract
 
 # environments and eigenvectors are found this much more precisely than the gradient stands
 _FINER = 1e-3
@@ -158,7 +157,7 @@ class VUMPSRun:
             center, ritz = lowest(heff.site(i), self.state.AC(i), krylov)
             last, bond_ritz = lowest(heff.bond(i), self.state.C[i], krylov)
             matvecs += ritz.matvecs + bond_ritz.matvecs
-            left.append(_left_tensor(center, last))
+            left.append(nearest_left(center, last))
         try:
             self.state = InfiniteMPS.from_left(left, self.state.sites, last)
         except StateError as error:  # the last good state is the result
@@ -182,10 +181,3 @@ class VUMPSRun:
             history=(*progress.history, report),
         )  # fmt: skip
         return report
-
-
-def _left_tensor(center: Tensor, bond: Tensor) -> Tensor:
-    """The isometry AL nearest to AC C^-1: the product of their polar isometries, well defined for any C."""
-    site, _ = polar(center, (0, 1))
-    turn, _ = polar(bond, (0,))
-    return contract("l s m, r m -> l s r", site, turn.conj())

@@ -34,6 +34,10 @@ class ArrayModule:
         steps = tuple(item * s for s in strides)
         return self.xp.lib.stride_tricks.as_strided(buffer[offset:], shape, steps)
 
+    def take(self, array: Array, places: np.ndarray, axis: int) -> Array:
+        """Rows, columns, ... at places that stand on the host, as a copy."""
+        return self.xp.take(array, self.xp.asarray(places), axis=axis)
+
     def conj(self, array: Array) -> Array:
         return array.conj()
 
@@ -70,6 +74,10 @@ class ArrayModule:
 
     def eigh(self, matrix: Array) -> tuple[Array, Array]:
         return self.xp.linalg.eigh(matrix)
+
+    def solve(self, matrix: Array, right: Array) -> Array:
+        """x of matrix x = right, for a matrix that is far from singular."""
+        return self.xp.linalg.solve(matrix, right)
 
     def synchronize(self) -> None:
         """Wait until the device has done what was asked."""

@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tnsim.algorithms import Solution, SweepReport
+from tnsim.algorithms.evolution import EvolutionReport
 from tnsim.algorithms.solution import BondReport
 from tnsim.io.atomic import stamp
 from tnsim.io.job import Job
@@ -64,7 +65,8 @@ class Checkpointer:
 
 
 class StopOnSignals:
-    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond under way finish and stop the run.
+    """Inside its `with`, SIGTERM, SIGINT and SIGUSR1 let the bond (or the steps of a report) under way finish
+    and stop the run.
 
     A second SIGINT interrupts at once.
     """
@@ -97,3 +99,7 @@ class StopOnSignals:
         """A stop takes effect at a bond; of an infinite chain here."""
         if self.received and not run.stop_reason:
             run.request_stop(f"stopped by {self.received} after sweep {report.sweep}")
+
+    def step(self, report: EvolutionReport, run: Any) -> None:
+        if self.received and not run.stop_reason:
+            run.request_stop(f"stopped by {self.received}")

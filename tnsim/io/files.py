@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from tnsim.algorithms.evolution import Evolved
 from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
+from tnsim.io.evolved import KIND, get_evolved, write_evolved
 from tnsim.io.hdf5 import (
     get_chain,
     get_symmetry,
@@ -21,24 +23,28 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensor import Tensor
 
-Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO
+Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO | Evolved
 _KINDS: dict[type, str] = {
-    Tensor: "tensor", MPS: "mps", MPO: "mpo", InfiniteMPS: "infinite mps", InfiniteMPO: "infinite mpo"
+    Tensor: "tensor", MPS: "mps", MPO: "mpo", InfiniteMPS: "infinite mps", InfiniteMPO: "infinite mpo",
+    Evolved: KIND,
 }  # fmt: skip
 
 
 def save(path: str | Path, thing: Thing) -> Path:
-    """Write a tensor, state or operator, finite or infinite, to an HDF5 file, atomically; returns the path.
+    """Write a tensor, state or operator, finite or infinite, or an evolution to an HDF5 file, atomically.
 
-    Raises FileError where the path cannot be written, and for anything else.
+    Returns the path. Raises FileError where it cannot be written, and for anything else.
     """
     path = Path(path)
     if type(thing) not in _KINDS:
         raise FileError(
-            f"a Tensor, a state or an MPO (finite or infinite) can be saved, found {type(thing).__name__}: of a result "
-            "save .state, of an OperatorSum the MPO."
+            f"a Tensor, a state or an MPO (finite or infinite) or an Evolved can be saved, found "
+            f"{type(thing).__name__}: of another result save .state, of an OperatorSum the MPO."
         )
     check_writable(path)
+    if isinstance(thing, Evolved):
+        write_evolved(path, thing)
+        return path
 
     def fill(file) -> None:
         if isinstance(thing, Tensor):
@@ -66,6 +72,8 @@ def load(path: str | Path) -> Thing:
             return get_chain(file["thing"])
         if kind in ("infinite mps", "infinite mpo"):
             return get_infinite(file["thing"])
+        if kind == KIND:
+            return get_evolved(file)
         if kind == "run":
             return get_state(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")

@@ -6,6 +6,7 @@ NAME/        an MPS or MPO: attributes kind, center or is_hermitian
   sites/K      one kind of site: attributes name, states, charges, group; a dataset for each operator
   site_of      which kind each site is
   tensors/I    the flat buffer of site I, its legs and charge as integer attributes
+  rows, columns   of an MPO that is a matrix: the place of every product state in it; attribute size
 """
 
 import hashlib
@@ -26,6 +27,7 @@ import h5py
 import numpy as np
 
 from tnsim.errors import FileCorruptError, FileError, FileForeignError, FileTooNewError, TnsimError
+from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.sites import Site
@@ -204,6 +206,7 @@ def put_chain(parent: h5py.Group, name: str, chain: MPS | MPO) -> None:
         target.attrs["center"] = -1 if chain.center is None else chain.center
     else:
         target.attrs["is_hermitian"] = {True: 1, False: 0, None: -1}[chain.is_hermitian]
+        _put_axes(target, chain.axes)
     if chain.sites is not None:
         put_sites(target, chain.sites)
     put_tensors(target, "tensors", chain.tensors)
@@ -218,7 +221,27 @@ def get_chain(source: h5py.Group) -> MPS | MPO:
         center = int(source.attrs["center"])
         return MPS(tensors, sites or (), None if center < 0 else center)
     hermitian = {1: True, 0: False, -1: None}[int(source.attrs["is_hermitian"])]
-    return MPO(tensors, sites, is_hermitian=hermitian)
+    return MPO(tensors, sites, is_hermitian=hermitian, axes=_get_axes(source, tensors))
+
+
+def _put_axes(target: h5py.Group, axes: MatrixAxes | None) -> None:
+    """Which row and column of a matrix every product state of the legs stands for, where a matrix is meant."""
+    for name, axis in (("rows", axes.rows), ("columns", axes.columns)) if axes else ():
+        places = np.arange(axis.size + axis.padding) if axis.places is None else np.array(axis.places)
+        target.create_dataset(name, data=places.astype(np.int64)).attrs["size"] = axis.size
+
+
+def _get_axes(source: h5py.Group, tensors: Sequence[Tensor]) -> MatrixAxes | None:
+    if "rows" not in source:
+        return None
+    sides = []
+    for name, leg in (("rows", 1), ("columns", 2)):
+        dims, places = tuple(tensor.shape[leg] for tensor in tensors), source[name][()]
+        if not np.array_equal(np.sort(places), np.arange(np.prod(dims))):
+            raise FileCorruptError(f"{name} of {source.name} hold no permutation of {np.prod(dims)} places.")
+        in_order = bool((places == np.arange(len(places))).all())
+        sides.append(MatrixAxis(int(source[name].attrs["size"]), dims, None if in_order else tuple(places.tolist())))
+    return MatrixAxes(*sides)
 
 
 def put_tensors(parent: h5py.Group, name: str, tensors: Sequence[Tensor]) -> None:

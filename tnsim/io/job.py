@@ -113,17 +113,23 @@ def job_from_table(table: dict[str, Any]) -> Job:
     for key in table:
         if key not in _TABLES:
             raise SettingsError(f"unknown table [{key}]. {suggest(key, _TABLES)}")
-    model = table.get("model", {})
-    if not isinstance(model, dict):
-        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {model!r}.')
-    model = dict(model)
-    if "name" not in model:
-        raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
-    cls = find_model(model.pop("name"))
     *stages, solver = _stages(table)
     return Job(
-        from_table(cls, model, "model"), solver, from_table(RunOptions, table.get("run", {}), "run"), tuple(stages)
+        model_from_table(table.get("model", {})),
+        solver,
+        from_table(RunOptions, table.get("run", {}), "run"),
+        tuple(stages),
     )
+
+
+def model_from_table(table: Any) -> Model:
+    """The model that a table [model] with a name describes."""
+    if not isinstance(table, dict):
+        raise SettingsError(f'[model] must be a table with a name, such as name = "heisenberg", found {table!r}.')
+    values = dict(table)
+    if "name" not in values:
+        raise SettingsError(f"[model] needs a name. {suggest('', MODELS)}")
+    return from_table(find_model(values.pop("name")), values, "model")
 
 
 def _stages(table: dict[str, Any]) -> list:
@@ -143,6 +149,11 @@ def _stages(table: dict[str, Any]) -> list:
 
 def job_from_toml(path: str | Path) -> Job:
     """Read a job file; SettingsError names what is wrong and the nearest valid key."""
+    return job_from_table(table_from_toml(path))
+
+
+def table_from_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a job file."""
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"there is no job file {path}.")
@@ -152,4 +163,4 @@ def job_from_toml(path: str | Path) -> Job:
         raise SettingsError(
             f"{path} is no text file, so no job: a job is TOML; tnsim resume goes on with a run file."
         ) from error
-    return job_from_table(parse_toml(text, str(path)))
+    return parse_toml(text, str(path))

@@ -8,14 +8,16 @@ from tnsim.measure.density import reduced_density_matrix
 from tnsim.measure.local import checked_site, norm_squared
 from tnsim.networks.canonical import schmidt_values
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mpo_gauge import operator_schmidt_values
 from tnsim.networks.mps import MPS
 
 
-def entropy(psi: MPS | InfiniteMPS, n: float = 1, *, base: float | None = None) -> np.ndarray:
+def entropy(psi: MPS | InfiniteMPS | MPO, n: float = 1, *, base: float | None = None) -> np.ndarray:
     """Entanglement entropy of the L - 1 inner bonds: von Neumann (n = 1) or Renyi of order n.
 
     n = inf gives -log of the largest Schmidt weight. Of an infinite state, the bonds right of every site of the
-    cell. Exact for the normalised state; cost O(L d chi^3).
+    cell; of an MPO, its singular values as an operator. Exact for what is normalised; cost O(L d chi^3).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> entropy(MPS.product(spin_sites(3), ["up", "down", "up"])).tolist()
@@ -25,7 +27,9 @@ def entropy(psi: MPS | InfiniteMPS, n: float = 1, *, base: float | None = None) 
     return np.array([entropy_of_weights(spectrum.values**2, n) / scale for spectrum in _spectra(psi)])
 
 
-def _spectra(psi: MPS | InfiniteMPS) -> list[Spectrum]:
+def _spectra(psi: MPS | InfiniteMPS | MPO) -> list[Spectrum]:
+    if isinstance(psi, MPO):
+        return operator_schmidt_values(psi)
     if isinstance(psi, InfiniteMPS):
         return psi.schmidt_values()
     norm_squared(psi)
@@ -48,7 +52,7 @@ def entropy_of_weights(weights: np.ndarray, n: float = 1) -> float:
     return max(0.0, float(np.log((p**n).sum()) / (1 - n)))
 
 
-def entanglement_spectrum(psi: MPS | InfiniteMPS, bond: int | None = None) -> "Spectrum | list[Spectrum]":
+def entanglement_spectrum(psi: MPS | InfiniteMPS | MPO, bond: int | None = None) -> "Spectrum | list[Spectrum]":
     """Schmidt values with their charges, of one inner bond (0 to L - 2) or of all; `.by_charge()` sorts them.
 
     Entanglement energies are -2 log of the values. Charges are those left of the bond.

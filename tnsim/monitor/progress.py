@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tnsim.algorithms.solution import BondReport, SweepReport
-from tnsim.kernels.cpu import compiled_before
+from tnsim.kernels.cpu.ahead import compiled_before
 
 # heading and width of every column; with the spaces between them a line has 79 characters at most
 _COLUMNS = {

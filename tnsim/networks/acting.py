@@ -6,6 +6,8 @@ from tnsim.errors import BackendError, OperatorError, ShapeError
 from tnsim.networks.environments import check_legs
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.sites import Site
+from tnsim.symmetry import Leg
 
 
 def check_acts_on(H: Any, psi: Any) -> None:
@@ -23,3 +25,15 @@ def check_acts_on(H: Any, psi: Any) -> None:
             f"the state lies on {psi.backend.name}, the MPO on {H.backend.name}: move one with .to(...)."
         )
     check_legs(psi.tensors, [tensor.legs[1] for tensor in H.tensors])
+
+
+def image_sites(H: MPO, psi: MPS) -> tuple[Site, ...]:
+    """The sites of H |psi>: those of psi where H leads back to them, elsewhere sites without operators."""
+    pairs = zip(H.tensors, psi.sites, strict=True)
+    return tuple(site if tensor.legs[1] is site.leg else bond_site(tensor.legs[1]) for tensor, site in pairs)
+
+
+def bond_site(leg: Leg) -> Site:
+    """A leg (flow +1) as a site: states are numbered, operators there are none."""
+    charges = tuple(charge for charge, dim in zip(leg.charges, leg.dims, strict=True) for _ in range(dim))
+    return Site("bond", tuple(map(str, range(leg.dim))), leg.group, charges, {})

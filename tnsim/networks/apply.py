@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from tnsim.errors import SettingsError, suggest
-from tnsim.linalg import Truncation, eigh, svd
-from tnsim.networks.acting import check_acts_on
+from tnsim.linalg import Truncation, svd
+from tnsim.linalg.density_vectors import density_vectors
+from tnsim.networks.acting import check_acts_on, image_sites
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_rows
-from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, split, transpose
+from tnsim.tensor import Tensor, contract, flip_leg, fuse, split, transpose
 
 
 def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str = "zip-up") -> MPS:
@@ -25,9 +23,20 @@ def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str
     check_acts_on(H, psi)
     if truncation is None:
         return apply_exact(H, psi)
+    return apply_with_weight(H, psi, truncation, method)[0]
+
+
+def apply_with_weight(H: MPO, psi: MPS, truncation: Truncation, method: str) -> tuple[MPS, float]:
+    """H |psi> as by `apply`, and what was cut: the sum of discarded weights, for "variational" the squared distance
+    over the squared norm."""
+    check_method(method)
+    return _METHODS[method](H, psi, truncation)
+
+
+def check_method(method: str) -> None:
+    """Raises SettingsError for a method of applying an MPO that there is not."""
     if method not in _METHODS:
         raise SettingsError(f"unknown method {method!r} of applying an MPO. {suggest(method, _METHODS)}")
-    return _METHODS[method](H, psi, truncation)
 
 
 def apply_exact(H: MPO, psi: MPS) -> MPS:
@@ -39,8 +48,8 @@ def apply_exact(H: MPO, psi: MPS) -> MPS:
     return MPS(tensors, psi.sites, None)
 
 
-def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
-    """Contract and truncate site by site, then a truncating sweep back.
+def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
+    """Contract and truncate site by site, then a truncating sweep back; H may lead to other sites.
 
     Needs the orthogonality of psi and near-orthogonality of H to be near-optimal. Source: E. M. Stoudenmire,
     S. R. White, New J. Phys. 12, 055026 (2010), section 2.8.2.
@@ -48,7 +57,7 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
     psi = canonicalize(psi, 0)
     loose = Truncation(chi_max=2 * truncation.chi_max, svd_min=truncation.svd_min / 10)
     tensors: list[Tensor] = []
-    rest = None
+    rest, weight = None, 0.0
     for i, (w, a) in enumerate(zip(H.tensors, psi.tensors, strict=True)):
         if rest is None:
             joined = fuse(contract("a t s b, l s r -> a l t b r", w, a), [(0, 1), (2,), (3,), (4,)], [1, 1, -1, -1])
@@ -57,18 +66,19 @@ def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
         if i < psi.L - 1:
             u, s, v = svd(joined, (0, 1), loose)
             tensors.append(u)
-            rest = scale_rows(v, s)
+            rest, weight = scale_rows(v, s), weight + s.discarded_weight
         else:
             tensors.append(fuse(joined, [(0,), (1,), (2, 3)], [1, 1, -1]))
-    return compress(MPS(tensors, psi.sites, psi.L - 1), truncation)[0]
+    state, more = compress(MPS(tensors, image_sites(H, psi), psi.L - 1), truncation)
+    return state, weight + more
 
 
-def apply_variational(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
+def apply_variational(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
     """The nearest state of the truncated bond dimensions, from a zip-up start."""
-    return fit(zip_up(H, psi, truncation), psi, H)[0]
+    return fit(zip_up(H, psi, truncation)[0], psi, H)
 
 
-def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
+def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
     """Keep the largest eigenvectors of the reduced density matrices of H |psi>, from the right.
 
     Optimal at every bond given what was cut before. Only squares of Schmidt values are found, so values below
@@ -80,36 +90,22 @@ def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> MPS:
     for half in halves[1:-1]:
         lefts.append(contract("x y z w, x y t b r, z w t c u -> b r c u", lefts[-1], half, half.conj()))
     tensors: list[Tensor] = []
-    tail = fuse(halves[-1], [(0,), (1,), (2,), (3, 4)], [1, 1, 1, -1])
+    tail, weight = fuse(halves[-1], [(0,), (1,), (2,), (3, 4)], [1, 1, 1, -1]), 0.0
     for i in range(psi.L - 1, 0, -1):
         rho = contract("b r c u, b r t x, c u v y -> t x v y", lefts[i - 1], tail, tail.conj())
-        vectors = _main_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
+        vectors, lost = density_vectors(fuse(rho, [(0, 1), (2, 3)], [1, -1]), truncation)
+        weight += lost
         site = transpose(flip_leg(split(vectors, 0, rho.legs[:2]), 2), (2, 0, 1))
         tensors.append(site)
         carried = contract("a l t x, k t x -> a l k", tail, site.conj())
         tail = contract("c m t a l, a l k -> c m t k", halves[i - 1], carried)
     tensors.append(fuse(tail, [(0, 1), (2,), (3,)], [1, 1, -1]))
-    return MPS(tensors[::-1], psi.sites, 0)
+    return MPS(tensors[::-1], psi.sites, 0), weight
 
 
-def _main_vectors(rho: Tensor, truncation: Truncation) -> Tensor:
-    """Eigenvectors (leg, bond) of a density matrix that survive the truncation; its eigenvalues are squares."""
-    vectors, spectrum = eigh(rho)
-    squares = np.maximum(spectrum.values, 0.0)
-    values = np.sqrt(squares / squares.sum()) if squares.sum() > 0 else squares
-    values[values < np.sqrt(10 * np.finfo(rho.dtype).eps)] = 0.0
-    kept = truncation.keep(values)
-    kept = kept[values[kept] > 0] if values.any() else kept[:1]
-    leg = vectors.legs[1]
-    bond = Leg.from_keys(leg.group, leg.keys, np.histogram(kept, leg.starts)[0], leg.flow)
-    chosen = np.zeros((leg.dim, len(kept)), dtype=rho.dtype)
-    chosen[kept, np.arange(len(kept))] = 1
-    return contract("a m, m n -> a n", vectors, from_dense(chosen, (leg.dual, bond)).to(rho.backend))
-
-
-_METHODS: dict[str, Callable[[MPO, MPS, Truncation], MPS]] = {
+_METHODS: dict[str, Callable[[MPO, MPS, Truncation], tuple[MPS, float]]] = {
     "zip-up": zip_up,
     "variational": apply_variational,
     "density-matrix": apply_density_matrix,
-    "svd": lambda H, psi, truncation: compress(apply_exact(H, psi), truncation)[0],
+    "svd": lambda H, psi, truncation: compress(apply_exact(H, psi), truncation),
 }

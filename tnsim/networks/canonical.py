@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tnsim.errors import ShapeError
-from tnsim.linalg import Spectrum, Truncation, lq, qr, svd
+from tnsim.linalg import Spectrum, Truncation, svd
+from tnsim.networks.center_move import move_left, move_right
 from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_rows
 from tnsim.networks.sites import Site
@@ -24,11 +25,9 @@ def canonicalize(psi: MPS, center: int = 0) -> MPS:
     first = 0 if psi.center is None else psi.center
     last = psi.L - 1 if psi.center is None else psi.center
     for i in range(first, center):
-        tensors[i], rest = qr(tensors[i], (0, 1))
-        tensors[i + 1] = contract("l m, m s r -> l s r", rest, tensors[i + 1])
+        tensors[i : i + 2] = move_right(*tensors[i : i + 2])
     for i in range(last, center, -1):
-        rest, tensors[i] = lq(tensors[i], (0,))
-        tensors[i - 1] = contract("l s m, m r -> l s r", tensors[i - 1], rest)
+        tensors[i - 1 : i + 1] = move_left(*tensors[i - 1 : i + 1])
     return MPS(tensors, psi.sites, center)
 
 
@@ -43,8 +42,7 @@ def center_tensors(psi: MPS, places: Sequence[int]) -> Iterator[Tensor]:
     tensors = canonicalize(psi, here).tensors.copy()
     for place in places:
         for i in range(here, place):
-            _, rest = qr(tensors[i], (0, 1))
-            tensors[i + 1] = contract("l m, m s r -> l s r", rest, tensors[i + 1])
+            tensors[i : i + 2] = move_right(*tensors[i : i + 2])
         here = place
         yield tensors[place]
 

@@ -58,3 +58,14 @@ def embed(tensor: Tensor, embedding: Tensor, axis: int) -> Tensor:
     others = [n for n in range(tensor.ndim) if n != axis]
     order = tuple(tensor.ndim - 1 if n == axis else others.index(n) for n in range(tensor.ndim))
     return contract_pair(tensor, embedding.astype(tensor.dtype).to(tensor.backend), ((axis, 0),), order)
+
+
+def side_by_side(tensors: Sequence[Tensor], axis: int) -> Tensor:
+    """Tensors that differ in one leg as one whose leg is the direct sum, the first tensor first in every sector."""
+    result = tensors[0]
+    for tensor in tensors[1:]:
+        a, b = result.legs[axis], tensor.legs[axis]
+        total = sum_leg(a, b)
+        first, second = injection(a, total, like=result), injection(b, total, behind=True, like=tensor)
+        result = embed(result, first, axis) + embed(tensor, second, axis)
+    return result

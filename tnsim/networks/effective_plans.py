@@ -138,13 +138,15 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
 
 
 @lru_cache(maxsize=512)
-def two_site_plan(left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str) -> TwoSitePlan:
-    """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both)."""
+def two_site_plan(
+    left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str, symmetric: bool
+) -> TwoSitePlan:
+    """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both); symmetric: as a matrix."""
     center = center_leg(left, first.phys, second.phys, right)
     a = half_plan(LEFT, left, first, center, dtype)
     b = half_plan(RIGHT, right, second, center, dtype)
     rows = hamiltonian.matvec_rows(
-        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes
+        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes, symmetric
     )
     sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
@@ -177,33 +179,34 @@ def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, L
     return Rows(rows, alphas, starts, weights, work, table.size), legs
 
 
-@dataclass(frozen=True, eq=False)
-class JoinPlan:
-    """Two site tensors into centre blocks, and a two-site residual back onto either site."""
-
-    join: Rows
-    onto_left: Rows
-    onto_right: Rows
-
-
 @lru_cache(maxsize=512)
-def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> JoinPlan:
-    """Rows of theta = A B (all bonds with flow +1)."""
+def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> Rows:
+    """Two site tensors into centre blocks, theta = A B (all bonds with flow +1)."""
     center = center_leg(left, phys_left, phys_right, right)
     a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
-    spots = np.searchsorted(center.keys, bond.keys)
-    spots[center.keys[np.minimum(spots, len(center) - 1)] != bond.keys] = -1
     rows, starts, weights, offsets = sectors.join_rows(
         *_tables(_site_layout(left, phys_left, bond)), *_tables(_site_layout(bond, phys_right, right)),
         bond.dims_array, a.table, b.table, left.dims_array, phys_left.dims_array, phys_right.dims_array,
-        right.dims_array, spots,
+        right.dims_array, _center_sectors(center, bond),
     )  # fmt: skip
-    ones = np.ones(len(rows), dtype=dtype)
-    onto = []
-    for rightwards in (True, False):
-        back, size = sectors.gradient_rows(rows, starts, bond.dims_array, spots, a.sizes, b.sizes, rightwards)
-        onto.append(Rows(back, ones, starts, weights, size=size))
-    return JoinPlan(Rows(rows, ones, starts, weights, size=int(offsets[-1])), *onto)
+    return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(offsets[-1]))
+
+
+@lru_cache(maxsize=512)
+def project_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> Rows:
+    """A two-site residual back onto the right site, A^dagger r."""
+    center = center_leg(left, phys_left, phys_right, right)
+    join = join_plan(left, phys_left, bond, phys_right, right, dtype)
+    a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
+    rows, size = sectors.project_rows(join.rows, bond.dims_array, _center_sectors(center, bond), a.sizes, b.sizes)
+    return Rows(rows, join.alphas, join.starts, join.weights, size=size)
+
+
+def _center_sectors(center: Leg, bond: Leg) -> np.ndarray:
+    """The centre sector of every bond sector, -1 where there is none."""
+    spots = np.searchsorted(center.keys, bond.keys)
+    spots[center.keys[np.minimum(spots, len(center) - 1)] != bond.keys] = -1
+    return spots
 
 
 def _site_layout(left: Leg, phys: Leg, right: Leg) -> Layout:

@@ -36,7 +36,7 @@ def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = 
     count = _site_count(psi, matrix, first)
     last = first + count - 1
     psi = center_within(psi.astype(matching_dtype(psi.dtype, matrix)), first, last)
-    operator = _as_tensor(matrix, psi.sites[first : last + 1]).astype(psi.dtype).to(psi.backend)
+    operator = gate_tensor(matrix, psi.sites[first : last + 1]).astype(psi.dtype).to(psi.backend)
     theta = psi.tensors[first]
     for n in range(1, count):
         ins = " ".join(f"s{k}" for k in range(n))
@@ -56,7 +56,7 @@ def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = 
     return MPS(tensors, psi.sites, last), weight
 
 
-def _as_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
+def gate_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
     """Legs (out.., in..); elements that break a charge by rounding only are dropped."""
     dims = [site.dim for site in sites]
     legs = [site.leg for site in sites] + [site.leg.dual for site in sites]

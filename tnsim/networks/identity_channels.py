@@ -21,7 +21,7 @@ def scale_train(tensors: Sequence[Tensor], factor: complex) -> list[Tensor]:
     unit = 0
     for i, tensor in enumerate(tensors):
         dense = _host(tensor)
-        following = sorted(_continued(dense, {unit})) if i < len(tensors) - 1 else []
+        following = sorted(continued(dense, {unit})) if i < len(tensors) - 1 else []
         if i == 0 and not following:
             result[0] = tensor * factor
             return result
@@ -45,9 +45,9 @@ def share_identities(tensors: Sequence[Tensor]) -> list[Tensor]:
     dense = [_host(tensor) for tensor in tensors]
     lefts, rights = [{0}], [{0}]
     for array in dense[:-1]:
-        lefts.append(_continued(array, lefts[-1]))
+        lefts.append(continued(array, lefts[-1]))
     for array in dense[:0:-1]:
-        rights.append(_continued(array.swapaxes(0, 3), rights[-1]))
+        rights.append(continued(array.swapaxes(0, 3), rights[-1]))
     rights.reverse()
     result = list(tensors)
     for i in range(1, len(tensors)):
@@ -64,7 +64,7 @@ def _host(tensor: Tensor) -> np.ndarray:
     return np.array(tensor.backend.to_host(tensor.to_dense()))
 
 
-def _continued(dense: np.ndarray, units: set[int]) -> set[int]:
+def continued(dense: np.ndarray, units: set[int]) -> set[int]:
     """The channels behind a site that only carry on one of `units` with an identity."""
     if dense.shape[1] != dense.shape[2]:
         return set()

@@ -78,13 +78,7 @@ class InfiniteMPO:
         Exponentials run over the whole infinite chain. Exact. Raises OperatorError for a negative site or an
         exponential that does not decay, ChargeError for a term that breaks a conserved charge.
         """
-        sites, H = tuple(sites), H.written_out()
-        _check_sum(H, sites)
-        last = max((i for term in H.terms for _, i in term.factors), default=0)
-        expansion = expand(H.terms, H.exponentials, sites * (last // len(sites) + 1))
-        if H.exponentials and len(set(sites)) > 1:
-            raise OperatorError("an exponential on an infinite chain needs equal sites in the cell: write out terms.")
-        return _build(_from_first_cell(expansion, len(sites)), sites)
+        return _build(first_cell_terms(H, sites), tuple(sites))
 
     # -- structure -------------------------------------------------------------------------------------
 
@@ -173,6 +167,20 @@ def _check_sum(H: OperatorSum, sites: Sequence[Site]) -> None:
     for exponential in H.exponentials:
         if not abs(exponential.decay) < 1:
             raise OperatorError(f"'{exponential}' does not decay: on an infinite chain |decay| has to be below 1.")
+
+
+def first_cell_terms(H: OperatorSum, cell: Sequence[Site]) -> Expansion:
+    """The terms of a sum that repeats, each where it begins in the first cell; see `InfiniteMPO.from_sum`.
+
+    The bases are those of two cells or more.
+    """
+    sites, H = tuple(cell), H.written_out()
+    _check_sum(H, sites)
+    last = max((i for term in H.terms for _, i in term.factors), default=0)
+    expansion = expand(H.terms, H.exponentials, sites * max(2, last // len(sites) + 1))
+    if H.exponentials and len(set(sites)) > 1:
+        raise OperatorError("an exponential on an infinite chain needs equal sites in the cell: write out terms.")
+    return _from_first_cell(expansion, len(sites))
 
 
 def _from_first_cell(expansion: Expansion, cell: int) -> Expansion:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from numbers import Number
 from typing import Any
 
@@ -15,6 +15,9 @@ from tnsim.errors import LegError, OperatorError, ShapeError
 from tnsim.linalg import Truncation, qr, svd
 from tnsim.networks.direct_sum import direct_sum
 from tnsim.networks.identity_channels import scale_train, share_identities
+from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, matrix_axes
+from tnsim.networks.matrix_train import checked_matrix, join_sites, matrix_of_train, train_of_matrix
+from tnsim.networks.rank_rule import RankRule
 from tnsim.networks.scaling import scale_columns
 from tnsim.networks.site_operator import SiteOperator, site_operators
 from tnsim.networks.sites import Site
@@ -25,7 +28,8 @@ from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, transpose
 class MPO:
     """A chain of tensors with legs (left, out, in, right), flows (+1, +1, -1, -1), and no charge.
 
-    Tensors are values: methods return new operators. is_hermitian is True, False, or None where unknown.
+    Tensors are values: methods return new operators. is_hermitian is True, False, or None where unknown. axes: of a
+    chain made from a matrix, what its legs stand for (permutations, padding), else None.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> MPO.identity(spin_sites(3))
@@ -35,9 +39,15 @@ class MPO:
     __array_ufunc__ = None  # so that a NumPy number times an MPO comes to __rmul__
 
     def __init__(
-        self, tensors: Sequence[Tensor], sites: Sequence[Site] | None = None, *, is_hermitian: bool | None = None
+        self,
+        tensors: Sequence[Tensor],
+        sites: Sequence[Site] | None = None,
+        *,
+        is_hermitian: bool | None = None,
+        axes: MatrixAxes | None = None,
     ) -> None:
         self.tensors = list(tensors)
+        self.axes = axes
         self.sites = None if sites is None else tuple(sites)
         self.is_hermitian = is_hermitian
         if not self.tensors:
@@ -58,6 +68,8 @@ class MPO:
             raise ShapeError(f"an open MPO ends in bonds of dimension 1, found {ends}.")
         if self.sites is not None and [site.leg for site in self.sites] != [t.legs[1] for t in self.tensors]:
             raise LegError(f"the sites given do not fit the MPO's physical legs, {[t.legs[1] for t in self.tensors]}.")
+        if axes is not None and [axes.rows.dims, axes.columns.dims] != [self._sizes(1), self._sizes(2)]:
+            raise ShapeError(f"{axes} does not fit physical legs of sizes {self._sizes(1)} and {self._sizes(2)}.")
 
     @classmethod
     def identity(cls, sites: Sequence[Site], *, dtype: Any = np.float64, backend: str | Backend | None = None) -> "MPO":
@@ -69,6 +81,32 @@ class MPO:
             matrix = np.eye(site.dim, dtype=dtype)[None, :, :, None]
             tensors.append(from_dense(matrix, (one, site.leg, site.leg.dual, one.dual)).to(library))
         return cls(tensors, sites, is_hermitian=True)
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: Array,
+        out_factors: Sequence[int],
+        in_factors: Sequence[int],
+        rule: RankRule | int | Sequence[int] | None = None,
+        *,
+        index: IndexOrder | None = None,
+        name: str = "",
+    ) -> "MPO":
+        """The chain of a matrix (rows out, columns in) whose sizes are products of factors, by SVDs from the left.
+
+        rule: RankRule(ranks=, tol=, params= or bytes=), a bound on all ranks, or the rank of every cut; None keeps
+        all but rounding. name stands in errors. Cost and error: see `networks/matrix_train.py`. Signs are fixed, so
+        equal matrices give equal numbers. Raises ShapeError, SettingsError, NumericalError.
+
+        >>> W = np.arange(12.0).reshape(4, 3)
+        >>> MPO.from_matrix(W, (2, 2), (3, 1))
+        MPO on 2 sites, bond dimensions 1 2 1, float64 on numpy
+        """
+        axes = matrix_axes(np.shape(matrix), out_factors, in_factors, index or IndexOrder())
+        rule = RankRule.of(rule)
+        rule.fixed([o * i for o, i in zip(axes.rows.dims, axes.columns.dims, strict=True)])
+        return cls(train_of_matrix(checked_matrix(matrix, name), axes, rule), axes=axes)
 
     # -- structure -------------------------------------------------------------------------------------
 
@@ -82,6 +120,9 @@ class MPO:
     @property
     def bond_dimensions(self) -> tuple[int, ...]:
         return tuple(tensor.legs[0].dim for tensor in self.tensors) + (self.tensors[-1].legs[3].dim,)
+
+    def _sizes(self, axis: int) -> tuple[int, ...]:
+        return tuple(tensor.shape[axis] for tensor in self.tensors)
 
     @property
     def dtype(self) -> np.dtype:
@@ -103,7 +144,7 @@ class MPO:
     # -- moving ----------------------------------------------------------------------------------------
 
     def _with(self, tensors: Sequence[Tensor], is_hermitian: bool | None = None) -> "MPO":
-        return MPO(tensors, self.sites, is_hermitian=is_hermitian)
+        return MPO(tensors, self.sites, is_hermitian=is_hermitian, axes=self.axes)
 
     def to(self, backend: str | Backend) -> "MPO":
         return self._with([tensor.to(backend) for tensor in self.tensors], self.is_hermitian)
@@ -113,11 +154,11 @@ class MPO:
 
     def to_dense(self) -> Array:
         """The full matrix, rows out, columns in; for small chains (dimension d**L)."""
-        result = self.tensors[0]
-        for tensor in self.tensors[1:]:
-            joined = contract("l o i m, m p j r -> l o p i j r", result, tensor)
-            result = fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
-        return _unsorted(result, self.tensors)
+        return _unsorted(reduce(join_sites, self.tensors), self.tensors)
+
+    def to_matrix(self) -> Array:
+        """The matrix that the chain was made from: no padding, rows and columns where they were. See `to_dense`."""
+        return self.to_dense() if self.axes is None else matrix_of_train(self.tensors, self.axes)
 
     # -- algebra ---------------------------------------------------------------------------------------
 
@@ -164,23 +205,36 @@ class MPO:
             )
         if self.L != other.L:
             raise ShapeError(f"operators on {self.L} and {other.L} sites cannot be multiplied.")
-        tensors = []
+        axes, tensors = self._axes_of_product(other), []
         for a, b in zip(self.tensors, other.tensors, strict=True):
             joined = contract("l o m r, x m i y -> l x o i r y", a, b)
             tensors.append(fuse(joined, [(0, 1), (2,), (3,), (4, 5)], [1, 1, -1, -1]))
-        return self._with(tensors)
+        return MPO(tensors, self.sites, axes=axes)
 
     @property
     def H(self) -> "MPO":
         """The Hermitian conjugate."""
         tensors = [_adjoint(tensor) for tensor in self.tensors]
-        return self._with(tensors, self.is_hermitian)
+        axes = None if self.axes is None else self.axes.transposed
+        return MPO(tensors, self.sites, is_hermitian=self.is_hermitian, axes=axes)
 
     def _check_fits(self, other: "MPO") -> None:
         if self.L != other.L or any(
             a.legs[1:3] != b.legs[1:3] for a, b in zip(self.tensors, other.tensors, strict=True)
         ):
             raise ShapeError(f"operators can be added where they act on the same sites, found {self!r} and {other!r}.")
+        if self.axes != other.axes:
+            raise ShapeError(f"matrices can be added where their axes agree, found {self.axes} and {other.axes}.")
+
+    def _axes_of_product(self, other: "MPO") -> MatrixAxes | None:
+        if self.axes is None and other.axes is None:
+            return None
+        if self.axes is None or other.axes is None or self.axes.columns != other.axes.rows:
+            raise ShapeError(
+                f"matrices can be multiplied where the columns of the first stand as the rows of the second, found "
+                f"{self.axes} and {other.axes}."
+            )
+        return MatrixAxes(self.axes.rows, other.axes.columns)
 
     # -- compression -----------------------------------------------------------------------------------
 

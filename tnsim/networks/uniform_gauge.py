@@ -33,6 +33,11 @@ def right_gauge(cell: Sequence[Tensor], start: Tensor | None = None, tolerance: 
     return _gauge(RIGHT, list(cell), start, tolerance)
 
 
+def nearest_left(center: Tensor, bond: Tensor) -> Tensor:
+    """The isometry AL nearest to AC C^-1: the product of their polar isometries, well defined for any C."""
+    return contract("l s m, r m -> l s r", polar(center, (0, 1))[0], polar(bond, (0,))[0].conj())
+
+
 def _gauge(side: str, cell: list[Tensor], bond: Tensor | None, tolerance: float):
     if bond is None:
         leg = cell[0].legs[0]

@@ -1,0 +1,81 @@
+"""First use: a second process compiles the numerical kernels of DMRG while the first one compiles its plans.
+
+Both write into the same cache, and Numba replaces its files whole. What the second process does not manage is compiled
+by the first as if there were no second.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from tnsim.kernels.cpu import lanczos, leading, serve, split
+from tnsim.kernels.cpu.team import DTYPES, TEAM, new_board
+from tnsim.kernels.table import A_STRIDE, B_STRIDE, C_BUFFER, C_STRIDE, COLUMNS, K, M, N
+
+# the second process, and whether Lanczos and the splits are compiled, which it says in one letter
+_running: list[subprocess.Popen] = []
+_READY = b"."
+# seconds after which a compiler is stuck
+_PATIENCE = 300.0
+
+
+def compiled_before() -> bool:
+    """Whether the kernels of the main job are in the cache of this machine."""
+    return any(Path(lanczos.lowest.stats.cache_path).glob("lanczos.lowest-*.nbi"))
+
+
+def start(dtype: np.dtype, threads: int) -> None:
+    """Compile the kernels for a dtype in a second process, where nothing is compiled yet and there is a second core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if _running or cores < 2 or not sys.executable or compiled_before():
+        return
+    code = f"import tnsim.kernels.cpu.ahead as ahead; ahead.compile_kernels({dtype.char!r}, {threads})"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return
+    _running.append(process)
+    TEAM.held = True  # helpers would compile beside the second process what it compiles last
+
+
+def wait() -> None:
+    """Until the second process, if there is one, has compiled what the lead needs; helpers may wait for its end."""
+    for process in _running[:]:
+        assert process.stdout is not None
+        if not process.stdout.closed:
+            stuck = threading.Timer(_PATIENCE, process.kill)
+            stuck.start()
+            process.stdout.read(len(_READY))  # nothing where it failed
+            stuck.cancel()
+            process.stdout.close()
+        if process.poll() is not None:
+            _running.remove(process)
+            TEAM.held = False
+
+
+def compile_kernels(dtype: str, threads: int) -> None:
+    """Call every numerical kernel of two-site DMRG once, on one matrix of one number; last what only helpers need."""
+    blocks, theta = np.array([[0, 1, 1]]), np.ones(1, dtype=dtype)
+    rows = np.zeros((1, COLUMNS), dtype=np.int64)
+    rows[:, [M, N, K, A_STRIDE, B_STRIDE, C_STRIDE, C_BUFFER]] = 1
+    plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), weights=np.ones(1), work=1)
+    lanczos.solve(plan, theta, (theta,) * 4, (1, 1, 1.0, 0.0), 1)
+    double = np.result_type(dtype, np.float64)
+    wide, scale = theta.astype(double), double.type(0)
+    for rightwards in (True, False):
+        leading.leading(wide, blocks, rightwards, wide[:0], scale, 1, 1)
+    split.bases(theta, blocks, True, False, theta[:0], theta.dtype.type(0), theta.real.dtype, 1)
+    split.choose(np.ones(1), np.ones(1, dtype=np.int64), 0.0, 1, 1, 0.0, 0.0, 0.0)
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.flush()
+    if threads > 1:
+        serve.serve(new_board(1), 0, DTYPES.index(dtype), theta[:0])

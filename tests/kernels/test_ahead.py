@@ -1,0 +1,84 @@
+"""The second process that compiles on first use."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tnsim.kernels.cpu import ahead, lanczos, leading, products, split
+from tnsim.kernels.cpu.team import TEAM
+from tnsim.models import Heisenberg
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = lanczos, leading, split, products
+
+
+def compilations() -> dict[str, int]:
+    """How often every kernel of the modules was compiled, and not loaded, in this process."""
+    kernels = [
+        kernel
+        for module in MODULES
+        for kernel in vars(module).values()
+        if hasattr(kernel, "signatures") and kernel.py_func.__module__ == module.__name__
+    ]
+    return {
+        f"{kernel.py_func.__module__}.{kernel.__name__}": sum(kernel.stats.cache_misses.values()) for kernel in kernels
+    }
+
+
+def ground_state() -> float:
+    model = Heisenberg(L=8)
+    return tn.DMRG(truncation=tn.Truncation(chi_max=16), max_sweeps=6).solve(model.mpo(), model.product("neel")).energy
+
+
+@pytest.fixture
+def nothing_compiled(monkeypatch):
+    monkeypatch.setattr(ahead, "compiled_before", lambda: False)
+    yield
+    for process in ahead._running:
+        process.wait()
+    ahead.wait()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_needs_no_numerical_kernel_that_was_not_compiled_ahead(threads):
+    """A signature that differs in a single type would be compiled twice, and in vain."""
+    code = f"""
+import tests.kernels.test_ahead as test
+import tnsim.backend as backend
+backend.set_threads({threads})
+test.ahead.compile_kernels("d", {threads})
+before = test.compilations()
+test.ground_state()
+after = test.compilations()
+print([name for name in after if after[name] > before[name]])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+
+
+def test_the_lead_waits_for_what_it_needs_and_helpers_for_the_end(nothing_compiled):
+    ahead.start(np.dtype("d"), 2)
+    (process,) = ahead._running
+    assert TEAM.held
+    process.wait()
+    ahead.wait()
+    assert process.returncode == 0
+    assert not ahead._running
+    assert not TEAM.held
+
+
+def test_a_second_process_that_fails_costs_the_run_nothing(nothing_compiled, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert ground_state() == pytest.approx(Heisenberg(L=8).facts.energy, abs=1e-9)
+    monkeypatch.setattr(sys, "executable", "/no/such/program")
+    assert ground_state() == pytest.approx(Heisenberg(L=8).facts.energy, abs=1e-9)
+
+
+def test_one_core_compiles_alone(nothing_compiled, monkeypatch):
+    monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    ahead.start(np.dtype("d"), 1)
+    assert not ahead._running

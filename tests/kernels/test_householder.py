@@ -1,0 +1,43 @@
+"""QR by reflectors: orthonormal rows, the same row space, whatever the scale."""
+
+import numpy as np
+import pytest
+
+from tnsim.kernels.cpu.householder import lq
+
+
+def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:
+    rng = np.random.default_rng((rows, cols))
+    a = rng.normal(size=(rows, cols)) + (1j * rng.normal(size=(rows, cols)) if dtype in "FD" else 0)
+    if kind == "graded":
+        a *= np.exp(-0.4 * np.arange(rows))[:, None]
+    if kind == "of half rank":
+        a[rows // 2 :] = a[: rows - rows // 2]
+    if kind == "zero":
+        a[:] = 0
+    if kind == "tiny":
+        a *= 1e-25 if dtype in "fF" else 1e-200
+    if kind == "huge":
+        a *= 1e25 if dtype in "fF" else 1e200
+    return a.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+@pytest.mark.parametrize("kind", ["plain", "graded", "of half rank", "zero", "tiny", "huge"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 5), (8, 9), (17, 17), (50, 96)])
+def test_rows_become_orthonormal_and_lower_triangular_times_them(kind, shape, dtype):
+    a = matrix(kind, *shape, dtype)
+    q, accuracy = a.copy(), 60 * np.finfo(dtype).eps
+    assert lq(q) == 0
+    np.testing.assert_allclose(q @ q.conj().T, np.eye(shape[0]), atol=accuracy)
+    scale = np.abs(a).max(axis=1, keepdims=True)
+    a = a / np.where(scale > 0, scale, 1)
+    lower = a @ q.conj().T
+    np.testing.assert_allclose(lower @ q, a, atol=accuracy * shape[1] ** 0.5)
+    np.testing.assert_allclose(np.triu(lower, 1), 0, atol=accuracy * shape[1] ** 0.5)
+
+
+def test_nan_is_told():
+    a = np.ones((3, 4))
+    a[1, 2] = np.nan
+    assert lq(a) == 1

@@ -1,0 +1,93 @@
+"""Time evolution on the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import tnsim as tn
+from tnsim.cli import app
+from tnsim.errors import FileForeignError, OperatorError, SettingsError
+from tnsim.models import XXZ
+
+
+def call(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def flags(out: Path) -> tuple:
+    return (
+        "evolve", "xxz", "--L", 6, "--delta", 0.5, "--initial", "neel", "--chi-max", 8, "--dt", 0.1, "--measure", "Sz",
+        "--time", 0.3, "--out", out,
+    )  # fmt: skip
+
+
+def test_evolve_and_resume(tmp_path):
+    path = tmp_path / "evolved.h5"
+    done = call(*flags(path))
+    assert done.exit_code == 0, done.output
+    for word in ("XXZ(L=6", "TEBD(dt=0.1", "discarded", "Evolved(finished): time = 0.3", str(path)):
+        assert word in done.output
+    again = call("resume", path, "--time", 0.5)
+    assert again.exit_code == 0 and f"resuming {path} at time 0.3" in again.output
+    found = tn.load(path)
+    model = XXZ(L=6, delta=0.5)
+    whole = tn.TEBD(dt=0.1, truncation=tn.Truncation(chi_max=8)).run(
+        model.operator_sum(), model.product("neel"), time=0.5, observe={"Sz": lambda state: tn.expect(state, "Sz")}
+    )
+    np.testing.assert_allclose(found["Sz"], whole["Sz"], atol=1e-13)
+    assert (tmp_path / "evolved.h5.1").exists() and call("info", path).exit_code == 0
+
+
+def test_a_job_file_of_another_scheme(tmp_path):
+    job, path = tmp_path / "job.toml", tmp_path / "evolved.h5"
+    job.write_text(f"""
+        [model]
+        name = "long-range-ising"
+        L = 4
+        [tdvp]
+        dt = 0.1
+        [tdvp.truncation]
+        chi_max = 4
+        [run]
+        time = 0.2
+        out = "{path.as_posix()}"
+    """)
+    done = call("run", job)
+    assert done.exit_code == 0, done.output
+    assert "TDVP(dt=0.1" in done.output and tn.load(path).times[-1] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--dt", 0), "dt must be positive"),
+        (("--tebd-order", 3), "order must be one of 1, 2, 4"),
+        (("--time", "inf"), "time must be finite"),
+        (("--keep", 0), "keep >= 1"),
+    ],
+)
+def test_bad_settings(tmp_path, change, words):
+    failed = call(*flags(tmp_path / "evolved.h5"), *change)
+    assert isinstance(failed.exception, SettingsError) and words in str(failed.exception)
+
+
+def test_bad_input(tmp_path):
+    path = tmp_path / "evolved.h5"
+    unknown = call(*flags(path), "--measure", "Sy Q")
+    assert isinstance(unknown.exception, OperatorError) and not path.exists()
+    both = tmp_path / "both.toml"
+    both.write_text('[model]\nname = "xxz"\n[tebd]\ndt = 0.1\n[tdvp]\ndt = 0.1\n')
+    assert "has one table of tebd, tdvp, mpo" in str(call("run", both).exception)
+    both.write_text('[model]\nname = "xxz"\n[tebd]\ndt = 0.1\n[dmrg]\nsites = 1\n')
+    assert r"unknown table [dmrg] beside [tebd]" in str(call("run", both).exception)
+    assert call(*flags(path)).exit_code == 0
+    assert "with another --chi-max, not with ['levels']" in str(call("resume", path, "--levels", 2).exception)
+    tn.save(path, tn.load(path).state)
+    assert isinstance(call(*flags(path)).exception, FileForeignError)
+    by_hand = tn.TEBD(dt=0.1, truncation=tn.Truncation(chi_max=2)).run(
+        XXZ(L=4).operator_sum(), XXZ(L=4).product("neel"), time=0.1
+    )
+    tn.save(path, by_hand)
+    assert "was not written by tnsim evolve" in str(call("resume", path, "--time", 1).exception)

@@ -1,0 +1,138 @@
+"""The environment of a site in a lattice with all symmetries of the square: one corner and one edge.
+
+C--E--C        corner (out, in), diagonal: its values are the corner spectrum
+|  |  |        edge (left, inward, right)
+E--T--E        rings run clockwise: right of one is left of the next
+|  |  |
+C--E--C
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from tnsim.backend import Array
+from tnsim.errors import NumericalError
+from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.linalg.arnoldi import dominant
+from tnsim.networks.self_dual import directed
+from tnsim.networks.square_network import FLOWS
+from tnsim.symmetry import Charge
+from tnsim.tensor import Tensor, contract, diagonal, fuse, random_tensor, split, transpose
+
+_RING = (1, 1, 1, 1)
+# the corner takes in a site (north and west) that leaves east and, turned, south
+_CORNER_FLOWS = (1, -1, 1, 1)
+
+
+def corner_of(spectrum: Spectrum, like: Tensor) -> Tensor:
+    """A diagonal corner, in the dtype and on the backend of `like`."""
+    return diagonal(like.backend.asarray(spectrum.values.astype(like.dtype)), spectrum.leg)
+
+
+@dataclass(frozen=True, eq=False)
+class CornerEnvironment:
+    """A corner, an edge, the corner's spectrum, and the tensor that they surround."""
+
+    corner: Tensor
+    edge: Tensor
+    spectrum: Spectrum
+    tensor: Tensor
+
+    @property
+    def chi(self) -> int:
+        """The bond dimension of the boundary."""
+        return self.corner.legs[0].dim
+
+    @property
+    def marks(self) -> tuple[np.ndarray, ...]:
+        """What is compared from step to step: the corner spectrum, largest first."""
+        return (np.sort(np.abs(self.spectrum.values))[::-1],)
+
+    def grown(self, truncation: Truncation) -> tuple["CornerEnvironment", float]:
+        """One step: a row and a column are taken in, the largest values of the corner are kept; the discarded weight.
+
+        C--E--r         l--E--r
+        |  |               |
+        E--T--e         w--T--e
+        |  |               |
+        l  s               s
+        """
+        edge, tensor = self.edge, self.tensor
+        wide = contract("l p a, a b -> l p b", edge, self.corner)
+        wide = contract("l p b, b q r -> l p q r", wide, edge)
+        wide = contract("l p q r, q e s p -> l s r e", wide, directed(tensor, _CORNER_FLOWS))
+        vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
+        projector = split(vectors, 0, wide.legs[:2])
+        grown = contract("l q r, q e s w -> l w s r e", edge, directed(tensor, FLOWS))
+        grown = contract("l w x, l w s r e -> x s r e", projector.conj(), grown)
+        grown = contract("x s r e, r e y -> x s y", grown, projector)
+        # the reflection that rounding would lose
+        grown = grown + directed(transpose(grown, (2, 1, 0)), (1, -1, -1))
+        grown = grown * (1 / grown.norm())
+        scaled = replace(spectrum, values=spectrum.values / np.abs(spectrum.values).max())
+        return CornerEnvironment(corner_of(scaled, grown), grown, scaled, tensor), spectrum.discarded_weight
+
+    @cached_property
+    def _side(self) -> Tensor:
+        """Corner, edge, corner: (left, inward, right)."""
+        return contract("a b, b p c, c d -> a p d", self.corner, self.edge, self.corner)
+
+    def ring(self, tensor: Tensor) -> complex:
+        """The sum over all with some tensor in the middle; 0 where it carries a charge. Cost O(chi^3 D^2)."""
+        if tensor.charge != self.tensor.charge:
+            return 0.0
+        half = contract("a n b, b e c -> a n e c", self._side, self.edge)
+        other = contract("c s d, d w a -> c s w a", self._side, self.edge)
+        return contract("a n e c, c s w a, n e s w -> ", half, other, directed(tensor, _RING)).item()
+
+    def log_z(self) -> float:
+        """ln Z per site of the middle: a site and a corner more, two edges less. NaN where that is not positive."""
+        opposite = directed(self._side, (1, 1, -1))
+        edges = contract("a p b, b p a -> ", self._side, opposite).item()
+        corners = float((self.spectrum.values**4).sum())
+        value = np.real(self.ring(self.tensor)) * corners
+        return float(np.log(value) - 2 * np.log(abs(edges))) if value > 0 and edges else float("nan")
+
+    def mean(self, impurity: Tensor) -> float:
+        """The mean of what an impurity measures in the middle."""
+        whole = self.ring(self.tensor)
+        return float(np.real(self.ring(impurity) / whole)) if whole else float("nan")
+
+    # -- the row between two edges -----------------------------------------------------------------------
+
+    def edge_spectrum(self, count: int = 2, charge: Charge | None = None) -> np.ndarray:
+        """Leading eigenvalues of the transfer matrix of two edges facing each other, largest magnitude first.
+
+        charge: of the operators whose correlations are meant. Raises NumericalError where they do not converge.
+        """
+        leg = self.edge.legs[0]
+        start = random_tensor((leg, leg.dual), charge, dtype=self.edge.dtype, seed=1, backend=self.edge.backend)
+        if start.size == 0:
+            return np.zeros(0)
+        facing = directed(self.edge, (-1, 1, 1))
+
+        def matvec(x: Array) -> Array:
+            vector = Tensor(start.legs, x, start.charge)
+            return contract("r s, l p r, m p s -> l m", vector, self.edge, facing).data
+
+        pairs = dominant(matvec, start.data, self.edge.backend, count=count, tolerance=1e-9)
+        if not pairs.converged:
+            raise NumericalError("the spectrum of the edges did not converge: the environment is nearly critical.")
+        return pairs.values
+
+    def correlation_length(self) -> float:
+        """The longest one along an axis, in sites, over all charges: -1 / ln|second / first|."""
+        group = self.edge.group
+        charges = [tuple(map(int, place)) for place in np.ndindex(*group.moduli)] or [()]
+        values = {charge: np.abs(self.edge_spectrum(2, charge)) for charge in charges}
+        first = values[group.identity][0]
+        rest = [values[group.identity][1:2], *(found[:1] for charge, found in values.items() if any(charge))]
+        second = float(max((found[0] for found in rest if len(found)), default=0.0))
+        return float(-1 / np.log(second / first)) if 0 < second < first else (0.0 if second == 0 else float("inf"))
+
+    def means(self, impurities: Mapping[str, Tensor]) -> dict[str, float]:
+        """The means of several impurities."""
+        return {name: self.mean(impurity) for name, impurity in impurities.items()}

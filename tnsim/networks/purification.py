@@ -1,0 +1,85 @@
+"""Mixed states as pure ones on sites that carry an ancilla: the operator space of a chain as a chain of its own.
+
+Source: F. Verstraete, J. J. Garcia-Ripoll, J. I. Cirac, Phys. Rev. Lett. 93, 207204 (2004).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from tnsim.backend import Backend
+from tnsim.errors import OperatorError
+from tnsim.networks.mpo import MPO
+from tnsim.networks.mps import MPS
+from tnsim.networks.sites import Site
+from tnsim.tensor import Tensor, entries_of, from_entries
+
+
+@lru_cache(maxsize=256)
+def purified_site(site: Site) -> Site:
+    """A site and an ancilla with the same states, which carries the opposite charge, as one site of dimension d^2.
+
+    Operators keep their names and act on the physical part, and so do fermion parities. Equal sites give one object.
+
+    >>> from tnsim.networks.sites import spin_site
+    >>> purified_site(spin_site()).states, purified_site(spin_site()).charges
+    (('down*up', 'down*down', 'up*up', 'up*down'), ((-2,), (0,), (0,), (2,)))
+    """
+    pairs = _pairs(site)
+    rows, ancillas = pairs.T
+    same = ancillas[:, None] == ancillas[None, :]
+    operators = {name: np.where(same, matrix[rows][:, rows], 0) for name, matrix in site.operators.items()}
+    return Site(
+        name=f"purified {site.name}",
+        states=tuple(f"{site.states[s]}*{site.states[a]}" for s, a in pairs.tolist()),
+        group=site.group,
+        charges=tuple(_charge(site, s, a) for s, a in pairs.tolist()),
+        operators=operators,
+        parities=tuple(site.parities[s] for s in rows.tolist()),
+    )
+
+
+def infinite_temperature(sites: Sequence[Site], *, backend: str | Backend | None = None) -> MPS:
+    """The state of norm 1 on purified sites in which every state of the chain is as likely: bond dimension 1.
+
+    With conserved charges it holds all sectors: the ancillas take each charge back.
+    """
+    vectors = [(pairs[:, 0] == pairs[:, 1]).astype(float) for pairs in map(_pairs, sites)]
+    return MPS.product([purified_site(site) for site in sites], vectors, backend=backend)
+
+
+def purified_operator(H: MPO) -> MPO:
+    """The operator on the physical parts of purified sites. Raises OperatorError for an MPO without sites."""
+    if H.sites is None:
+        raise OperatorError("this MPO does not know its sites, so they cannot be purified: make it by H.mpo(sites).")
+    made: dict[int, Tensor] = {}
+    for site, tensor in zip(H.sites, H.tensors, strict=True):
+        if id(tensor) not in made:
+            made[id(tensor)] = _with_ancilla(site, tensor)
+    tensors = [made[id(tensor)] for tensor in H.tensors]
+    return MPO(tensors, [purified_site(site) for site in H.sites], is_hermitian=H.is_hermitian)
+
+
+def _charge(site: Site, s: int, a: int) -> tuple[int, ...]:
+    return site.group.fuse(site.charges[s], site.group.dual(site.charges[a]))[0]
+
+
+@lru_cache(maxsize=256)
+def _pairs(site: Site) -> np.ndarray:
+    """(state, state of the ancilla) of every state of the purified site, by ascending charge."""
+    every = [(s, a) for s in range(site.dim) for a in range(site.dim)]
+    return np.array(sorted(every, key=lambda pair: _charge(site, *pair)), dtype=np.int64)
+
+
+def _with_ancilla(site: Site, tensor: Tensor) -> Tensor:
+    """An MPO tensor times the identity on the ancilla."""
+    places, values = entries_of(tensor)
+    pairs, dim = _pairs(site), site.dim
+    place = np.empty((dim, dim), dtype=np.int64)
+    place[pairs[:, 0], pairs[:, 1]] = np.arange(dim * dim)
+    copies = np.repeat(places[None], dim, axis=0)
+    copies[:, :, 1], copies[:, :, 2] = (place[places[:, k]].T for k in (1, 2))
+    leg = purified_site(site).leg
+    legs = (tensor.legs[0], leg, leg.dual, tensor.legs[3])
+    return from_entries(copies.reshape(-1, 4), np.tile(values, dim), legs).to(tensor.backend)

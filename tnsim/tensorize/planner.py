@@ -1,0 +1,176 @@
+"""The fastest way to apply a chain on this machine: measured once for every shape, and kept in a file."""
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from tnsim.backend import Array, normal, thread_count
+from tnsim.errors import SettingsError, check_fields
+from tnsim.io.atomic import replace_file
+from tnsim.networks.apply_plan import ApplyPlan, Shapes, estimated_seconds, plans
+from tnsim.networks.batch_apply import RowMap, prepare, site_shapes
+from tnsim.networks.mpo import MPO
+from tnsim.version import __version__
+
+_LOG = logging.getLogger("tnsim.tensorize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Times the most promising plans for a chain and a batch size, and remembers the fastest, in memory and on disk.
+
+    The file is `apply-plans.json` in the folder TNSIM_CACHE (else ~/.cache/tnsim); its keys name processor, threads,
+    library, dtype and shapes. A damaged or unwritable file costs measurements, nothing else.
+
+    >>> planner = Planner(seconds=0.05, remember=False)
+    >>> mpo = MPO.from_matrix(np.eye(16), (4, 4), (4, 4))
+    >>> planner.prepare(mpo, 8)(np.ones((8, 16))).shape
+    (8, 16)
+    """
+
+    candidates: int = field(default=8, metadata={"help": "so many plans of least estimated cost are timed"})
+    seconds: float = field(default=0.5, metadata={"help": "time for all measurements of one shape, about"})
+    whole_matrix: bool = field(default=False, metadata={"help": "allow plans that keep the whole matrix in memory"})
+    remember: bool = field(default=True, metadata={"help": "use the file of measured plans"})
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.candidates < 1 or self.seconds <= 0:
+            raise SettingsError(f"a planner times at least one plan, for more than 0 seconds, found {self}.")
+
+    def prepare(self, mpo: MPO, rows: int) -> RowMap:
+        """The chain, ready to act on batches of about so many rows."""
+        return prepare(mpo, self.plan(mpo, rows))
+
+    def plan(self, mpo: MPO, rows: int) -> ApplyPlan:
+        """The fastest plan: from memory, from the file, or measured now. Batches are taken up to a power of 2."""
+        if rows < 1:
+            raise SettingsError(f"a batch has at least one row, found {rows}.")
+        rows = 1 << (rows - 1).bit_length()
+        key = _key(mpo, rows, self.whole_matrix)
+        known = _known(_file()) if self.remember else {}
+        if key not in known:
+            known[key] = self.measure(mpo, rows)[0][1]
+            if self.remember:
+                _write(_file(), known)
+        return known[key]
+
+    def measure(self, mpo: MPO, rows: int, count: int = 0) -> list[tuple[float, ApplyPlan]]:
+        """(seconds, plan) of the plans of least estimated cost (`count` of them, else `candidates`), fastest first."""
+        shapes, itemsize = site_shapes(mpo), mpo.dtype.itemsize
+        choices = sorted(
+            plans(shapes, rows, itemsize, self._numbers_max(shapes)),
+            key=lambda plan: estimated_seconds(shapes, plan, rows, itemsize),
+        )[: count or self.candidates]
+        width = mpo.axes.columns.size if mpo.axes else prod(shape[2] for shape in shapes)
+        batch = normal(rows * width, mpo.dtype, 0, mpo.backend).reshape((rows, width))
+        seconds = _fastest_seconds([prepare(mpo, plan) for plan in choices], batch, self.seconds)
+        timed = sorted(zip(seconds, choices, strict=True), key=lambda pair: pair[0])
+        _LOG.debug("%s, %d rows: %s in %.3g ms", mpo, rows, timed[0][1], 1e3 * timed[0][0])
+        return timed
+
+    def _numbers_max(self, shapes: Shapes) -> int:
+        """Merged cores may hold a quarter of the matrix, or twice what the cores hold, if that is less than it."""
+        whole = prod(shape[1] * shape[2] for shape in shapes)
+        if self.whole_matrix:
+            return whole
+        return min(whole - 1, max(whole // 4, 2 * sum(prod(shape) for shape in shapes)))
+
+
+def _fastest_seconds(acts: Sequence[RowMap], batch: Array, seconds: float) -> list[float]:
+    """Of every map its fastest call; they take turns, so that what else the machine does strikes all of them.
+
+    Maps that took twice as long as the fastest one are out after three rounds.
+    """
+    for act in acts:
+        act(batch)
+    best, end = [np.inf] * len(acts), time.perf_counter() + seconds
+    for number in range(200):
+        limit = np.inf if number < 3 else 2 * min(best)
+        for n, act in enumerate(acts):
+            if best[n] <= limit:
+                best[n] = min(best[n], _one_call(act, batch))
+        if time.perf_counter() > end and number > 3:
+            break
+    return best
+
+
+def _one_call(act: RowMap, batch: Array) -> float:
+    backend = act.mpo.backend
+    backend.synchronize()
+    start = time.perf_counter()
+    act(batch)
+    backend.synchronize()
+    return time.perf_counter() - start
+
+
+def _key(mpo: MPO, rows: int, whole_matrix: bool) -> str:
+    sizes = " ".join("x".join(map(str, shape)) for shape in site_shapes(mpo))
+    machine = f"{_processor()}, {thread_count()} threads, tnsim {__version__}, numpy {np.__version__}"
+    return f"{machine}, {mpo.backend.name}, {mpo.dtype}, {sizes}, {rows} rows, whole matrix {whole_matrix}"
+
+
+@cache
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def _file() -> Path:
+    return Path(os.environ.get("TNSIM_CACHE") or Path.home() / ".cache" / "tnsim") / "apply-plans.json"
+
+
+_MEMORY: dict[Path, dict[str, ApplyPlan]] = {}
+
+
+def _known(path: Path) -> dict[str, ApplyPlan]:
+    """Plans of this process, which start as those of the file."""
+    if path not in _MEMORY:
+        _MEMORY[path] = _read(path)
+    return _MEMORY[path]
+
+
+def _read(path: Path) -> dict[str, ApplyPlan]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: _plan(entry) for key, entry in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        _LOG.warning("the measured plans in %s cannot be read (%s): they are measured anew.", path, error)
+        return {}
+
+
+def _plan(entry: dict) -> ApplyPlan:
+    return ApplyPlan(
+        groups=tuple(int(count) for count in entry["groups"]),
+        first=str(entry["first"]),
+        block=int(entry["block"]),
+        again=bool(entry["again"]),
+    )
+
+
+def _write(path: Path, known: dict[str, ApplyPlan]) -> None:
+    """What other processes wrote meanwhile is kept."""
+    merged = {**_read(path), **known}
+    text = json.dumps({key: asdict(plan) for key, plan in sorted(merged.items())}, indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda temporary: _write_text(temporary, text))
+    except OSError as error:
+        _LOG.warning("the measured plans cannot be kept in %s (%s).", path, error)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
