@@ -119,3 +119,5 @@ def test_what_cannot_be_turned_is_refused():
         tn.momentum_spectrum(psi, 3)
     with pytest.raises(ShapeError, match="no whole number"):
         tn.momentum_spectrum(psi, 0)
+    with pytest.raises(ShapeError, match="no whole number"):
+        tn.momentum_spectrum(psi, 2.0)

@@ -55,8 +55,9 @@ def momentum_spectrum(
     >>> momentum_spectrum(psi, 3).momenta
     array([0.])
     """
+    whole = all(isinstance(count, (int, np.integer)) and count >= 1 for count in (circumference, sites))
     column = circumference * sites
-    if min(circumference, sites) < 1 or psi.L % column:
+    if not whole or psi.L % column:
         raise ShapeError(
             f"a cell of {psi.L} sites is no whole number of columns with {circumference} cells of {sites} sites."
         )
