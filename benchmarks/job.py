@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass, replace
 
+from tnsim.models import Lattice
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """`sweeps` full sweeps (right and left) at every bond dimension of `chis`, one after the other.
 
-    model: "heisenberg" (sum S.S), "spin1" (the same with S = 1), "tfim" (-sum XX - sum Z, Pauli matrices) or
-    "hydrogen" (a chain of L atoms, STO-3G, 1 Angstrom apart, in local orbitals); start: "neel", "up" (every spin
-    along +z) or "aufbau" (a determinant); conserve: "Sz" (U(1)), "parity" (Z2), "N,Sz" or None;
+    model: "heisenberg" (sum S.S), "spin1" (the same with S = 1), "tfim" (-sum XX - sum Z, Pauli matrices), "j1j2"
+    (S.S of nearest and half of it of second neighbours), "hubbard" (t = 1, U = 8) or "hydrogen" (a chain of L atoms,
+    STO-3G, 1 Angstrom apart, in local orbitals); width: sites around a square cylinder of L sites in all, 1: a chain;
+    electrons: of a Hubbard model; start: "neel", "up" (every spin along +z) or "aufbau" (a determinant); conserve:
+    "Sz" (U(1)), "parity" (Z2), "N,Sz" or None; noisy: stages, the first ones, in which every engine mixes as it does;
     energy: exact, or a converged reference where `exact` is False; engines: what runs unless asked otherwise.
     """
 
@@ -24,6 +28,9 @@ class Job:
     source: str
     exact: bool = True
     sweeps: int = 2
+    width: int = 1
+    electrons: int = 0
+    noisy: int = 0
     engines: tuple[str, ...] = ("tnsim", "tenpy", "block2")
 
     @property
@@ -34,4 +41,14 @@ class Job:
         """The same kind of tensors in a second or less: imports, compilation and caches, outside the timer."""
         if self.model == "hydrogen":
             return replace(self, L=4, chis=(8, 16))
-        return replace(self, L=24, chis=(16, 64))
+        if self.width > 1:
+            size = 4 * self.width
+            return replace(self, L=size, electrons=self.electrons and size, chis=(16, 64))
+        return replace(self, L=24, electrons=self.electrons and 24, chis=(16, 64))
+
+    def pairs(self, order: int) -> list[tuple[int, int]]:
+        """Neighbours of this order (1: nearest), columns of the cylinder one after the other."""
+        if self.width == 1:
+            return [(i, i + order) for i in range(self.L - order)]
+        lattice = Lattice("square", self.L // self.width, self.width, bc_y="periodic")
+        return [(min(pair.i, pair.j), max(pair.i, pair.j)) for pair in lattice.pairs(order)]

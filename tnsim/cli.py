@@ -42,7 +42,9 @@ _INFINITE = ("vumps", "idmrg")
 _LOADED = ("mps", "infinite mps", "evolution")
 # sites of the cell of an infinite chain where neither L nor a lattice is given
 _CELL = 2
-evolve_app = typer.Typer(no_args_is_help=True, help="Time evolution of a model by TEBD (TDVP and MPOs: a job file).")
+evolve_app = typer.Typer(
+    no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
+)
 app.add_typer(evolve_app, name="evolve")
 
 
@@ -159,12 +161,15 @@ for _name, _cls in MODELS.items():
     evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
 
 
+_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}]")
+
+
 # -- commands ------------------------------------------------------------------------------------------
 
 
 @app.command()
 def run(
-    job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] or [tebd], [tdvp], [mpo], and [run]")],
+    job: Annotated[Path, typer.Argument(help=_JOB)],
 ) -> None:
     """Run a job file; every key is checked before anything starts."""
     raise typer.Exit(_run_table(table_from_toml(job)))
@@ -314,7 +319,7 @@ def schema() -> None:
         *((name, cls) for name, cls in SOLVERS.items() if name != "dmrg"),
         ("run", RunOptions),
         *((name, settings) for name, (settings, _) in SCHEMES.items()),
-        ("run] of an evolution [tebd, tdvp, mpo", EvolveOptions),
+        ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:

@@ -79,7 +79,7 @@ class TRG:
             new = horizontal, vertical
         patch = cell.patch.doubled(
             float(np.log(scales).sum()),
-            ratio=1.0,
+            ratio=cell.patch.ratio,
             trunc_err=max(spectrum.discarded_weight for spectrum in values),
             chi=max(len(spectrum.values) for spectrum in values),
         )
