@@ -48,7 +48,7 @@ def jobs(largest: int, L: int) -> dict[str, tuple[Case, tuple[str, ...]]]:
     found = {}
     for chi in chis:
         xxz = Case(model="xxz", L=L, conserve="Sz", chi=chi, scheme="tebd", steps={2: 4, 4: 2})
-        if chi <= 100:
+        if chi <= BOND_DIMENSIONS[0]:
             found[f"xxz-{chi}"] = xxz, ("tnsim", "tenpy", "tenpy:qr", "quimb")
             ising = Case(model="tfim", L=L, conserve=None, chi=chi, scheme="tebd", steps={2: 4, 4: 2})
             found[f"tfim-{chi}"] = ising, ("tnsim", "tenpy", "tenpy:qr", "quimb")
@@ -112,7 +112,7 @@ def measure(engine: str, case: Case, folder: Path) -> list[dict[str, Any]]:
         line["seconds"] = (time.perf_counter() - clock) / steps
         line["cpu_seconds"] = (time.process_time() - cpu) / steps
         bonds = peer.bonds()
-        lines.append(line | {"chi": int(max(bonds)), "median_chi": float(np.median(bonds))})
+        lines.append(line | {"chi": int(max(bonds)), "median_chi": float(np.median(bonds)), "notes": peer.notes})
     return lines
 
 

@@ -55,7 +55,9 @@ def tnsim_model(case: Case) -> XXZ | TransverseIsing:
 
 
 class Engine(ABC):
-    """A state of one engine; `start` or `load` comes first."""
+    """A state of one engine; `start` or `load` comes first. notes: how it was built, where that matters."""
+
+    notes = ""
 
     def __init__(self, case: Case, variant: str) -> None:
         self.case, self.variant = case, variant
@@ -147,7 +149,10 @@ class Tenpy(Engine):
     def prepare(self, order: int) -> None:
         from tenpy.algorithms.tdvp import TwoSiteTDVPEngine
         from tenpy.algorithms.tebd import QRBasedTEBDEngine, TEBDEngine
+        from tenpy.tools import optimization
 
+        helper = "loaded" if optimization.have_cython_functions else "NOT LOADED"
+        self.notes = f"TENPY_OPTIMIZE={optimization.get_level()}, compiled helper {helper}"
         options = {"trunc_params": {"chi_max": self.case.chi, "svd_min": SVD_MIN}, "dt": self.case.dt}
         if self.case.scheme == "tdvp":
             lanczos = {} if self.variant == "defaults" else {"P_tol": KRYLOV_TOL}
