@@ -1,8 +1,7 @@
 """What a ground-state benchmark is made of: a model, a start state, a schedule, and the energy it should reach."""
 
 from dataclasses import dataclass, replace
-
-from tnsim.models import Lattice
+from itertools import product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +46,16 @@ class Job:
         return replace(self, L=24, electrons=self.electrons and 24, chis=(16, 64))
 
     def pairs(self, order: int) -> list[tuple[int, int]]:
-        """Neighbours of this order (1: nearest), columns of the cylinder one after the other."""
-        if self.width == 1:
+        """Neighbours of this order (1: nearest, 2: second), columns of the cylinder one after the other.
+
+        Without tnsim, whose imports would count in the memory of the others.
+        """
+        width, found = self.width, set()
+        if width == 1:
             return [(i, i + order) for i in range(self.L - order)]
-        lattice = Lattice("square", self.L // self.width, self.width, bc_y="periodic")
-        return [(min(pair.i, pair.j), max(pair.i, pair.j)) for pair in lattice.pairs(order)]
+        for x, y in product(range(self.L // width), range(width)):
+            steps = ((0, 1), (1, 0)) if order == 1 else ((1, 1), (1, -1))
+            for right, up in steps:
+                if x + right < self.L // width:
+                    found.add((x * width + y, (x + right) * width + (y + up) % width))
+        return sorted((min(pair), max(pair)) for pair in found)

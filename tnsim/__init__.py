@@ -93,6 +93,7 @@ _PUBLIC = {
             "fidelity",
             "gaussian_entropy",
             "gaussian_spectrum",
+            "momentum_spectrum",
             "mutual_information",
             "reduced_density_matrix",
             "sample",

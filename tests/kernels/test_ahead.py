@@ -76,6 +76,19 @@ def test_the_lead_waits_for_what_it_needs_and_helpers_for_the_end(nothing_compil
     assert not TEAM.held
 
 
+def test_nobody_waits_for_what_only_helpers_need(monkeypatch):
+    monkeypatch.setattr(ahead, "_in_cache", lambda kernel: kernel is lanczos.lowest)
+    ahead.start(np.dtype("d"), 1)
+    assert not ahead._running
+    ahead.start(np.dtype("d"), 2)
+    (process,) = ahead._running
+    ahead.wait()
+    assert process.stdout is None
+    ahead.wait(to_the_end=True)
+    assert process.returncode == 0
+    assert not TEAM.held
+
+
 def test_a_second_process_that_fails_costs_the_run_nothing(nothing_compiled, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert ground_state() == pytest.approx(Heisenberg(L=8).facts.energy, abs=1e-9)
