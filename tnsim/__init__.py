@@ -26,6 +26,7 @@ _PUBLIC = {
             "Extrapolation",
             "IDMRG",
             "KrylovEvolution",
+            "METTS",
             "MPOEvolution",
             "Progress",
             "Purification",
@@ -36,6 +37,7 @@ _PUBLIC = {
             "SweepReport",
             "TDVP",
             "TEBD",
+            "ThermalSamples",
             "ThermalStates",
             "VUMPS",
             "dynamical_correlation",
@@ -51,7 +53,7 @@ _PUBLIC = {
     **dict.fromkeys(["ExactContraction", "marginals"], "tnsim.algorithms.exact_contraction"),
     "HOTRG": "tnsim.algorithms.hotrg",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
-    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "random_svd", "svd"], "tnsim.linalg"),
+    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
     **dict.fromkeys(
@@ -87,6 +89,7 @@ _PUBLIC = {
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(
         [
+            "collapse",
             "correlation",
             "correlation_length",
             "entanglement_spectrum",
@@ -96,9 +99,11 @@ _PUBLIC = {
             "fidelity",
             "gaussian_entropy",
             "gaussian_spectrum",
+            "momentum_spectrum",
             "mutual_information",
             "reduced_density_matrix",
             "sample",
+            "series_average",
             "transfer_spectrum",
             "variance",
         ],
@@ -110,6 +115,7 @@ _PUBLIC = {
     **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
+    "read_openqasm": "tnsim.io.openqasm",
     **dict.fromkeys(
         [
             "plot_coarse_graining",
