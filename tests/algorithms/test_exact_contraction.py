@@ -226,6 +226,8 @@ def test_settings_that_are_refused(monkeypatch):
         tn.ExactContraction(memory=0)
     with pytest.raises(SettingsError, match='Did you mean "greedy"'):
         tn.ExactContraction(path="gredy")
+    with pytest.raises(SettingsError, match="leaves 3 pieces"):
+        tn.ExactContraction(path=lambda *_: [(0, 1)]).plan(network)
     with pytest.raises(SettingsError, match="memory must be"):
         tn.ExactContraction(memory="1 GB")
     with pytest.raises(OperatorError, match="a TensorNetwork is contracted, found list"):

@@ -96,6 +96,8 @@ def find_path(pieces: Sequence[Piece], output: Words, optimize: str | Callable) 
             path.append((other, first))
             first = len(pieces) + len(path) - 1
         waiting.append(first)
+    if len(waiting) > 1:
+        raise SettingsError(f"the path that the optimizer gave leaves {len(waiting)} pieces: one should be left.")
     return tuple(path)
 
 
