@@ -25,4 +25,12 @@ JOBS = (
         conserve="parity",
         engines=("tnsim", "tenpy", "block2"),
     ),
+    replace(
+        _DENSE,
+        name="tfim-wide",
+        question="critical transverse-field Ising chain, no symmetry, 400 states",
+        chis=(50, 100, 200, 400),
+        sweeps=1,
+        engines=("tnsim", "tenpy", "quimb"),
+    ),
 )

@@ -1,5 +1,6 @@
 """Every job by its name."""
 
-from benchmarks import heisenberg, hydrogen, ising_critical, spin1
+from benchmarks import frustrated, heisenberg, hubbard, hydrogen, ising_critical, spin1
 
-JOBS = {job.name: job for module in (heisenberg, spin1, ising_critical, hydrogen) for job in module.JOBS}
+_MODULES = heisenberg, spin1, ising_critical, frustrated, hubbard, hydrogen
+JOBS = {job.name: job for module in _MODULES for job in module.JOBS}

@@ -177,7 +177,7 @@ def test_switches_go_both_ways(tmp_path):
         out = tmp_path / "run.h5"
         result = call("dmrg", "heisenberg", "--L", 4, "--chi-max", 4, "--out", out, flag)
         assert result.exit_code == 0, result.output
-        assert load_run(out).job.dmrg.second_start is expected
+        assert load_run(out).job.solver.second_start is expected
 
 
 def test_help_shows_the_model_as_it_is_written():
@@ -218,10 +218,10 @@ def test_a_bound_on_environments_from_the_command_line(tmp_path):
     assert list(scratch.iterdir()) == []
     resumed = call("resume", out, "--chi-max", 20, "--environment-gib", 2e-5, "--scratch", tmp_path)
     assert resumed.exit_code == 0, resumed.output
-    assert load_run(out).job.dmrg.environment_gib == 2e-5
+    assert load_run(out).job.solver.environment_gib == 2e-5
     excited = call("resume", out, "--levels", 2, "--environment-gib", 3e-5)
     assert excited.exit_code == 0, excited.output
-    assert load_run(out).job.dmrg.environment_gib == 3e-5
+    assert load_run(out).job.solver.environment_gib == 3e-5
     too_small = call(*words[:-1], 1e-9)
     assert isinstance(too_small.exception, SettingsError)
     assert "Raise environment_gib" in str(too_small.exception)
@@ -236,7 +236,7 @@ def test_resume_extends_a_finished_run(finished, tmp_path):
     assert len(after.progress.history) > len(before.progress.history)
     assert after.progress.history[: len(before.progress.history)] == before.progress.history
     assert after.energy <= before.energy + 1e-12
-    assert after.job.dmrg.truncation.chi_max == 32
+    assert after.job.solver.truncation.chi_max == 32
     sweeps = len(before.progress.history) + 1
     result = call("resume", path, "--chi-max", 24, "--max-sweeps", sweeps, "--out", longer)
     assert result.exit_code == 0, result.output
@@ -301,7 +301,7 @@ def test_stages_and_a_start_state_from_a_job_file(tmp_path, monkeypatch):
         done = load_run(tmp_path / "run.h5")
         assert [r.energy for r in done.progress.reports] == pytest.approx([r.energy for r in reports], abs=1e-12)
     longer = call("resume", tmp_path / "run.h5", "--chi-max", 12)
-    assert longer.exit_code == 0 and load_run(tmp_path / "run.h5").job.dmrg.min_sweeps > 2, longer.output
+    assert longer.exit_code == 0 and load_run(tmp_path / "run.h5").job.solver.min_sweeps > 2, longer.output
 
 
 def test_a_start_state_by_a_flag(tmp_path):

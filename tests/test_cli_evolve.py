@@ -54,6 +54,12 @@ def test_a_damaged_evolution_leaves_the_version_before(tmp_path):
     np.testing.assert_allclose(tn.load(path).times, [0.0, 0.1, 0.2, 0.3, 0.4])
 
 
+def test_a_start_by_site(tmp_path):
+    done = call(*flags(tmp_path / "evolved.h5"), "--initial", "up,up,up,down,down,down", "--time", 0.1)
+    assert done.exit_code == 0, done.output
+    assert tn.load(tmp_path / "evolved.h5")["Sz"][0].tolist() == [0.5, 0.5, 0.5, -0.5, -0.5, -0.5]
+
+
 def test_a_job_file_of_another_scheme(tmp_path):
     job, path = tmp_path / "job.toml", tmp_path / "evolved.h5"
     job.write_text(f"""

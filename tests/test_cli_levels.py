@@ -127,7 +127,7 @@ def test_a_signal_between_two_levels_is_resumed(finished, tmp_path, monkeypatch)
 def test_a_killed_process_loses_no_level(finished, tmp_path):
     # what its last checkpoint looks like: two levels found, the third under way
     record = load_run(finished[0])
-    dmrg = replace(record.job.dmrg, seed=record.job.dmrg.seed + 2)
+    dmrg = replace(record.job.solver, seed=record.job.solver.seed + 2)
     lower = [level.state for level in record.levels[:2]]
     run = dmrg.start(record.job.model.mpo(), record.job.model.product(), orthogonal_to=lower)
     run.sweep()

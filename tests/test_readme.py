@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import tnsim as tn
-from tnsim.io import RunOptions, job_from_table
+from tnsim.io import SOLVERS, RunOptions, job_from_table
 from tnsim.io.settings import describe, parse_toml
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -17,7 +17,8 @@ def test_lines_are_short():
 
 
 def settings_table() -> str:
-    rows = [("dmrg", row) for row in describe(tn.DMRG)] + [("run", row) for row in describe(RunOptions)]
+    tables = [*SOLVERS.items(), ("run", RunOptions)]
+    rows = [(name, row) for name, cls in tables for row in describe(cls)]
     lines = ["| table | setting | type | default | meaning |", "|---|---|---|---|---|"]
     lines += [
         f"| {table} | `{name}` | {kind} | {default} | {meaning} |" for table, (name, kind, default, meaning) in rows
@@ -35,8 +36,8 @@ def test_the_jobs_of_the_readme_are_jobs():
     texts = re.findall(r"```toml\n(.*?)```", README.read_text(), re.S)
     staged, lattice = (job_from_table(parse_toml(text, "README.md")) for text in texts)
     assert lattice.model.geometry == tn.Lattice("kagome", 4, 3, bc_y="periodic", order="snake")
-    assert [stage.truncation.chi_max for stage in (*staged.stages, staged.dmrg)] == [50, 200, 200]
-    assert [stage.sites for stage in (*staged.stages, staged.dmrg)] == [2, 2, 1]
+    assert [stage.truncation.chi_max for stage in (*staged.stages, staged.solver)] == [50, 200, 200]
+    assert [stage.sites for stage in (*staged.stages, staged.solver)] == [2, 2, 1]
     assert staged.model.product(staged.run.initial).charge == (0,)
 
 

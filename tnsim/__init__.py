@@ -50,7 +50,7 @@ _PUBLIC = {
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
     "HOTRG": "tnsim.algorithms.hotrg",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
-    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "random_svd", "svd"], "tnsim.linalg"),
+    **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),
     **dict.fromkeys(["OperatorSum", "plus_hc"], "tnsim.networks.operator_sum"),
     **dict.fromkeys(
@@ -93,6 +93,7 @@ _PUBLIC = {
             "fidelity",
             "gaussian_entropy",
             "gaussian_spectrum",
+            "momentum_spectrum",
             "mutual_information",
             "reduced_density_matrix",
             "sample",

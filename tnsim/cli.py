@@ -1,4 +1,4 @@
-"""The command line: `tnsim dmrg | evolve | run | info | plot | resume | doctor | schema`."""
+"""The command line: `tnsim dmrg | vumps | idmrg | evolve | run | info | plot | resume | doctor | schema`."""
 
 import inspect
 import sys
@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tnsim.algorithms import DMRG, TEBD
+from tnsim.algorithms import TEBD
 from tnsim.algorithms.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
 from tnsim.evolution_runner import resumed_evolution, run_evolution
-from tnsim.io import RunOptions, RunRecord, job_from_table, load, load_newest
+from tnsim.io import SOLVERS, RunOptions, RunRecord, job_from_table, load, load_newest
 from tnsim.io.atomic import check_writable, older
 from tnsim.io.evolution_job import SCHEMES, EvolveOptions, evolution_job, is_evolution
 from tnsim.io.hdf5 import header_of, open_file
@@ -26,14 +26,25 @@ from tnsim.io.job import table_from_toml
 from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.plotting import plot_entropy
 from tnsim.runner import make_console, resumed, run_job
 
 _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
-dmrg_app = typer.Typer(no_args_is_help=True, help="Ground state of a model by DMRG.")
-app.add_typer(dmrg_app, name="dmrg")
-evolve_app = typer.Typer(no_args_is_help=True, help="Time evolution of a model by TEBD (TDVP and MPOs: a job file).")
+_HELP = {
+    "dmrg": "Ground state of a model by DMRG.",
+    "vumps": "Ground state of an infinite chain of a model's cells by VUMPS.",
+    "idmrg": "Ground state of an infinite chain of a model's cells by infinite DMRG.",
+}
+_INFINITE = ("vumps", "idmrg")
+# files that are drawn as they are; all others are runs, of which the newest version that verifies is drawn
+_LOADED = ("mps", "infinite mps", "evolution")
+# sites of the cell of an infinite chain where neither L nor a lattice is given
+_CELL = 2
+evolve_app = typer.Typer(
+    no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
+)
 app.add_typer(evolve_app, name="evolve")
 
 
@@ -109,7 +120,8 @@ def _bond_dimensions(text: str) -> list[int]:
 def _command(name: str, cls: type, algorithm: str, settings: type, options: type) -> Callable[..., None]:
     """A command for a model: its flags, those of an algorithm, and those of a run."""
     places: dict[str, tuple] = {}
-    parameters = _parameters(cls, "Model", places, ("model",))
+    infinite = algorithm in _INFINITE
+    parameters = [_cell(p) if infinite and p.name == "L" else p for p in _parameters(cls, "Model", places, ("model",))]
     parameters += _parameters(settings, algorithm.upper(), places, (algorithm,))
     parameters += _parameters(options, "Run", places, ("run",))
     parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
@@ -117,12 +129,20 @@ def _command(name: str, cls: type, algorithm: str, settings: type, options: type
     def command(**values: Any) -> None:
         table = _table_of(values, places)
         table["model"]["name"] = name
+        if infinite and not {"L", "lattice"} & set(table["model"]):
+            table["model"]["L"] = _CELL
         raise typer.Exit(_run_table(table))
 
     command.__doc__ = escape((inspect.getdoc(cls) or "").split(">>>")[0].strip())
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _cell(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The flag for the number of sites of an infinite chain's cell."""
+    option = typer.Option("--L", help="sites of the unit cell", rich_help_panel="Model", show_default=str(_CELL))
+    return parameter.replace(default=None, annotation=Annotated[int | None, option])
 
 
 def _run_table(table: dict[str, Any]) -> int:
@@ -132,9 +152,16 @@ def _run_table(table: dict[str, Any]) -> int:
     return run_job(job_from_table(table), make_console())
 
 
+for _algorithm, _solver in SOLVERS.items():
+    _commands = typer.Typer(no_args_is_help=True, help=_HELP[_algorithm])
+    app.add_typer(_commands, name=_algorithm)
+    for _name, _cls in MODELS.items():
+        _commands.command(_name)(_command(_name, _cls, _algorithm, _solver, RunOptions))
 for _name, _cls in MODELS.items():
-    dmrg_app.command(_name)(_command(_name, _cls, "dmrg", DMRG, RunOptions))
     evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
+
+
+_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}]")
 
 
 # -- commands ------------------------------------------------------------------------------------------
@@ -142,7 +169,7 @@ for _name, _cls in MODELS.items():
 
 @app.command()
 def run(
-    job: Annotated[Path, typer.Argument(help="TOML file with [model], [dmrg] or [tebd], [tdvp], [mpo], and [run]")],
+    job: Annotated[Path, typer.Argument(help=_JOB)],
 ) -> None:
     """Run a job file; every key is checked before anything starts."""
     raise typer.Exit(_run_table(table_from_toml(job)))
@@ -208,7 +235,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         console.print(f"{record.job.model}\n{record.state!r}", soft_wrap=True, highlight=False)
         if record.energy is not None:
             variance = "" if record.variance is None else f", variance {record.variance:.2e}"
-            console.print(f"energy {record.energy:.13f}{variance}", highlight=False)
+            label = "energy per site" if record.job.is_infinite else "energy"
+            console.print(f"{label} {record.energy:.13f}{variance}", highlight=False)
         if record.first is not None:
             first = f"in a second start; the first one ended at {record.first.energy:.13f}: {record.first.status.name}"
             console.print(first, soft_wrap=True, highlight=False)
@@ -217,11 +245,10 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
         if record.progress.reports:
             lines = (sweep_heading(), *map(sweep_line, record.progress.reports))
             console.print("\n".join(lines), soft_wrap=True, highlight=False)
-        console.print(record.job.model.facts)
+        console.print(record.job.facts)
     else:
         console.print(f"{kind} in {version}", style="bold", soft_wrap=True)
-        if kind == "evolution":
-            console.print(repr(load(version)), soft_wrap=True, highlight=False)
+        console.print(repr(load(version)), soft_wrap=True, highlight=False)
     console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
 
 
@@ -265,18 +292,22 @@ def _kind_and_header(file: Path) -> tuple[str, dict[str, str]]:
 
 @app.command()
 def plot(
-    file: Annotated[Path, typer.Argument(help="run file")],
+    file: Annotated[Path, typer.Argument(help="run file, or a state")],
     out: Annotated[Path | None, typer.Option(help="PNG, PDF or SVG; default: beside the run file")] = None,
 ) -> None:
-    """Draw convergence and entanglement profile, of an evolution its records against time."""
+    """Draw convergence and entanglement profile, of an evolution its records against time, or a state's profile."""
     console = make_console()
-    version = _newest_evolution(file, console)
-    found: Any = _newest(file, console)[0] if version is None else load(version)
+    version = _newest_evolution(file, console) or file
+    kind, _ = _kind_and_header(version)
+    found: Any = load(version) if kind in _LOADED else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:
         raise SettingsError(f"a figure is written as {', '.join(_PICTURES)}, found {target.name!r}.")
-    found.plot(target)
+    if kind in ("mps", "infinite mps"):
+        plot_entropy(found, path=target)
+    else:
+        found.plot(target)
     console.print(f"written to {target}", soft_wrap=True)
 
 
@@ -298,10 +329,11 @@ def schema() -> None:
     """Every setting that a job file may hold, with types and defaults."""
     console = make_console()
     sections = [
-        ("dmrg] and of every [[stages]", DMRG),
+        ("dmrg] and of every [[stages]", SOLVERS["dmrg"]),
+        *((name, cls) for name, cls in SOLVERS.items() if name != "dmrg"),
         ("run", RunOptions),
         *((name, settings) for name, (settings, _) in SCHEMES.items()),
-        ("run] of an evolution [tebd, tdvp, mpo", EvolveOptions),
+        ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
     ]
     for title, cls in sections:

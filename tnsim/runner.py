@@ -1,10 +1,11 @@
 """Running a job: progress, checkpoints and signals around a solver, and the summary at the end."""
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import gettempdir
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -42,17 +43,23 @@ def run_job(job: Job, console: Console, before: RunRecord | None = None) -> int:
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
         console.print(warning, style="yellow", soft_wrap=True)
     with new_data_on(job.run.backend) as backend:
-        H = job.model.mpo().to(backend)
-        psi = job.model.product(job.run.initial or None, backend=backend.name)
+        model, initial = job.model, job.run.initial or None
+        H: Any
+        psi: Any
+        if job.is_infinite:
+            H, psi = model.infinite_mpo().to(backend), model.infinite_product(initial, backend=backend.name)
+        else:
+            H, psi = model.mpo().to(backend), model.product(initial, backend=backend.name)
         return _run(job, H, psi, before, console)
 
 
-def _run(job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console) -> int:
+def _run(job: Job, H: Any, psi: Any, before: RunRecord | None, console: Console) -> int:
     """The same from the operator and the product state on."""
     out = Path(job.run.out)
-    _check_room(psi, job, console)
+    if not job.is_infinite:
+        _check_room(psi, job, console)
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
-    console.print(f"{H!r}; {job.dmrg.truncation}", style="dim", soft_wrap=True, highlight=False)
+    console.print(f"{H!r}; {job.solver.truncation}", style="dim", soft_wrap=True, highlight=False)
     with StopOnSignals() as signals:
         solve = _solve if job.run.levels == 1 else _solve_levels
         solution, levels = solve(job, H, psi, before, console, signals)
@@ -72,14 +79,16 @@ def _run(job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console)
 
 
 def _solve(
-    job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
+    job: Job, H: Any, psi: Any, before: RunRecord | None, console: Console, signals: StopOnSignals
 ) -> tuple[Solution, None]:
     """The ground state."""
     progress, first = (before.progress, before.first) if before else (None, None)
-    start = before.state.to(psi.backend) if before else psi
+    start: Any = before.state.to(psi.backend) if before else psi
     with show_progress(console) as display:
         observers = (display, Checkpointer(job), signals)
-        return run_stages((*job.stages, job.dmrg), H, start, observers, progress, first=first), None
+        if job.is_infinite:
+            return job.solver.solve(H, start, observers, progress), None
+        return run_stages((*job.stages, job.solver), H, start, observers, progress, first=first), None
 
 
 def _solve_levels(
@@ -93,7 +102,7 @@ def _solve_levels(
         console.print(f"level {len(done)}", style="bold", highlight=False)
         found = collect_levels(levels) if levels else None
         with show_progress(console) as display:
-            levels = job.dmrg.excited(H, psi, len(done) + 1, (display, saver, signals), found=found).levels
+            levels = job.solver.excited(H, psi, len(done) + 1, (display, saver, signals), found=found).levels
         if not all(map(_is_finished, levels)):  # a signal between two levels stops the next at its first bond
             break
     all_levels = collect_levels(levels)
@@ -139,7 +148,7 @@ def _save(record: RunRecord, out: Path, console: Console) -> Path | None:
 
 def _check_room(psi: MPS, job: Job, console: Console) -> None:
     """Say before the run where the disk may be too small for its result."""
-    bonds = sector_bonds(psi.sites, psi.charge, job.dmrg.truncation.chi_max)
+    bonds = sector_bonds(psi.sites, psi.charge, job.solver.truncation.chi_max)
     numbers = sum(
         layout((left, site.leg, right.dual), psi.sites[0].group.identity).size
         for left, site, right in zip(bonds, psi.sites, bonds[1:], strict=False)
@@ -175,23 +184,26 @@ def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Pro
             f"a run for {levels} levels goes on with the settings that it began with: start a new one with other "
             f"{', '.join(other)}."
         )
-    dmrg = record.job.dmrg
+    solver, progress = record.job.solver, record.progress
     truncation = replace(
-        dmrg.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
+        solver.truncation, **{k: v for k, v in changes.items() if k in ("chi_max", "svd_min", "trunc_err")}
     )
+    own = {entry.name for entry in fields(solver)}
     rest = {k: v for k, v in changes.items() if k in ("max_sweeps", "energy_tol", *_MEMORY)}
+    if unknown := sorted(set(rest) - own):
+        raise SettingsError(f"[{record.job.algorithm}] has no setting {unknown[0]}: resume it without.")
     run = replace(record.job.run, levels=levels) if out is None else replace(record.job.run, out=out, levels=levels)
-    progress = record.progress
-    dmrg = replace(dmrg, truncation=truncation, **rest)
+    solver = replace(solver, truncation=truncation, **rest)
     memory = {k: v for k, v in rest.items() if k in _MEMORY}
     stages = tuple(replace(stage, **memory) for stage in record.job.stages)
-    done = progress.sweep if progress.stage == len(stages) else 0
-    if truncation != record.job.dmrg.truncation:
+    if truncation != record.job.solver.truncation:
         # sweeps at the old bond dimension do not count towards convergence at the new one
-        dmrg = replace(dmrg, min_sweeps=done + record.job.dmrg.min_sweeps)
+        done = progress.sweep if progress.stage == len(stages) else 0
+        if "min_sweeps" in own:
+            solver = replace(solver, min_sweeps=done + record.job.solver.min_sweeps)
         if "max_sweeps" not in changes:
-            dmrg = replace(dmrg, max_sweeps=max(dmrg.max_sweeps, done + record.job.dmrg.max_sweeps))
-    return Job(record.job.model, dmrg, run, stages), progress
+            solver = replace(solver, max_sweeps=max(solver.max_sweeps, done + record.job.solver.max_sweeps))
+    return Job(record.job.model, solver, run, stages), progress
 
 
 def summary(job: Job, solution: Solution, saved: Path | None, status: Status | None = None) -> Table:
@@ -199,22 +211,17 @@ def summary(job: Job, solution: Solution, saved: Path | None, status: Status | N
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
-    table.add_row("energy", f"{solution.energy:.13f}")
-    exact = job.model.facts.energy
-    if exact is not None:
-        source = next(fact.source for fact in job.model.facts if fact.name == "energy")
-        own, sector = solution.state.charge, job.model.product().charge
-        error = f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})"
-        other = f"not known: {exact:.13f} ({source}) is that of charge {sector}, this state has {own}"
-        table.add_row("energy error", error if own == sector else other)
+    table.add_row("energy per site" if job.is_infinite else "energy", f"{solution.energy:.13f}")
+    if job.exact is not None:
+        table.add_row("energy error", _error(job, solution))
     if solution.variance is not None:
         table.add_row("variance", f"{solution.variance:.2e}")
     entropies = entropy(solution.state)
     middle = len(entropies) // 2
     place = int(np.argmax(entropies))
-    table.add_row(
-        "entanglement", f"{entropies[middle]:.6f} in the middle, at most {entropies[place]:.6f} (bond {place + 1})"
-    )
+    inside = "at the end of the cell" if job.is_infinite else "in the middle"
+    chosen = entropies[-1 if job.is_infinite else middle]
+    table.add_row("entanglement", f"{chosen:.6f} {inside}, at most {entropies[place]:.6f} (bond {place + 1})")
     if solution.history:
         last = solution.history[-1]
         table.add_row(
@@ -224,6 +231,16 @@ def summary(job: Job, solution: Solution, saved: Path | None, status: Status | N
     table.add_row("status", str(status or solution.status))
     table.add_row("file", f"{saved}   (tnsim info | plot | resume)" if saved else "none: no folder took the result")
     return table
+
+
+def _error(job: Job, solution: Solution) -> str:
+    """How far the energy is from the exact one, where that is the one of this state's sector."""
+    exact, sector = job.exact.value, None  # type: ignore[union-attr]
+    source = job.exact.source  # type: ignore[union-attr]
+    if not job.is_infinite and solution.state.charge != (sector := job.model.product().charge):
+        own = solution.state.charge
+        return f"not known: {exact:.13f} ({source}) is that of charge {sector}, this state has {own}"
+    return f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})"
 
 
 def make_console() -> Console:

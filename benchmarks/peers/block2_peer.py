@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import product
 
 import numpy as np
 from pyblock2.driver.core import DMRGDriver, SymmetryTypes
@@ -60,14 +61,23 @@ def _general_driver(job: Job, driver: DMRGDriver) -> np.ndarray:
 
 def _hamiltonian(job: Job, driver: DMRGDriver, su2: bool):
     terms = driver.expr_builder()
+    if job.model == "hubbard":
+        for i in range(job.L):
+            terms.add_term("cdCD", [i, i, i, i], 8.0)
+        for (i, j), spin in product(job.pairs(1), ("cd", "CD")):
+            terms.add_term(spin, [i, j], -1.0)
+            terms.add_term(spin, [j, i], -1.0)
+        return driver.get_mpo(terms.finalize(), iprint=0)
+    bonds = [(pair, J) for order, J in ((1, 1.0), (2, 0.5)) for pair in job.pairs(order)]
+    if job.model != "j1j2":
+        bonds = [(pair, 1.0) for pair in job.pairs(1)]
     if su2:
-        for i in range(job.L - 1):
-            terms.add_term("(T+T)0", [i, i + 1], -np.sqrt(3) / 2)
+        for pair, J in bonds:
+            terms.add_term("(T+T)0", list(pair), -np.sqrt(3) / 2 * J)
         return driver.get_mpo(terms.finalize(adjust_order=False), iprint=0)
     couplings = (("XX", -1.0),) if job.model == "tfim" else (("PM", 0.5), ("MP", 0.5), ("ZZ", 1.0))
-    for i in range(job.L - 1):
-        for name, value in couplings:
-            terms.add_term(name, [i, i + 1], value)
+    for (pair, J), (name, value) in product(bonds, couplings):
+        terms.add_term(name, list(pair), value * J)
     if job.model == "tfim":
         for i in range(job.L):
             terms.add_term("Z", [i], -1.0)
@@ -80,16 +90,22 @@ def _prepare(job: Job, threads: int, variant: str, scratch: str):
         return _prepare_molecule(job, threads, variant, scratch)
     general = variant == "neel" or job.model == "tfim"
     mode = SymmetryTypes.SAny if general else SymmetryTypes.SU2 if variant == "su2" else SymmetryTypes.SGB
+    if job.model == "hubbard":
+        mode = SymmetryTypes.SZ
     driver = DMRGDriver(scratch=scratch, symm_type=mode, n_threads=threads, stack_mem=1 << 30)
     if general:
-        product = _general_driver(job, driver)
+        places = _general_driver(job, driver)
         mpo = _hamiltonian(job, driver, su2=False)
-        ket = driver.get_mps_from_csf_coefficients(product, [1.0], tag="KET", dot=2, iprint=0)
+        ket = driver.get_mps_from_csf_coefficients(places, [1.0], tag="KET", dot=2, iprint=0)
         return driver, mpo, ket, "SAny mode from the product state"
-    driver.initialize_system(n_sites=job.L, heis_twos=2 if job.model == "spin1" else 1, heis_twosz=0)
+    if job.model == "hubbard":
+        driver.initialize_system(n_sites=job.L, n_elec=job.electrons, spin=0)
+    else:
+        driver.initialize_system(n_sites=job.L, heis_twos=2 if job.model == "spin1" else 1, heis_twosz=0)
     driver.bw.b.Random.rand_seed(1234)
     mpo = _hamiltonian(job, driver, variant == "su2")
-    ket = driver.get_random_mps(tag="KET", bond_dim=job.chis[0], nroots=1)
+    filling = [job.electrons / job.L] * job.L if job.model == "hubbard" else None
+    ket = driver.get_random_mps(tag="KET", bond_dim=job.chis[0], nroots=1, occs=filling)
     return driver, mpo, ket, f"{mode.name} mode from a random state"
 
 
@@ -150,17 +166,20 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
         raise Unsupported("the field breaks SU(2)")
     if variant == "neel" and job.model == "hydrogen":
         raise Unsupported("no start from a product state here")
+    if variant in ("neel", "su2") and job.model == "hubbard":
+        raise Unsupported("U(1) x U(1) only here")
     scratch = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     last = 1e-11 if variant == "loose" else 1e-12
     half = 2 * job.sweeps
     thresholds = [*(10.0 ** -(7 + k) for k in range(len(job.chis) - 1)), last]
+    noises = [1e-5 if number < job.noisy else 0.0 for number in range(len(job.chis)) for _ in range(half)]
     try:
         driver, mpo, ket, mode = _prepare(job, threads, variant, scratch)
         watch = Stopwatch()
         with _log() as lines:
             driver.dmrg(
                 mpo, ket, n_sweeps=job.half_sweeps, bond_dims=[chi for chi in job.chis for _ in range(half)],
-                thrds=[t for t in thresholds for _ in range(half)], noises=[0.0] * job.half_sweeps, tol=0.0,
+                thrds=[t for t in thresholds for _ in range(half)], noises=noises, tol=0.0,
                 cutoff=_CUTOFF, iprint=2,
             )  # fmt: skip
         seconds, cpu_seconds = watch.lap(), watch.cpu_seconds
@@ -174,6 +193,7 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
         half_sweeps=len(energies),
         chi=chi,
         version=version("block2"),
-        notes=f"{mode}, no noise, Davidson thresholds (squared residual) {', '.join(f'{t:.0e}' for t in thresholds)}; "
+        notes=f"{mode}, no noise (1e-5 in noisy stages), "
+        f"Davidson thresholds (squared residual) {', '.join(f'{t:.0e}' for t in thresholds)}; "
         "environments in scratch files, in memory where the system has /dev/shm, and not in its peak",
     )

@@ -37,6 +37,8 @@ def _product(job: Job):
 def run(job: Job, threads: int, variant: str) -> Measurement:
     if job.model == "hydrogen":
         raise Unsupported("no Hamiltonian of quantum chemistry")
+    if job.model in ("j1j2", "hubbard"):
+        raise Unsupported("dense tensors only, of nearest neighbours here")
     if job.conserve == "parity":
         raise Unsupported("dense tensors only: the row without symmetry says it all")
     solver = qtn.DMRG2(_operator(job), bond_dims=list(job.chis), cutoffs=_CUTOFF, p0=_product(job))

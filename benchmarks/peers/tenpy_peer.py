@@ -7,12 +7,16 @@ for speed, loosening Lanczos to 0.05 times the discarded weight (`run_iteration`
 
 import logging
 import warnings
+from itertools import product
 
 import tenpy
 from tenpy.algorithms.dmrg import TwoSiteDMRGEngine
+from tenpy.models.lattice import Chain
+from tenpy.models.model import CouplingMPOModel
 from tenpy.models.spins import SpinModel
 from tenpy.models.tf_ising import TFIChain
 from tenpy.networks.mps import MPS
+from tenpy.networks.site import SpinHalfFermionSite, SpinHalfSite
 from tenpy.tools import optimization
 
 from benchmarks.job import Job
@@ -26,7 +30,31 @@ warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
 
 
+class _Pairs(CouplingMPOModel):
+    """Terms on given pairs of sites, in the order that all engines have."""
+
+    def init_lattice(self, model_params):
+        job = model_params["job"]
+        site = SpinHalfFermionSite() if job.model == "hubbard" else SpinHalfSite("Sz")
+        return Chain(job.L, site, bc_MPS="finite", bc="open")
+
+    def init_terms(self, model_params):
+        job = model_params["job"]
+        if job.model == "hubbard":
+            for i in range(job.L):
+                self.add_onsite_term(8.0, i, "NuNd")
+            for (i, j), spin in product(job.pairs(1), "ud"):
+                self.add_local_term(-1.0, [(f"Cd{spin}", [i, 0]), (f"C{spin}", [j, 0])], plus_hc=True)
+            return
+        for order, J in ((1, 1.0), (2, 0.5)):
+            for i, j in job.pairs(order):
+                self.add_coupling_term(J, i, j, "Sz", "Sz")
+                self.add_coupling_term(J / 2, i, j, "Sp", "Sm", plus_hc=True)
+
+
 def _model(job: Job):
+    if job.model in ("j1j2", "hubbard"):
+        return _Pairs({"job": job})
     if job.model == "tfim":
         # TeNPy: -J sum Sigmax Sigmax - g sum Sigmaz
         return TFIChain({"L": job.L, "J": 1.0, "g": 1.0, "bc_MPS": "finite", "conserve": job.conserve})
@@ -40,20 +68,31 @@ def _loosen_lanczos(engine: TwoSiteDMRGEngine, trunc_err: float) -> None:
         engine.lanczos_params["P_tol"] = max(tightest, min(_LOOSEST, _PER_TRUNCATION * trunc_err))
 
 
+def _product_state(job: Job) -> list[str]:
+    """Neel's order: on the two sublattices of a cylinder or chain; electrons of one spin on each."""
+    if job.start != "neel":
+        return ["up"] * job.L
+    return ["down" if (i // job.width + i % job.width) % 2 else "up" for i in range(job.L)]
+
+
 def run(job: Job, threads: int, variant: str) -> Measurement:
     if job.model == "hydrogen":
         raise Unsupported("no Hamiltonian of quantum chemistry")
     model = _model(job)
-    product = ["up", "down"] * (job.L // 2) if job.start == "neel" else ["up"] * job.L
-    psi = MPS.from_product_state(model.lat.mps_sites(), product, bc="finite")
+    psi = MPS.from_product_state(model.lat.mps_sites(), _product_state(job), bc="finite")
     options = {
         "trunc_params": {"chi_max": job.chis[0], "svd_min": SVD_MIN},
         "combine": variant != "uncombined",
-        "mixer": False,
+        "mixer": job.noisy > 0,
+        "mixer_params": {"amplitude": 1e-5, "decay": 1.0, "disable_after": None},
     }
     watch, stages, seen = Stopwatch(), [], 0
     engine = TwoSiteDMRGEngine(psi, model, options)
-    for chi in job.chis:
+    if job.noisy:
+        engine.mixer_activate()
+    for number, chi in enumerate(job.chis):
+        if job.noisy and number == job.noisy:
+            engine.mixer_deactivate()
         engine.trunc_params["chi_max"] = chi
         for _ in range(job.sweeps):
             _loosen_lanczos(engine, engine.sweep())
@@ -67,6 +106,6 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
         half_sweeps=2 * engine.sweeps,
         chi=int(max(psi.chi)),
         version=tenpy.__version__,
-        notes=f"TENPY_OPTIMIZE={optimization.get_level()}, compiled helper {helper}, {VARIANTS[variant]}, no mixer, "
-        f"Lanczos 2 to 20 vectors with P_tol = {_PER_TRUNCATION} of the discarded weight",
+        notes=f"TENPY_OPTIMIZE={optimization.get_level()}, compiled helper {helper}, {VARIANTS[variant]}, no mixer "
+        f"(at 1e-5 in noisy stages), Lanczos 2 to 20 vectors with P_tol = {_PER_TRUNCATION} of the discarded weight",
     )

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -26,37 +28,44 @@ _PATIENCE = 300.0
 
 def compiled_before() -> bool:
     """Whether the kernels of the main job are in the cache of this machine."""
-    return any(Path(lanczos.lowest.stats.cache_path).glob("lanczos.lowest-*.nbi"))
+    return _in_cache(lanczos.lowest)
+
+
+def _in_cache(kernel: Any) -> bool:
+    name = kernel.py_func.__name__
+    return any(Path(kernel.stats.cache_path).glob(f"{kernel.py_func.__module__.rsplit('.', 1)[-1]}.{name}-*.nbi"))
 
 
 def start(dtype: np.dtype, threads: int) -> None:
-    """Compile the kernels for a dtype in a second process, where nothing is compiled yet and there is a second core."""
+    """Compile for a dtype in a second process what is in no cache yet, where there is a second core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if _running or cores < 2 or not sys.executable or compiled_before():
+    before = compiled_before()
+    if _running or cores < 2 or not sys.executable or (before and (threads < 2 or _in_cache(serve.serve))):
         return
     code = f"import tnsim.kernels.cpu.ahead as ahead; ahead.compile_kernels({dtype.char!r}, {threads})"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    answer = subprocess.DEVNULL if before else subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", code], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-c", code], env=env, stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.DEVNULL
+        )
     except OSError:
         return
     _running.append(process)
     TEAM.held = True  # helpers would compile beside the second process what it compiles last
 
 
-def wait() -> None:
+def wait(to_the_end: bool = False) -> None:
     """Until the second process, if there is one, has compiled what the lead needs; helpers may wait for its end."""
     for process in _running[:]:
-        assert process.stdout is not None
-        if not process.stdout.closed:
-            stuck = threading.Timer(_PATIENCE, process.kill)
-            stuck.start()
+        stuck = threading.Timer(_PATIENCE, process.kill)
+        stuck.start()
+        if process.stdout is not None and not process.stdout.closed:
             process.stdout.read(len(_READY))  # nothing where it failed
-            stuck.cancel()
             process.stdout.close()
+        if to_the_end:
+            process.wait()
+        stuck.cancel()
         if process.poll() is not None:
             _running.remove(process)
             TEAM.held = False
@@ -75,7 +84,8 @@ def compile_kernels(dtype: str, threads: int) -> None:
         leading.leading(wide, blocks, rightwards, wide[:0], scale, 1, 1)
     split.bases(theta, blocks, True, False, theta[:0], theta.dtype.type(0), theta.real.dtype, 1)
     split.choose(np.ones(1), np.ones(1, dtype=np.int64), 0.0, 1, 1, 0.0, 0.0, 0.0)
-    sys.stdout.buffer.write(_READY)
-    sys.stdout.flush()
+    with suppress(OSError):  # the first process may have ended
+        sys.stdout.buffer.write(_READY)
+        sys.stdout.flush()
     if threads > 1:
         serve.serve(new_board(1), 0, DTYPES.index(dtype), theta[:0])

@@ -46,12 +46,12 @@ class StopAfter:
 def test_a_run_from_its_file_goes_on_as_if_never_stopped(tmp_path):
     job = make_job(tmp_path / "run.h5")
     H, psi = job.model.mpo(), job.model.product()
-    whole = job.dmrg.solve(H, psi)
+    whole = job.solver.solve(H, psi)
     for steps in (4, 13, 29):
-        part = job.dmrg.solve(H, psi, [StopAfter(steps)])
+        part = job.solver.solve(H, psi, [StopAfter(steps)])
         save_run(job.run.out, RunRecord(job, part.state, part.progress, part.status.name))
         record = load_run(job.run.out)
-        rest = record.job.dmrg.solve(H, record.state, progress=record.progress)
+        rest = record.job.solver.solve(H, record.state, progress=record.progress)
         assert len(rest.history) == len(whole.history)
         for a, b in zip(rest.history, whole.history, strict=True):
             assert abs(a.energy - b.energy) < 1e-12
@@ -62,11 +62,11 @@ def test_a_second_start_goes_on_from_a_file_that_holds_the_first_result(tmp_path
     monkeypatch.setattr("tnsim.algorithms.dmrg.needs_second_start", lambda settings, solution: True)
     job = make_job(tmp_path / "run.h5", checkpoint_every="1sweeps")
     H, psi = job.model.mpo(), job.model.product()
-    whole = job.dmrg.solve(H, psi)
-    first = replace(job.dmrg, second_start=False).solve(H, psi)
+    whole = job.solver.solve(H, psi)
+    first = replace(job.solver, second_start=False).solve(H, psi)
     saver = Checkpointer(job)
     monkeypatch.setattr(saver, "_is_time", lambda seconds: True)
-    part = job.dmrg.solve(H, psi, [saver, StopAfter(18 * (len(first.history) + 2) + 5)])
+    part = job.solver.solve(H, psi, [saver, StopAfter(18 * (len(first.history) + 2) + 5)])
     assert part.status.name == "interrupted"
     if ended == "stopped":
         save_run(job.run.out, RunRecord(job, part.state, part.progress, part.status.name, first=part.first))
@@ -118,7 +118,7 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_run_goes_on(tmp_path, monk
     monkeypatch.setattr(os, "fsync", refuse)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = job.dmrg.solve(H, psi, [Checkpointer(job)])
+        result = job.solver.solve(H, psi, [Checkpointer(job)])
     assert any("No space left" in str(w.message) for w in caught)
     assert len(result.history) == 4
     assert Path(job.run.out).read_bytes() == before
@@ -147,7 +147,7 @@ class Tick(StopAfter):
 
 def test_checkpoints_by_time_fall_inside_sweeps(tmp_path, clock):
     job = make_job(tmp_path / "run.h5", checkpoint_every="2s")
-    job.dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 7), Checkpointer(job)])
+    job.solver.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 7), Checkpointer(job)])
     assert [load_run(tmp_path / name).progress.step for name in ("run.h5", "run.h5.1", "run.h5.2")] == [6, 4, 2]
 
 
@@ -161,7 +161,7 @@ def test_saving_takes_a_tenth_of_the_time_at_most(tmp_path, clock, monkeypatch, 
         clock.now += 0.1
 
     monkeypatch.setattr(checkpoint_module, "save_run", slow_save)
-    dmrg = replace(job.dmrg, max_sweeps=30, min_sweeps=31)
+    dmrg = replace(job.solver, max_sweeps=30, min_sweeps=31)
     dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 0.01, 10**6), Checkpointer(job)])
     assert 0.05 * clock.now < 0.1 * len(saved) < 0.11 * clock.now
     assert min(later - earlier for earlier, later in pairwise(saved)) > 0.999
@@ -176,7 +176,7 @@ def test_the_interval_counts_from_the_end_of_a_save(tmp_path, clock, monkeypatch
         clock.now += 2.0
 
     monkeypatch.setattr(checkpoint_module, "save_run", slow_save)
-    job.dmrg.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 60), Checkpointer(job)])
+    job.solver.solve(job.model.mpo(), job.model.product(), [Tick(clock, 1.0, 60), Checkpointer(job)])
     assert saved == [20.0, 42.0, 64.0]
 
 
@@ -184,7 +184,7 @@ def test_a_second_writer_of_the_same_file_is_named(tmp_path):
     job = make_job(tmp_path / "run.h5", checkpoint_every="0")
     psi = job.model.product()
     save_run(job.run.out, RunRecord(job, psi, tn.Progress()))
-    first, run = Checkpointer(job), job.dmrg.start(job.model.mpo(), psi)
+    first, run = Checkpointer(job), job.solver.start(job.model.mpo(), psi)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert first.save(run)

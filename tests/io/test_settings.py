@@ -35,6 +35,17 @@ def test_lattices_and_couplings_survive_the_round_trip():
         assert job_from_table(parse_toml(job.to_toml(), "text")) == job
 
 
+@pytest.mark.parametrize("cls", [tn.VUMPS, tn.IDMRG])
+def test_jobs_of_infinite_chains_survive_the_round_trip(cls):
+    settings = cls(truncation=tn.Truncation(chi_max=7), max_sweeps=9)
+    job = Job(Heisenberg(L=2), settings, RunOptions())
+    assert job_from_table(parse_toml(job.to_toml(), "job.toml")) == job
+    with pytest.raises(SettingsError, match=f"stages.* are for .dmrg.: .{cls.__name__.lower()}. finds one ground"):
+        Job(Heisenberg(L=2), settings, RunOptions(), (tn.DMRG(truncation=tn.Truncation(chi_max=7)),))
+    with pytest.raises(SettingsError, match="truncation must be of type Truncation, found 3"):
+        cls(truncation=3)
+
+
 def test_stages_take_the_settings_that_they_do_not_name_from_dmrg():
     text = """
     [model]
@@ -55,7 +66,7 @@ def test_stages_take_the_settings_that_they_do_not_name_from_dmrg():
     small = tn.Truncation(chi_max=3, svd_min=1e-5)
     shared = tn.DMRG(truncation=replace(small, chi_max=9), noise=0.25)
     assert job.stages == (replace(shared, truncation=small),)
-    assert job.dmrg == replace(shared, sites=1, max_sweeps=2)
+    assert job.solver == replace(shared, sites=1, max_sweeps=2)
     assert job.run.initial == ("up", "down", "down", "up")
     assert job_from_table(parse_toml(job.to_toml(), "again")) == job
 
@@ -89,6 +100,7 @@ def test_describe_lists_every_field():
         ({"dmrg": {"noise": 0.1}, "stages": [{"sites": 1}]}, r"missing setting stages\[0\]\.truncation"),
         ({"stages": {"sites": 1}}, r"stages are tables, \[\[stages\]\] each, found"),
         ({"stage": []}, r'unknown table \[stage\]. Did you mean "stages"'),
+        ({"vumps": {"truncation": {"chi_max": 8}}}, r"a job has one of .* found \[dmrg\] and \[vumps\]"),
         ({"stages": [{}, {}], "run": {"levels": 2}}, "stages.* lead to one state, and levels = 2 were asked for"),
         ({"run": {"initial": ["up", 1]}}, "run.initial must be of type str, found 1"),
         ({"dmrg": {}}, r"missing setting dmrg\.truncation"),

@@ -56,8 +56,13 @@ test.ground_state()
 after = test.compilations()
 print([name for name in after if after[name] > before[name]])
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
+
+    def compiled() -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    # a worker that compiles the same kernel beside us may drop our entry from the index of its files, but not twice
+    assert compiled().endswith("[]\n") or compiled().endswith("[]\n")
 
 
 def test_the_lead_waits_for_what_it_needs_and_helpers_for_the_end(nothing_compiled):
@@ -68,6 +73,19 @@ def test_the_lead_waits_for_what_it_needs_and_helpers_for_the_end(nothing_compil
     ahead.wait()
     assert process.returncode == 0
     assert not ahead._running
+    assert not TEAM.held
+
+
+def test_nobody_waits_for_what_only_helpers_need(monkeypatch):
+    monkeypatch.setattr(ahead, "_in_cache", lambda kernel: kernel is lanczos.lowest)
+    ahead.start(np.dtype("d"), 1)
+    assert not ahead._running
+    ahead.start(np.dtype("d"), 2)
+    (process,) = ahead._running
+    ahead.wait()
+    assert process.stdout is None
+    ahead.wait(to_the_end=True)
+    assert process.returncode == 0
     assert not TEAM.held
 
 

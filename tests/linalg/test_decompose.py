@@ -18,7 +18,6 @@ CHECKS = [
     decompositions.check_truncated_eigh,
     decompositions.check_random_isometry,
     decompositions.check_fixed_signs,
-    decompositions.check_random_svd,
     decompositions.check_empty_and_zero,
 ]
 

@@ -108,3 +108,8 @@ def test_polar_factors(structure: Structure, dtype: np.dtype):
 
 def _numpy() -> Backend:
     return get_backend("numpy")
+
+
+def test_a_start_of_length_zero_has_the_value_zero():
+    found = dominant(lambda x: 2.0 * x, np.zeros(300), _numpy())
+    assert found.values.tolist() == [0.0] and found.converged

@@ -6,6 +6,7 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.suites.chains import FEW_CHAINS, PLACES, Chain, random_state, tolerance
+from tnsim.errors import BackendError
 from tnsim.kernels.cpu import CpuKernels
 from tnsim.kernels.cpu.split import choose
 from tnsim.networks.canonical import canonicalize
@@ -122,3 +123,15 @@ def test_the_method_goes_by_what_the_cut_asks_for():
     assert [choose_method("auto", plain, dtype, spectrum=True) for dtype in (double, single)] == ["gram", "svd"]
     assert [choose_method("auto", cut, double) for cut in (fine, whole)] == ["svd", "gram"]
     assert choose_method("svd", plain, double) == "svd"
+
+
+def test_mixed_precisions_are_refused_before_a_kernel_sees_them():
+    """Rows of one dtype on buffers of another would read past their ends."""
+    heff, first, second, _ = two_sites(FEW_CHAINS[0], "numpy", np.dtype("d"), BOND)
+    with pytest.raises(BackendError, match="float64.*float32 and float64.*astype"):
+        heff.join(first.astype(np.float32), second)
+    left, right = heff.left, heff.right
+    with pytest.raises(BackendError, match="one dtype, found float64 and float32"):
+        TwoSiteHamiltonian(
+            left.environment, left.plan.operator, right.plan.operator, right.environment.astype(np.float32)
+        )

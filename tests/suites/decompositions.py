@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.suites.structures import Maker, Structure, assert_same, dense, tolerance
 from tnsim.backend import Backend
-from tnsim.linalg import Spectrum, Truncation, eigh, fix_signs, lq, qr, random_isometry, random_svd, svd
+from tnsim.linalg import Spectrum, Truncation, eigh, fix_signs, lq, qr, random_isometry, svd
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, diagonal, fuse
 
@@ -183,16 +183,3 @@ def check_fixed_signs(backend: Backend, dtype: np.dtype, structure: Structure) -
         assert_isometry(as_matrices(a, b)[0], dtype)
         assert_same(c, dense(a), dtype)
         assert_same(d, dense(b), dtype)
-
-
-def check_random_svd(backend: Backend, dtype: np.dtype, structure: Structure) -> None:
-    """A probe as wide as the matrix gives its singular values; the error is what the weight says."""
-    tensor = example(backend, dtype, structure)
-    for rows, cols in ROWS[:2]:
-        expected = matrix_of(tensor, rows, cols)
-        u, spectrum, v = random_svd(tensor, rows, Truncation(chi_max=5), seed=1)
-        exact = np.linalg.svd(expected, compute_uv=False).astype(np.float64)
-        np.testing.assert_allclose(np.sort(spectrum.values)[::-1], exact[:5], atol=tolerance(dtype) * 10)
-        assert u.dtype == v.dtype == dtype and u.charge == tensor.charge
-        lost = np.linalg.norm(between(u, spectrum, v) - expected) / np.linalg.norm(expected)
-        assert abs(lost - np.sqrt(spectrum.discarded_weight)) < 100 * tolerance(dtype)

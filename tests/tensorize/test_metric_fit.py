@@ -103,11 +103,11 @@ def test_one_update_is_dense_least_squares_over_the_samples():
 
 def test_conjugate_gradients_reach_what_the_direct_solution_reaches():
     W, x = layer()
-    gram, start = Gram.collect([x]), MPO.from_matrix(W, (3, 4), (4, 3), 3)
-    for sweeps in (0, 5):
-        direct = MetricFit(two_site_sweeps=sweeps, max_sweeps=5).solve(W, start, gram)
-        iterative = MetricFit(two_site_sweeps=sweeps, max_sweeps=5, direct_max=0).solve(W, start, gram)
-        assert iterative.error == pytest.approx(direct.error, rel=0.01)
+    gram, start = Gram.collect([x]), MPO.from_matrix(W, (3, 2, 2), (2, 2, 3), 3)
+    for sweeps in (0, 1):
+        direct = MetricFit(two_site_sweeps=sweeps, max_sweeps=1).solve(W, start, gram)
+        iterative = MetricFit(two_site_sweeps=sweeps, max_sweeps=1, direct_max=0).solve(W, start, gram)
+        assert iterative.error == pytest.approx(direct.error, rel=1e-3)
 
 
 def test_two_sites_find_the_planted_chain_whatever_the_start():

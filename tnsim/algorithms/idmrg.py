@@ -10,7 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.idmrg_run import IDMRGRun
 from tnsim.algorithms.solution import Observer, Progress, Solution, Status, SweepReport
-from tnsim.errors import SettingsError
+from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.infinite_environments import infinite_environments
 from tnsim.networks.infinite_mpo import InfiniteMPO
@@ -38,6 +38,7 @@ class IDMRG:
     krylov_max: int = field(default=20, metadata={"help": "most products with H in one bond update"})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         limits = {
             "max_sweeps": (1, np.inf), "min_sweeps": (2, np.inf), "energy_tol": (0, np.inf),
             "entropy_tol": (0, np.inf), "krylov_min": (1, self.krylov_max), "krylov_max": (2, np.inf),

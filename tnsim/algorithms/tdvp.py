@@ -45,7 +45,9 @@ class TDVP(Evolution):
 
     On small bonds one site does not see where H leads, and two sites see no terms of longer range: an error of the
     projection that smaller steps do not lower. `expansion` = n takes the basis of H psi, ..., H^n psi in before every
-    step, until a bond has chi_max states; from product states with terms of long range, 2 or 3 are enough.
+    step, until a bond has chi_max states; from product states with terms of long range, 2 or 3 are enough. While
+    Schmidt values are tiny, as in the first steps from a product state, the order of the splitting is one (E. Kieri,
+    C. Lubich, H. Walach, SIAM J. Numer. Anal. 54, 1020 (2016)): start with small steps where that is seen.
 
     An InfiniteMPS under an InfiniteMPO moves as a whole, by the midpoint rule: O(dt^2) too, bonds as they are with
     "one-site", and growing along the two-site part of H psi with "hybrid"; energies and norms are those per site.

@@ -11,7 +11,7 @@ import numpy as np
 
 from tnsim.algorithms.solution import Observer, Progress, Solution, Status, SweepReport
 from tnsim.algorithms.vumps_run import VUMPSRun
-from tnsim.errors import SettingsError
+from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS, several_states
@@ -39,6 +39,7 @@ class VUMPS:
     krylov_max: int = field(default=200, metadata={"help": "most products with H in one update"})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         limits = {
             "max_sweeps": (1, np.inf), "gradient_tol": (0, np.inf), "growth": (1.001, np.inf),
             "grow_below": (0, np.inf), "exchanges": (0, np.inf), "krylov_max": (2, np.inf),

@@ -35,7 +35,9 @@ class Checkpointer:
             self.save(run)
 
     def sweep(self, report: SweepReport, run: Any) -> None:
-        if self.sweeps and (report.sweep + 1) % self.sweeps == 0 and self._is_time(0.0):
+        # an infinite chain has no bonds to save at
+        by_count = self.sweeps and (report.sweep + 1) % self.sweeps == 0 and self._is_time(0.0)
+        if by_count or (self.seconds and self._is_time(self.seconds)):
             self.save(run)
 
     def _is_time(self, seconds: float) -> bool:
@@ -94,7 +96,9 @@ class StopOnSignals:
             run.request_stop(f"stopped by {self.received} at bond {report.bond} of sweep {report.sweep}")
 
     def sweep(self, report: SweepReport, run: Any) -> None:
-        """Nothing to do: a stop takes effect at a bond."""
+        """A stop takes effect at a bond; of an infinite chain here."""
+        if self.received and not run.stop_reason:
+            run.request_stop(f"stopped by {self.received} after sweep {report.sweep}")
 
     def step(self, report: EvolutionReport, run: Any) -> None:
         if self.received and not run.stop_reason:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tnsim.algorithms import TEBD
 from tnsim.algorithms.evolution import Evolution
+from tnsim.algorithms.krylov_evolution import KrylovEvolution
 from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.tdvp import TDVP
 from tnsim.errors import SettingsError, check_fields
@@ -20,7 +21,8 @@ from tnsim.networks.mps import MPS
 
 # table of a job file: scheme, and whether it takes the MPO (else the sum of operators)
 SCHEMES: dict[str, tuple[type[Evolution], bool]] = {
-    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True)
+    "tebd": (TEBD, False), "tdvp": (TDVP, True), "mpo": (MPOEvolution, True),
+    "krylov": (KrylovEvolution, True),
 }  # fmt: skip
 
 
@@ -29,8 +31,9 @@ class EvolveOptions:
     """How long an evolution goes, from which state, what it records and where it writes."""
 
     time: float = field(metadata={"help": "time at the end, from 0 on (in 1 / energy)"})
-    initial: str = field(
-        default="", metadata={"help": "product state to start from (neel, up, down, ...); empty takes the model's own"}
+    initial: str | tuple[str, ...] = field(
+        default="",
+        metadata={"help": "start: a pattern (neel, up, down, ...), or the state of every site; empty: the model's own"},
     )
     measure: str = field(
         default="", metadata={"help": "local operators recorded on every site with every report, such as Sz or N,Sz"}

@@ -16,7 +16,7 @@ from tnsim.io.hdf5 import (
     put_tensor,
     write_file,
 )
-from tnsim.io.infinite import get_infinite, put_infinite
+from tnsim.io.infinite import get_infinite, get_state, put_infinite
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
@@ -75,5 +75,5 @@ def load(path: str | Path) -> Thing:
         if kind == KIND:
             return get_evolved(file)
         if kind == "run":
-            return get_chain(file["state"])
+            return get_state(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")

@@ -3,12 +3,35 @@
 import h5py
 import numpy as np
 
-from tnsim.io.hdf5 import get_sites, get_symmetry, get_tensors, put_sites, put_symmetry, put_tensors
+from tnsim.io.hdf5 import (
+    get_chain,
+    get_sites,
+    get_symmetry,
+    get_tensors,
+    put_chain,
+    put_sites,
+    put_symmetry,
+    put_tensors,
+)
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.mps import MPS
 
 # is_hermitian and reach: True, False and numbers as they are, None as -1
 _NONE = -1
+
+
+def put_state(parent: h5py.Group, name: str, state: MPS | InfiniteMPS) -> None:
+    """A finite or infinite state as a group."""
+    if isinstance(state, InfiniteMPS):
+        put_infinite(parent, name, state)
+    else:
+        put_chain(parent, name, state)
+
+
+def get_state(source: h5py.Group) -> MPS | InfiniteMPS:
+    """What `put_state` wrote, on the host."""
+    return get_infinite(source) if "AL" in source else get_chain(source)  # type: ignore[return-value]
 
 
 def put_infinite(parent: h5py.Group, name: str, thing: InfiniteMPS | InfiniteMPO) -> None:

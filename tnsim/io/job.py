@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tnsim.algorithms import DMRG
+from tnsim.algorithms import DMRG, IDMRG, VUMPS
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.settings import check_keys, from_table, merged, parse_toml, to_table, to_toml
-from tnsim.models import MODELS, Model, find_model
+from tnsim.models import MODELS, Fact, Facts, Model, find_model
 
-_TABLES = ("model", "dmrg", "run", "stages")
+SOLVERS: dict[str, type] = {"dmrg": DMRG, "vumps": VUMPS, "idmrg": IDMRG}
+_TABLES = ("model", *SOLVERS, "run", "stages")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +50,14 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a run is made from; `stages` run before `dmrg`, which goes on from their state.
+    """Everything that a run is made from; `stages` run before `solver`, which goes on from their state.
 
-    In TOML, [[stages]] are all stages, and [dmrg] holds what they share.
+    In TOML, the table of the solver is [dmrg], or [vumps] or [idmrg] for an infinite chain, whose unit cell the model
+    is. [[stages]] are all stages, and [dmrg] holds what they share.
     """
 
     model: Model
-    dmrg: DMRG
+    solver: Any  # of one of SOLVERS
     run: RunOptions
     stages: tuple[DMRG, ...] = ()
 
@@ -65,13 +67,45 @@ class Job:
                 f"[[stages]] lead to one state, and levels = {self.run.levels} were asked for: take chi_ramp and noise "
                 "in [dmrg] instead, or one level."
             )
+        if self.is_infinite and (self.stages or self.run.levels > 1):
+            raise SettingsError(
+                f"[[stages]] and levels = {self.run.levels} are for [dmrg]: [{self.algorithm}] finds one ground state "
+                "of an infinite chain."
+            )
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the solver's table."""
+        return next(name for name, cls in SOLVERS.items() if type(self.solver) is cls)
+
+    @property
+    def is_infinite(self) -> bool:
+        """Whether the model is the unit cell of an infinite chain."""
+        return not isinstance(self.solver, DMRG)
+
+    @property
+    def exact(self) -> Fact | None:
+        """The exact energy where one is known: of an infinite chain that per site."""
+        name = "bulk energy per site" if self.is_infinite else "energy"
+        return next((fact for fact in self.model.facts if fact.name == name and fact.kind == "exact"), None)
+
+    @property
+    def facts(self) -> Facts:
+        """What is known: of an infinite chain all but the energy of one cell."""
+        facts = self.model.facts
+        return Facts(tuple(fact for fact in facts if fact.name != "energy")) if self.is_infinite else facts
 
     def to_toml(self) -> str:
         """The job as TOML text that `job_from_toml` reads back."""
         name = next(name for name, cls in MODELS.items() if type(self.model) is cls)
-        table = {"model": {"name": name} | to_table(self.model), "dmrg": to_table(self.dmrg), "run": to_table(self.run)}
-        stages = (*self.stages, self.dmrg) if self.stages else ()
-        return to_toml(table | {"stages": [to_table(stage) for stage in stages]})
+        stages = (*self.stages, self.solver) if self.stages else ()
+        table = {
+            "model": {"name": name} | to_table(self.model),
+            self.algorithm: to_table(self.solver),
+            "run": to_table(self.run),
+            "stages": [to_table(stage) for stage in stages],
+        }
+        return to_toml(table)
 
 
 def job_from_table(table: dict[str, Any]) -> Job:
@@ -79,10 +113,10 @@ def job_from_table(table: dict[str, Any]) -> Job:
     for key in table:
         if key not in _TABLES:
             raise SettingsError(f"unknown table [{key}]. {suggest(key, _TABLES)}")
-    *stages, dmrg = _stages(table)
+    *stages, solver = _stages(table)
     return Job(
         model_from_table(table.get("model", {})),
-        dmrg,
+        solver,
         from_table(RunOptions, table.get("run", {}), "run"),
         tuple(stages),
     )
@@ -98,16 +132,19 @@ def model_from_table(table: Any) -> Model:
     return from_table(find_model(values.pop("name")), values, "model")
 
 
-def _stages(table: dict[str, Any]) -> list[DMRG]:
-    """Settings of every stage: those of [dmrg], but for what it names; without stages [dmrg] alone."""
-    shared, stages = table.get("dmrg", {}), table.get("stages", [])
+def _stages(table: dict[str, Any]) -> list:
+    """Settings of every stage: those of the solver's table, but for what it names; without stages that table alone."""
+    given = [name for name in SOLVERS if name in table] or ["dmrg"]
+    if len(given) > 1:
+        raise SettingsError(f"a job has one of [{'], ['.join(SOLVERS)}], found [{'] and ['.join(given)}].")
+    name, cls, shared, stages = given[0], SOLVERS[given[0]], table.get(given[0], {}), table.get("stages", [])
     if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
         raise SettingsError(f"stages are tables, [[stages]] each, found {stages!r}.")
     if not stages:
-        return [from_table(DMRG, shared, "dmrg")]
-    check_keys(DMRG, shared, "dmrg")
+        return [from_table(cls, shared, name)]
+    check_keys(cls, shared, name)
     places = [f"stages[{number}]" for number in range(len(stages))]
-    return [from_table(DMRG, merged(shared, stage, place), place) for place, stage in zip(places, stages, strict=True)]
+    return [from_table(cls, merged(shared, stage, place), place) for place, stage in zip(places, stages, strict=True)]
 
 
 def job_from_toml(path: str | Path) -> Job:

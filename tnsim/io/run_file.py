@@ -10,10 +10,13 @@ from tnsim.algorithms import Progress, Solution, Status, SweepReport
 from tnsim.algorithms.excited import collect_levels
 from tnsim.errors import FileError, FileForeignError, TnsimError
 from tnsim.io.atomic import older, replace_file
-from tnsim.io.hdf5 import get_chain, get_text, header_of, open_file, put_chain, put_text, write_file
+from tnsim.io.hdf5 import get_text, header_of, open_file, put_text, write_file
+from tnsim.io.infinite import get_state, put_state
 from tnsim.io.job import Job, job_from_table
 from tnsim.io.settings import parse_toml
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
+from tnsim.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class RunRecord:
     """
 
     job: Job
-    state: MPS
+    state: MPS | InfiniteMPS
     progress: Progress
     status: str = "running"
     advice: str = ""
@@ -37,10 +40,10 @@ class RunRecord:
 
     def plot(self, path: Any = None) -> Any:
         """Convergence, entanglement profile and levels; saved where a path is given. Returns the matplotlib figure."""
-        plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.model.facts.energy
+        plot_run, exact = import_module("tnsim.plotting").plot_run, self.job.exact
         found = collect_levels(self.levels) if self.levels else None
         levels = (found.gaps, found.charges) if found else None
-        return plot_run(self.progress.reports, self.state, exact=exact, levels=levels, path=path)
+        return plot_run(self.progress.reports, self.state, exact=exact and exact.value, levels=levels, path=path)
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f", energy {self.energy:.12f}"
@@ -57,16 +60,21 @@ def save_run(path: str | Path, record: RunRecord, *, keep: int = 3) -> Path:
         put_text(file, "progress", json.dumps(asdict(record.progress)))
         result = {name: getattr(record, name) for name in ("status", "advice", "energy", "variance")}
         put_text(file, "result", json.dumps(result))
-        put_chain(file, "state", record.state)
+        put_state(file, "state", record.state)
         for number, level in enumerate(record.levels):
             _put_solution(file.require_group("levels").create_group(str(number)), level)
         if record.first is not None:
             _put_solution(file.create_group("first"), record.first)
 
     states = [record.state, *(solution.state for solution in (*record.levels, record.first) if solution)]
-    size = sum(tensor.size * tensor.dtype.itemsize for state in states for tensor in state.tensors) + (1 << 20)
+    size = sum(tensor.size * tensor.dtype.itemsize for state in states for tensor in _tensors(state)) + (1 << 20)
     replace_file(path, lambda target: write_file(target, "run", fill), keep=keep, size=size)
     return path
+
+
+def _tensors(state: MPS | InfiniteMPS) -> list[Tensor]:
+    """All that a file holds of a state."""
+    return [*state.AL, *state.AR, *state.C] if isinstance(state, InfiniteMPS) else state.tensors
 
 
 def load_run(path: str | Path) -> RunRecord:
@@ -76,7 +84,7 @@ def load_run(path: str | Path) -> RunRecord:
             raise FileForeignError(f"{path} holds a {file.attrs['kind']}, not a run: read it with tnsim.load.")
         return RunRecord(
             job=job_from_table(parse_toml(get_text(file, "job"), str(path))),
-            state=get_chain(file["state"]),  # type: ignore[arg-type]
+            state=get_state(file["state"]),
             progress=_progress(json.loads(get_text(file, "progress"))),
             header=header_of(file),
             levels=tuple(_get_solution(file["levels"][str(k)]) for k in range(len(file.get("levels", ())))),
@@ -89,13 +97,13 @@ def _put_solution(target: Any, solution: Solution) -> None:
     put_text(target, "progress", json.dumps(asdict(solution.progress)))
     result = {"energy": solution.energy, "variance": solution.variance, "overlaps": solution.overlaps}
     put_text(target, "result", json.dumps(result | asdict(solution.status)))
-    put_chain(target, "state", solution.state)
+    put_state(target, "state", solution.state)
 
 
 def _get_solution(source: Any) -> Solution:
     progress, result = _progress(json.loads(get_text(source, "progress"))), json.loads(get_text(source, "result"))
     status = Status(*(result[entry.name] for entry in fields(Status)))
-    state = get_chain(source["state"])
+    state = get_state(source["state"])
     overlaps = tuple(result["overlaps"])
     return Solution(state, result["energy"], status, progress.history, result["variance"], progress, overlaps)
 

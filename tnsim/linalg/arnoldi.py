@@ -39,8 +39,8 @@ def dominant(
     """`count` eigenpairs of largest magnitude of a linear callable, in the sector of `start`.
 
     Small spaces are diagonalised in full, so that multiplicities are found there; else one vector of a
-    degenerate set. Residuals are relative to the largest value. Not converging is a result. Raises NumericalError on
-    NaN. Source: G. W. Stewart, SIAM J. Matrix Anal. Appl. 23, 601 (2001).
+    degenerate set. Residuals are relative to the largest value. A start of length 0 has the value 0. Not converging is
+    a result. Raises NumericalError on NaN. Source: G. W. Stewart, SIAM J. Matrix Anal. Appl. 23, 601 (2001).
 
     >>> from tnsim.backend import get_backend
     >>> dominant(lambda x: np.array([3.0, -2.0, 1.0]) * x, np.ones(3), get_backend("numpy"), count=2).values.real
@@ -49,9 +49,12 @@ def dominant(
     size = start.shape[0]
     if size <= _SMALL:
         return _full(matvec, start, backend, min(count, size))
+    length = backend.read(backend.norm(start))
+    if length == 0:
+        return Eigenpairs(np.zeros(1), [start], np.zeros(1), True)
     keep = min(count + max(3, count // 2), size)
     krylov_max = min(max(krylov_max, 2 * keep + 4), size)
-    basis = [start * float(1 / backend.read(backend.norm(start)))]
+    basis = [start * float(1 / length)]
     small = np.zeros((krylov_max + 1, krylov_max), dtype=complex)
     for attempt in range(restarts):
         exhausted = _extend(matvec, basis, small, krylov_max, backend)

@@ -4,6 +4,7 @@ from tnsim.measure.correlation import correlation
 from tnsim.measure.density import reduced_density_matrix
 from tnsim.measure.entanglement import entanglement_spectrum, entropy, mutual_information
 from tnsim.measure.expectation import expect
+from tnsim.measure.momentum_spectrum import MomentumSpectrum, momentum_spectrum
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.random_matrix import gaussian_entropy, gaussian_spectrum
 from tnsim.measure.sample import sample
@@ -16,7 +17,7 @@ from tnsim.measure.transfer_spectrum import (
 from tnsim.measure.variance import variance
 
 __all__ = [
-    "correlation", "correlation_length", "entanglement_spectrum", "entropy", "expect", "expect_mpo",
+    "MomentumSpectrum", "correlation", "correlation_length", "entanglement_spectrum", "entropy", "expect", "expect_mpo",
     "extrapolate_correlation_length", "fidelity", "gaussian_entropy", "gaussian_spectrum",
-    "mutual_information", "reduced_density_matrix", "sample", "transfer_spectrum", "variance",
+    "momentum_spectrum", "mutual_information", "reduced_density_matrix", "sample", "transfer_spectrum", "variance",
 ]  # fmt: skip

@@ -137,11 +137,15 @@ class LiveProgress:
         self._last = now
         progress, most = run.progress(), run.settings.max_sweeps
         self._bar.update(
-            self._task, total=2 * report.bonds * most,
-            completed=2 * report.bonds * report.sweep + progress.step,
+            self._task, total=most, completed=report.sweep + progress.step / (2 * report.bonds),
             sweep=f"{report.sweep + 1}/{most}", energy=f"{report.energy:.6f}",
             weight=f"{progress.max_trunc_err:.1e}", chi=str(report.chi), refresh=True,
         )  # fmt: skip
 
     def sweep(self, report: SweepReport, run: Any) -> None:
         self.lines.sweep(report, run)
+        most = run.settings.max_sweeps
+        self._bar.update(
+            self._task, total=most, completed=report.sweep + 1, sweep=f"{report.sweep + 1}/{most}",
+            energy=f"{report.energy:.6f}", weight=f"{report.max_trunc_err:.1e}", chi=str(report.chi), refresh=True,
+        )  # fmt: skip

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tnsim.backend import Array, Backend, blas_for, thread_count
+from tnsim.errors import BackendError
 from tnsim.linalg.lanczos import Krylov, Ritz, lanczos
 from tnsim.networks.effective_plans import (
     LEFT,
@@ -120,6 +121,8 @@ class TwoSiteHamiltonian:
         self, left: Tensor, first: SiteOperator, second: SiteOperator, right: Tensor, *, hermitian: bool = False
     ) -> None:
         self.backend, self.dtype = left.backend, left.dtype
+        if right.dtype != self.dtype:
+            raise BackendError(f"both environments must have one dtype, found {self.dtype} and {right.dtype}.")
         left_bond, right_bond = left.legs[0].with_flow(1), right.legs[0].with_flow(1)
         symmetric = hermitian and self.dtype.kind == "f"
         self.plan: TwoSitePlan = two_site_plan(left_bond, first, second, right_bond, self.dtype.char, symmetric)
@@ -151,6 +154,9 @@ class TwoSiteHamiltonian:
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""
         plan = join_plan(*self._joined_legs(first, second))
+        if first.dtype != self.dtype or second.dtype != self.dtype:
+            found = f"{first.dtype} and {second.dtype}"
+            raise BackendError(f"sites must have the environments' dtype {self.dtype}, found {found}: use astype.")
         theta = self.backend.zeros(plan.size, self.dtype)
         run(plan, (first.data, second.data, theta), self.backend)
         return theta

@@ -8,7 +8,8 @@ import numpy as np
 
 from tnsim.backend import Array, Backend, backend_of
 from tnsim.errors import NumericalError, ShapeError
-from tnsim.linalg import Truncation, fix_signs, random_svd, svd
+from tnsim.linalg import Truncation, fix_signs, svd
+from tnsim.linalg.product_svd import product_svd
 from tnsim.networks.matrix_index import MatrixAxes
 from tnsim.networks.rank_rule import RankRule, ranks_within
 from tnsim.networks.scaling import scale_rows
@@ -129,7 +130,7 @@ def _truncation(rule: RankRule, ranks: tuple[int, ...] | None, cut: int, table: 
 def _cut(table: Tensor, truncation: Truncation, rule: RankRule) -> tuple[Tensor, Tensor]:
     """Orthonormal columns, and what is left for the sites behind the cut."""
     if rule.method == "rsvd":
-        u, s, v = random_svd(table, (0,), truncation, seed=rule.seed)
+        u, s, v = product_svd([table], truncation, seed=rule.seed)
     else:
         u, s, v = svd(table, (0,), truncation)
     u, v = fix_signs(u, v)

@@ -1,5 +1,6 @@
 """Weights of neural networks as chains of small cores, fitted to the data that the layers see."""
 
+from tnsim.tensorize.artifact import ChainFile, save_chains
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
@@ -9,6 +10,7 @@ from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
 from tnsim.tensorize.size_report import SizeReport, size_report
 
 __all__ = [
-    "CutProfile", "FitSolution", "Gram", "MetricFit", "Planner", "Quantization", "QuantizedChain", "SizeReport",
-    "corrected_bias", "cut_profile", "functional_error", "quadrature", "size_report", "smallest_rank",
+    "ChainFile", "CutProfile", "FitSolution", "Gram", "MetricFit", "Planner", "Quantization", "QuantizedChain",
+    "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature", "save_chains", "size_report",
+    "smallest_rank",
 ]  # fmt: skip

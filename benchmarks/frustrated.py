@@ -1,0 +1,22 @@
+"""How fast is a frustrated magnet on a cylinder, where bonds need hundreds of states and H has tens of channels?"""
+
+from benchmarks.job import Job
+
+JOBS = (
+    Job(
+        name="j1j2",
+        question="J1-J2 model at J2 = 0.5 on a square cylinder of 10 x 6 sites, U(1)",
+        model="j1j2",
+        L=60,
+        width=6,
+        start="neel",
+        conserve="Sz",
+        chis=(50, 100, 200, 400),
+        sweeps=1,
+        noisy=2,
+        energy=-29.8888,
+        source="tnsim, linear in the discarded weight from 400 and 800 states; uncertain in the last digit",
+        exact=False,
+        engines=("tnsim", "tenpy", "block2"),
+    ),
+)
