@@ -26,6 +26,7 @@ _PUBLIC = {
             "Extrapolation",
             "IDMRG",
             "KrylovEvolution",
+            "METTS",
             "MPOEvolution",
             "Progress",
             "Purification",
@@ -36,6 +37,7 @@ _PUBLIC = {
             "SweepReport",
             "TDVP",
             "TEBD",
+            "ThermalSamples",
             "ThermalStates",
             "VUMPS",
             "dynamical_correlation",
@@ -84,6 +86,7 @@ _PUBLIC = {
     **dict.fromkeys(["Tensor", "contract", "from_dense", "random_tensor", "zeros"], "tnsim.tensor"),
     **dict.fromkeys(
         [
+            "collapse",
             "correlation",
             "correlation_length",
             "entanglement_spectrum",
@@ -97,6 +100,7 @@ _PUBLIC = {
             "mutual_information",
             "reduced_density_matrix",
             "sample",
+            "series_average",
             "transfer_spectrum",
             "variance",
         ],
@@ -108,6 +112,7 @@ _PUBLIC = {
     **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
+    "read_openqasm": "tnsim.io.openqasm",
     **dict.fromkeys(
         [
             "plot_coarse_graining",

@@ -9,7 +9,7 @@ from tests.devices import backend_or_skip
 from tests.exact import dense
 from tests.strict_device import sync_budget
 from tests.suites.chains import CHAINS, PLACES, Chain, random_state, relative
-from tnsim.errors import OperatorError, ShapeError
+from tnsim.errors import ChargeError, OperatorError, ShapeError
 
 on_every_device = pytest.mark.parametrize(("device", "dtype"), PLACES)
 SHOTS = 20_000
@@ -115,3 +115,33 @@ def test_one_read_a_site():
 def test_bad_requests_are_refused(shots, basis, error, words):
     with pytest.raises(error, match=words):
         tn.sample(tn.MPS.product(tn.spin_sites(4), ["up", "down"] * 2), shots, basis=basis)
+
+
+@pytest.mark.parametrize("basis", [None, "Sx"])
+def test_collapse_leaves_the_product_state_of_the_outcome(basis):
+    sites = tn.spin_sites(2, conserve=None)
+    psi = tn.MPS.from_dense(np.array([0.1, 0.5j, 0.7, -0.5]), sites)
+    turn = np.eye(2) if basis is None else np.linalg.eigh(sites[0].op("Sx"))[1].T
+    rotation, rng, count = np.kron(turn, turn), np.random.default_rng(4), 600
+    chances = np.abs(rotation @ relative(psi)) ** 2 / psi.norm() ** 2
+    found = np.zeros(4)
+    for _ in range(count):
+        state = tn.collapse(psi, seed=rng, basis=basis)
+        weights = np.abs(rotation @ relative(state)) ** 2
+        assert weights.max() == pytest.approx(1) and state.bond_dimensions == (1, 1, 1)
+        found += weights
+    assert (np.abs(found / count - chances) < 4 * np.sqrt(chances * (1 - chances) / count)).all()
+
+
+def test_collapse_keeps_the_charge_precision_and_outcomes(chain):
+    psi = random_state(chain, np.float32)
+    state = tn.collapse(psi, seed=7)
+    assert state.charge == psi.charge and state.dtype == np.float32
+    np.testing.assert_array_equal(tn.sample(state, 1, seed=0), tn.sample(psi, 1, seed=7))
+
+
+def test_collapse_refuses_to_mix_charges():
+    psi = tn.MPS.product(tn.spin_sites(2), ["up", "down"])
+    with pytest.raises(ChargeError, match="site 0 mixes the charges"):
+        tn.collapse(psi, basis="Sx")
+    assert tn.collapse(psi, basis="Sz").charge == (0,)

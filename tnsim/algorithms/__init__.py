@@ -9,6 +9,7 @@ from tnsim.algorithms.excited import ExcitedStates
 from tnsim.algorithms.extrapolation import Extrapolation, extrapolate
 from tnsim.algorithms.idmrg import IDMRG
 from tnsim.algorithms.krylov_evolution import KrylovEvolution
+from tnsim.algorithms.metts import METTS, ThermalSamples
 from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.quasiparticles import Dispersion, Excitations, Quasiparticles
 from tnsim.algorithms.solution import BondReport, Progress, Solution, Status, SweepReport
@@ -21,6 +22,7 @@ from tnsim.algorithms.vumps import VUMPS
 __all__ = [
     "BondReport", "Chebyshev", "Circuit", "CircuitResult", "DMRG", "Dispersion", "DynamicalCorrelation", "Evolution",
     "EvolutionReport", "Evolved", "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "KrylovEvolution",
-    "MPOEvolution", "Progress", "Purification", "Quasiparticles", "Solution", "SpectralFunction", "Status",
-    "SweepReport", "TDVP", "TEBD", "ThermalStates", "VUMPS", "dynamical_correlation", "extrapolate", "run_stages",
+    "METTS", "MPOEvolution", "Progress", "Purification", "Quasiparticles", "Solution", "SpectralFunction", "Status",
+    "SweepReport", "TDVP", "TEBD", "ThermalSamples", "ThermalStates", "VUMPS", "dynamical_correlation", "extrapolate",
+    "run_stages",
 ]  # fmt: skip

@@ -89,10 +89,7 @@ class Purification:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not self.cooling.imaginary:
-            raise SettingsError("cooling goes in imaginary time: set imaginary=True in its settings.")
-        if self.cooling.non_hermitian:
-            raise SettingsError("thermal states are of a Hermitian H: leave non_hermitian out.")
+        check_cooling(self.cooling)
 
     def run(
         self,
@@ -108,7 +105,7 @@ class Purification:
         averages on it by the names of operators. Where a budget ends the cooling, what was reached is returned. Raises
         SettingsError for temperatures that are not positive and finite, OperatorError for what is no Hermitian H.
         """
-        wanted = _checked(betas)
+        wanted = checked_betas(betas)
         mpo, generator, own = self._operators(H, sites)
         observe = dict(observe or {})
         psi, evolved = infinite_temperature(own, backend=mpo.backend), None
@@ -153,7 +150,15 @@ class Purification:
         return mpo, H if gates else mpo, sites
 
 
-def _checked(betas: Sequence[float]) -> list[float]:
+def check_cooling(cooling: Evolution) -> None:
+    """SettingsError for an evolution that does not lead to thermal states."""
+    if not cooling.imaginary:
+        raise SettingsError("cooling goes in imaginary time: set imaginary=True in its settings.")
+    if cooling.non_hermitian:
+        raise SettingsError("thermal states are of a Hermitian H: leave non_hermitian out.")
+
+
+def checked_betas(betas: Sequence[float]) -> list[float]:
     """Inverse temperatures in ascending order."""
     given = np.asarray(betas).reshape(-1)
     found = np.sort(given.astype(float)) if given.dtype.kind in "iuf" else np.zeros(0)

@@ -7,7 +7,8 @@ from tnsim.measure.expectation import expect
 from tnsim.measure.momentum_spectrum import MomentumSpectrum, momentum_spectrum
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.random_matrix import gaussian_entropy, gaussian_spectrum
-from tnsim.measure.sample import sample
+from tnsim.measure.sample import collapse, sample
+from tnsim.measure.series_average import SeriesAverage, series_average
 from tnsim.measure.transfer_spectrum import (
     correlation_length,
     extrapolate_correlation_length,
@@ -17,7 +18,8 @@ from tnsim.measure.transfer_spectrum import (
 from tnsim.measure.variance import variance
 
 __all__ = [
-    "MomentumSpectrum", "correlation", "correlation_length", "entanglement_spectrum", "entropy", "expect", "expect_mpo",
-    "extrapolate_correlation_length", "fidelity", "gaussian_entropy", "gaussian_spectrum",
-    "momentum_spectrum", "mutual_information", "reduced_density_matrix", "sample", "transfer_spectrum", "variance",
+    "MomentumSpectrum", "SeriesAverage", "collapse", "correlation", "correlation_length", "entanglement_spectrum",
+    "entropy", "expect", "expect_mpo", "extrapolate_correlation_length", "fidelity", "gaussian_entropy",
+    "gaussian_spectrum", "momentum_spectrum", "mutual_information", "reduced_density_matrix", "sample",
+    "series_average", "transfer_spectrum", "variance",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Perfect sampling of measurement outcomes."""
+"""Perfect sampling of measurement outcomes, and the product states that measurements leave."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.backend import Array, Backend, Seed, generator
-from tnsim.errors import OperatorError, ShapeError
+from tnsim.errors import ChargeError, OperatorError, ShapeError
 from tnsim.measure.local import Operator, checked_site, is_hermitian, norm_squared
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.mps import MPS
@@ -18,6 +18,8 @@ Basis = str | Mapping[int, Operator] | None
 
 # how many shots go through the chain side by side: bounds the memory
 _TOGETHER = 4096
+# entries of a unit vector below this are rounding
+_ROUNDING = 1e-7
 
 
 def sample(psi: MPS, shots: int, *, seed: Seed = None, basis: Basis = None) -> np.ndarray:
@@ -46,6 +48,40 @@ def sample(psi: MPS, shots: int, *, seed: Seed = None, basis: Basis = None) -> n
         points = rng.random((min(_TOGETHER, shots - start), psi.L))
         outcomes[start : start + _TOGETHER] = _through_the_chain(tensors, points, 1 / norm)
     return outcomes
+
+
+def collapse(psi: MPS, *, seed: Seed = None, basis: Basis = None) -> MPS:
+    """The product state that one measurement of every site leaves; arguments as in `sample`.
+
+    The outcomes have one charge each, so that the total charge stays. Raises ChargeError for a basis that mixes
+    charges: conserve less.
+
+    >>> from tnsim.networks.sites import spin_sites
+    >>> collapse(MPS.product(spin_sites(2), ["up", "down"]), seed=0)
+    MPS on 2 sites, bond dimensions 1 1 1, charge (0,), float64 on numpy
+    """
+    rotations = _rotations(psi, basis)
+    _check_charges(psi, rotations)
+    outcomes = sample(psi, 1, seed=seed, basis=rotations or None)[0]
+    vectors = []
+    for i, (site, k) in enumerate(zip(psi.sites, outcomes.tolist(), strict=True)):
+        vector = rotations[i][k].conj() if i in rotations else np.eye(site.dim)[k]
+        vectors.append(np.where(np.abs(vector) > _ROUNDING, vector, 0))
+    dtype = matching_dtype(psi.dtype, *rotations.values())
+    return MPS.product(psi.sites, vectors, dtype=dtype, backend=psi.backend)
+
+
+def _check_charges(psi: MPS, rotations: Mapping[int, np.ndarray]) -> None:
+    """ChargeError for an outcome of several charges."""
+    for i, rotation in rotations.items():
+        charges = psi.sites[i].charges
+        for row in rotation:
+            found = {charges[k] for k in np.flatnonzero(np.abs(row) > _ROUNDING).tolist()}
+            if len(found) > 1:
+                raise ChargeError(
+                    f"a state of the basis of site {i} mixes the charges {sorted(found)}, which are conserved: "
+                    "collapse in a basis that keeps them, such as the sites' own states, or conserve less."
+                )
 
 
 def _through_the_chain(tensors: Sequence[Tensor], points: np.ndarray, scale: float) -> np.ndarray:
