@@ -40,6 +40,20 @@ def test_evolve_and_resume(tmp_path):
     assert (tmp_path / "evolved.h5.1").exists() and call("info", path).exit_code == 0
 
 
+def test_a_damaged_evolution_leaves_the_version_before(tmp_path):
+    path = tmp_path / "evolved.h5"
+    assert call(*flags(path)).exit_code == 0 and call("resume", path, "--time", 0.5).exit_code == 0
+    content = bytearray(path.read_bytes())
+    content[3000] ^= 255
+    path.write_bytes(bytes(content))
+    about = call("info", path)
+    assert about.exit_code == 0 and "skipped" in about.output and "time = 0.3" in about.output
+    assert call("plot", path).exit_code == 0
+    again = call("resume", path, "--time", 0.4)
+    assert again.exit_code == 0 and f"resuming {path}.1 at time 0.3" in again.output
+    np.testing.assert_allclose(tn.load(path).times, [0.0, 0.1, 0.2, 0.3, 0.4])
+
+
 def test_a_start_by_site(tmp_path):
     done = call(*flags(tmp_path / "evolved.h5"), "--initial", "up,up,up,down,down,down", "--time", 0.1)
     assert done.exit_code == 0, done.output

@@ -175,6 +175,8 @@ def run(
     raise typer.Exit(_run_table(table_from_toml(job)))
 
 
+# older versions of an evolution that are looked for
+_VERSIONS = 10
 # what a run may go on with: flag, type, meaning
 _CHANGES = {
     "chi_max": (int, "go on with another largest bond dimension"),
@@ -195,8 +197,8 @@ def _resume_command() -> Callable[..., None]:
         """Go on with a run or an evolution from the newest version that verifies, or extend a finished one."""
         console, out = make_console(), given.pop("out")
         changes = {name: value for name, value in given.items() if value is not None}
-        if _is_evolution(file):
-            raise typer.Exit(run_evolution(*resumed_evolution(file, changes, out, console)))
+        if (version := _newest_evolution(file, console)) is not None:
+            raise typer.Exit(run_evolution(*resumed_evolution(version, changes, out or str(file), console)))
         if "time" in changes:
             raise SettingsError(f"--time is for evolutions, {file} holds none: see --max-sweeps.")
         record, used = _newest(file, console)
@@ -222,7 +224,8 @@ app.command("resume")(_resume_command())
 def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file")]) -> None:
     """Describe a file: what it holds, how the run went, what wrote it."""
     console = make_console()
-    kind, header = _kind_and_header(file)
+    version = _newest_evolution(file, console) or file
+    kind, header = _kind_and_header(version)
     if kind == "run":
         record, used = _newest(file, console)
         header = record.header or {}
@@ -244,8 +247,8 @@ def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file"
             console.print("\n".join(lines), soft_wrap=True, highlight=False)
         console.print(record.job.facts)
     else:
-        console.print(f"{kind} in {file}", style="bold", soft_wrap=True)
-        console.print(repr(load(file)), soft_wrap=True, highlight=False)
+        console.print(f"{kind} in {version}", style="bold", soft_wrap=True)
+        console.print(repr(load(version)), soft_wrap=True, highlight=False)
     console.print(", ".join(f"{key} {value}" for key, value in header.items()), style="dim", soft_wrap=True)
 
 
@@ -257,13 +260,23 @@ def _newest(file: Path, console: Console) -> tuple[RunRecord, Path]:
     return record, used
 
 
-def _is_evolution(file: Path) -> bool:
-    """Whether a file holds an evolution; one that is missing or damaged is left to who reads runs."""
-    try:
-        with open_file(file) as raw:
-            return str(raw.attrs["kind"]) == "evolution"
-    except FileError:
-        return False
+def _newest_evolution(file: Path, console: Console) -> Path | None:
+    """The newest version that verifies, where it holds an evolution; what was skipped is said. Other files, and none
+    that verifies, are left to who reads runs."""
+    skipped: list[str] = []
+    for number in range(_VERSIONS):
+        version = older(file, number)
+        try:
+            with open_file(version) as raw:
+                if str(raw.attrs["kind"]) != "evolution":
+                    return None
+        except FileError as error:
+            skipped.append(str(error))
+            continue
+        for reason in skipped:
+            console.print(f"skipped: {reason}", style="yellow", soft_wrap=True)
+        return version
+    return None
 
 
 def _kind_and_header(file: Path) -> tuple[str, dict[str, str]]:
@@ -284,8 +297,9 @@ def plot(
 ) -> None:
     """Draw convergence and entanglement profile, of an evolution its records against time, or a state's profile."""
     console = make_console()
-    kind, _ = _kind_and_header(file)
-    found: Any = load(file) if kind in _LOADED else _newest(file, console)[0]
+    version = _newest_evolution(file, console) or file
+    kind, _ = _kind_and_header(version)
+    found: Any = load(version) if kind in _LOADED else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
     check_writable(target)
     if target.suffix.lower() not in _PICTURES:

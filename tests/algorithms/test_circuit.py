@@ -8,7 +8,7 @@ import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.exact import dense
 from tests.suites.chains import CHAINS, relative, vector
-from tnsim.errors import ChargeError, OperatorError, ShapeError
+from tnsim.errors import ChargeError, OperatorError, ShapeError, StateError
 from tnsim.networks.gated_state import swap_matrix
 from tnsim.networks.pair_terms import pair_terms
 
@@ -100,6 +100,13 @@ def test_bad_input():
         tn.Circuit.from_layers([[(np.eye(4), (0, 1)), (np.eye(2), (1,))]])
     with pytest.raises(OperatorError, match="one site or on two different ones"):
         tn.Circuit().add(np.eye(4), 1, 1)
+    for site in (0.5, "a"):
+        with pytest.raises(OperatorError, match="one site or on two different ones"):
+            tn.Circuit().add(np.eye(2), site)
+    with pytest.raises(OperatorError, match="square matrix of numbers"):
+        tn.Circuit().add(np.zeros((0, 0)), 0)
+    with pytest.raises(StateError, match="finite norm, not zero"):
+        tn.Circuit().add(np.eye(2), 0).run(psi * 0.0, truncation=CUT)
     with pytest.raises(OperatorError, match="is unitary, this one"):
         tn.Circuit().add(2 * np.eye(4), 0, 1)
     with pytest.raises(OperatorError, match="square matrix of numbers"):

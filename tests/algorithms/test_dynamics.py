@@ -121,3 +121,25 @@ def test_bad_input(correlation):
         transition_values(model.product(), "Sz", XX(L=2).product())
     with pytest.raises(ChargeError, match="do not lead from"):
         transition_values(model.product(), "Sz", model.product(["up"] * 4))
+
+
+def test_times_backwards_give_the_same_spectrum():
+    times, frequencies = np.linspace(0, 20, 201), np.linspace(-2, 2, 9)
+    series = np.exp(-1.0j * times)
+    forwards = spectrum_of(times, series, frequencies)
+    assert forwards.max() > 1  # C(-t) = C(t)*
+    assert np.allclose(spectrum_of(-times, series.conj(), frequencies), forwards)
+
+
+def test_a_site_that_is_not_there_and_uneven_times():
+    model, cut = XX(L=4), tn.Truncation(chi_max=4)
+    evolution, arguments = tn.TEBD(dt=0.1, truncation=cut), (model.operator_sum(), model.product(), ("Sz", "Sz"))
+    for site in (4, -1, 1.5):
+        with pytest.raises(ShapeError, match="the state has sites 0 to 3, found site = "):
+            tn.dynamical_correlation(evolution, *arguments, site=site, time=1.0, energy=0.0)
+    uneven = tn.dynamical_correlation(evolution, *arguments, site=1, time=0.45, energy=0.0)
+    for predict in (1.0, 2.0):
+        with pytest.raises(ShapeError, match="equally spaced times"):
+            uneven.structure_factor([0.5], [0.0, 1.0], predict=predict)
+    with pytest.raises(SettingsError, match="predict is at least 1"):
+        uneven.structure_factor([0.5], [0.0], predict=np.inf)

@@ -8,6 +8,7 @@ import pytest
 import tnsim as tn
 from tnsim.algorithms.evolution import Evolution
 from tnsim.errors import NumericalError, SettingsError, StateError
+from tnsim.models import Heisenberg
 
 CUT = tn.Truncation(chi_max=4)
 
@@ -153,6 +154,29 @@ def test_bad_times():
 def test_nan_is_noticed():
     with pytest.raises(NumericalError, match="no longer finite at time 0.1"):
         ticking().run(None, Clockwork(weight=float("nan")), time=1.0)
+
+
+def test_time_cannot_be_turned_back_in_imaginary_time():
+    cold = ticking(imaginary=True).run(None, Clockwork(), time=0.5)
+    with pytest.raises(SettingsError, match="0.5 is reached, found time = 0.2"):
+        ticking(imaginary=True).run(None, Clockwork(), time=0.2, resume=cold)
+    assert len(ticking(imaginary=True).run(None, Clockwork(), time=0.5, resume=cold).times) == len(cold.times)
+
+
+def test_what_is_no_time_and_no_function():
+    for time in ("1", 1j, None):
+        with pytest.raises(SettingsError, match="time must be finite, found"):
+            ticking().run(None, Clockwork(), time=time)
+    with pytest.raises(SettingsError, match="observed as 'Sz' must be a function of the state, found 3"):
+        ticking().run(None, Clockwork(), time=1.0, observe={"Sz": 3})
+
+
+@pytest.mark.parametrize("scheme", [tn.TEBD, tn.TDVP, tn.KrylovEvolution])
+def test_a_step_far_too_long_is_named(scheme):
+    chain = Heisenberg(L=4)
+    H = chain.operator_sum() if scheme is tn.TEBD else chain.mpo()
+    with np.errstate(all="ignore"), pytest.raises(NumericalError, match="overflow"):
+        scheme(dt=1e3, truncation=CUT, imaginary=True).run(H, chain.product("neel"), time=2e3)
 
 
 def test_figure():

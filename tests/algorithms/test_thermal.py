@@ -140,10 +140,15 @@ def test_a_spent_budget_keeps_what_was_reached():
         thermal["Sz"]
 
 
+def test_temperatures_far_above_a_step_are_not_left_out():
+    thermal = tn.Purification(cooling=tdvp()).run(Heisenberg(L=4).mpo(), [1e-12, 0.1])
+    assert len(thermal.betas) == len(thermal.energies) == 2 and abs(thermal.energies[0]) < 1e-9
+
+
 def test_bad_input():
     model = Heisenberg(L=4)
     purification = tn.Purification(cooling=tdvp())
-    for betas in ([], [0.0], [-1.0], [1.0, np.inf], [np.nan]):
+    for betas in ([], [0.0], [-1.0], [1.0, np.inf], [np.nan], [1j], "a"):
         with pytest.raises(SettingsError, match="temperatures above zero"):
             purification.run(model.mpo(), betas)
     with pytest.raises(SettingsError, match="imaginary=True"):

@@ -212,6 +212,8 @@ def test_a_budget_is_kept_and_beats_equal_ranks_where_cuts_differ():
 def test_a_budget_below_the_smallest_possible_says_what_that_is():
     with pytest.raises(ShapeError, match="budget of 100 numbers is below the smallest possible, 128"):
         MPO.from_matrix(random_matrix(64, 64), (8, 8), (8, 8), RankRule(params=100))
+    with pytest.raises(ShapeError, match="budget of 0 numbers is below the smallest possible, 128"):
+        MPO.from_matrix(random_matrix(64, 64), (8, 8), (8, 8), RankRule(bytes=7))
 
 
 def test_budgets_of_three_cuts_are_near_the_best_of_all_choices():

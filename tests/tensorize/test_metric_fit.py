@@ -256,3 +256,12 @@ def test_not_converging_is_a_status_with_advice():
     start = MPO.from_matrix(W, (3, 4), (4, 3), RankRule(params=60))
     fit = MetricFit(max_sweeps=1).solve(W, start, Gram.collect([x]))
     assert not fit.status.converged and "raise max_sweeps = 1" in fit.status.advice
+
+
+def test_a_bias_of_another_shape_is_refused():
+    rng = np.random.default_rng(2)
+    matrix, gram = rng.standard_normal((8, 8)), Gram.collect([rng.standard_normal((50, 8))])
+    mpo = MPO.from_matrix(matrix, (2, 4), (4, 2), 2)
+    for bias in (np.ones(3), np.ones(1), np.ones((8, 1))):
+        with pytest.raises(ShapeError, match=r"bias of this layer has shape \(8,\)"):
+            corrected_bias(matrix, mpo, gram, bias)

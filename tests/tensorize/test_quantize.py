@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.devices import backend_or_skip
-from tnsim.errors import SettingsError
+from tnsim.errors import NumericalError, SettingsError
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize import Gram, Quantization, functional_error, quadrature
@@ -70,3 +70,10 @@ def test_bad_settings_are_refused():
     for settings in [{"bits": 3}, {"scales": "bonds"}, {"bits": "8"}]:
         with pytest.raises(SettingsError):
             Quantization(**settings)
+
+
+@pytest.mark.parametrize("factor", [1e-60, 1e60])
+def test_numbers_beyond_single_precision_are_refused(factor):
+    matrix = factor * np.random.default_rng(3).standard_normal((8, 8))
+    with pytest.raises(NumericalError, match="outside of single precision"):
+        Quantization().quantize(MPO.from_matrix(matrix, (2, 4), (4, 2)))

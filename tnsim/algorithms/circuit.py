@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution import check_start
 from tnsim.backend import block_threads
 from tnsim.errors import OperatorError, ShapeError
 from tnsim.linalg import Truncation
@@ -57,9 +58,10 @@ class Circuit:
     def add(self, matrix: Any, *sites: int) -> "Circuit":
         """One more gate. Raises OperatorError unless it is a unitary matrix on one or two different sites."""
         matrix = np.asarray(matrix)
-        if len(sites) not in (1, 2) or len(set(sites)) != len(sites) or min(sites) < 0:
+        numbered = all(isinstance(site, (int, np.integer)) for site in sites)
+        if not numbered or len(sites) not in (1, 2) or len(set(sites)) != len(sites) or min(sites) < 0:
             raise OperatorError(f"a gate acts on one site or on two different ones, counted from 0, found {sites}.")
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype.kind not in "iufc":
+        if matrix.ndim != 2 or not matrix.size or matrix.shape[0] != matrix.shape[1] or matrix.dtype.kind not in "iufc":
             raise OperatorError(f"a gate is a square matrix of numbers, found shape {matrix.shape}, {matrix.dtype}.")
         matrix = matrix if matrix.dtype.kind in "fc" else matrix.astype(np.float64)
         error = np.abs(matrix.conj().T @ matrix - np.eye(len(matrix))).max()
@@ -96,8 +98,10 @@ class Circuit:
         """The state after all gates, its norm that of psi times what cuts left; cost O(chi^3 d^3) a cut.
 
         A gate over a distance of r sites takes r cuts at most. Raises ShapeError for a site that is not there, a
-        matrix of the wrong size or different sites to be swapped, ChargeError for a gate that breaks a charge.
+        matrix of the wrong size or different sites to be swapped, ChargeError for a gate that breaks a charge,
+        StateError for a state that is zero or not finite.
         """
+        check_start(psi)
         psi = psi.astype(matching_dtype(psi.dtype, *(matrix for matrix, _ in self.gates)))
         line = _Line(GatedState(psi, truncation, split=split))
         with block_threads():

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution import Evolution, Evolved
-from tnsim.errors import SettingsError
+from tnsim.errors import SettingsError, ShapeError
 from tnsim.measure.local import Operator, norm_squared
-from tnsim.measure.time_series import linear_prediction, spectrum_of
+from tnsim.measure.time_series import check_equal_spacing, linear_prediction, spectrum_of
 from tnsim.measure.transition import transition_values
 from tnsim.networks.gates import apply_gate
 from tnsim.networks.mps import MPS
@@ -41,11 +41,12 @@ class DynamicalCorrelation:
         are made so many times as long by linear prediction before the window; 1 takes those there are. Levels are
         broadened to 3 / T by the window "gauss". The integral over omega is the static structure factor.
         """
-        if not predict >= 1:
+        if not 1 <= predict < np.inf:
             raise SettingsError(f"predict is at least 1 (no prediction), found {predict!r}.")
         values, times = self.at_momentum(momenta), self.times
         count = int(round((predict - 1) * (len(times) - 1)))
         if count:
+            check_equal_spacing(times, values)
             values = linear_prediction(values, count)
             times = np.arange(len(times) + count) * (times[1] - times[0])
         return spectrum_of(times, values, frequencies, window=window)
@@ -77,8 +78,9 @@ def dynamical_correlation(
     """<psi| A_x(t) B_site |psi> for all x, with psi an eigenstate of H of that energy: one evolution of B_site |psi>.
 
     operators: (A, B), which conserve the charge and the fermion parity; H: what the scheme takes. Connected
-    correlations are had by operators less their averages. Raises SettingsError for imaginary time, ChargeError or
-    OperatorError for operators that change the charge or the parity, and what `evolution.run` raises.
+    correlations are had by operators less their averages. Raises SettingsError for imaginary time, ShapeError for a
+    site that is not there, ChargeError or OperatorError for operators that change the charge or the parity, and what
+    `evolution.run` raises.
 
     >>> from tnsim.algorithms import TEBD
     >>> from tnsim.linalg import Truncation
@@ -92,6 +94,8 @@ def dynamical_correlation(
     """
     if evolution.imaginary:
         raise SettingsError("a dynamical correlation is one in real time: take imaginary=False.")
+    if not isinstance(site, (int, np.integer)) or not 0 <= site < psi.L:
+        raise ShapeError(f"the state has sites 0 to {psi.L - 1}, found site = {site!r}.")
     left, right = operators
     psi = psi / norm_squared(psi) ** 0.5
     excited, _ = apply_gate(psi, psi.sites[site].op(right), site)

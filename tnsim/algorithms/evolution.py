@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -192,9 +193,15 @@ class Evolution(ABC):
         resume: Evolved | None = None,
     ) -> "EvolutionRun":
         """A run that can be driven report by report, stopped and resumed; arguments as in `run`."""
-        if not np.isfinite(time) or (self.imaginary and time < 0):
+        if not isinstance(time, Real) or not np.isfinite(float(time)) or (self.imaginary and time < 0):
             wanted = "finite and not negative in imaginary time" if self.imaginary else "finite"
             raise SettingsError(f"time must be {wanted}, found {time!r}.")
+        reached = resume.history[-1].time if resume and resume.history else 0.0
+        if self.imaginary and time < reached - _SAME_TIME * self.dt:
+            raise SettingsError(f"imaginary time goes forwards: {reached:g} is reached, found time = {time!r}.")
+        for name, measure in dict(observe or {}).items():
+            if not callable(measure):
+                raise SettingsError(f"what is observed as {name!r} must be a function of the state, found {measure!r}.")
         return EvolutionRun(self, self.propagator(H, psi), float(time), observe or {}, resume)
 
     def steps(self, H: Any, psi: Any, *, time: float) -> Iterator[EvolutionReport]:
@@ -268,9 +275,20 @@ class EvolutionRun:
         while not self._ended():
             last = self.history[-1]
             dt, steps = self._next()
-            with block_threads():
-                done = self.propagator.advance(last.time, dt, steps)
+            done = self._advance(last.time, dt, steps)
             yield self._close(last.step + steps, self._time(last, dt, steps), done, observers)
+
+    def _advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
+        """Some steps of the scheme; what overflows on the way is a NumericalError."""
+        try:
+            with block_threads():
+                return self.propagator.advance(time, dt, steps)
+        except NumericalError:
+            raise
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
+            raise NumericalError(
+                f"the evolution overflows in the steps after time {time:.6g} ({error}): lower dt = {dt:.6g}."
+            ) from error
 
     def _next(self) -> tuple[float, int]:
         """Signed length and number of the next steps: as many as go into a report, or the shorter last one."""

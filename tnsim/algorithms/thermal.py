@@ -114,7 +114,7 @@ class Purification:
         for beta in wanted:
             evolved = self.cooling.run(generator, psi, time=beta / 2, resume=evolved)
             psi = evolved.state
-            if abs(evolved.history[-1].time - beta / 2) > 1e-6 * beta:
+            if abs(evolved.history[-1].time - beta / 2) > 1e-6 * max(beta, self.cooling.dt):
                 break
             rows.append(self._averages(mpo, psi, evolved))
             for name, measure in observe.items():
@@ -160,7 +160,8 @@ def check_cooling(cooling: Evolution) -> None:
 
 def checked_betas(betas: Sequence[float]) -> list[float]:
     """Inverse temperatures in ascending order."""
-    found = np.sort(np.asarray(betas, dtype=float).reshape(-1))
+    given = np.asarray(betas).reshape(-1)
+    found = np.sort(given.astype(float)) if given.dtype.kind in "iuf" else np.zeros(0)
     if not len(found) or not np.isfinite(found).all() or not found[0] > 0:
         raise SettingsError(
             f"inverse temperatures are positive and finite (temperatures above zero), at least one; found {betas!r}. "

@@ -43,7 +43,7 @@ def linear_prediction(values: Any, count: int, *, order: int = 0) -> np.ndarray:
     companion = np.diag(np.ones(order - 1, dtype=complex), -1)
     companion[0] = coefficients
     modes, vectors = np.linalg.eig(companion)
-    modes = np.where(np.abs(modes) > 1, modes / np.abs(modes), modes)
+    modes = modes / np.maximum(1, np.abs(modes))
     amplitudes = np.linalg.lstsq(vectors, series[-order:][::-1].astype(complex), rcond=None)[0]
     later = np.array([vectors[0] @ (modes**n * amplitudes) for n in range(1, count + 1)], dtype=complex)
     return np.concatenate([series, later if np.iscomplexobj(series) else later.real])
@@ -64,8 +64,9 @@ def window_of(name: str, times: np.ndarray) -> np.ndarray:
 def spectrum_of(times: np.ndarray, values: np.ndarray, frequencies: Any, *, window: str = "gauss") -> np.ndarray:
     """(1 / pi) Re int_0^T dt exp(i omega t) w(t) C(t): the spectrum of C(-t) = C(t)*, its integral C(0).
 
-    times: equally spaced from 0; values: last axis is time; the result has the frequencies there. A level becomes a
-    peak of the window's transform: with "gauss" a Gaussian of width 3 / T. Trapezoidal rule, error O(dt^2).
+    times: equally spaced from 0, forwards or backwards; values: last axis is time; the result has the frequencies
+    there. A level becomes a peak of the window's transform: with "gauss" a Gaussian of width 3 / T. Trapezoidal rule,
+    error O(dt^2).
 
     >>> t = np.linspace(0, 40, 801)
     >>> w = np.linspace(-3, 3, 601)
@@ -74,12 +75,17 @@ def spectrum_of(times: np.ndarray, values: np.ndarray, frequencies: Any, *, wind
     (1.0, 1.0)
     """
     times, values = np.asarray(times, dtype=float), np.asarray(values)
+    check_equal_spacing(times, values)
+    weights = np.full(len(times), abs(times[1] - times[0]))
+    weights[[0, -1]] /= 2
+    phases = np.exp(1j * np.multiply.outer(times, np.asarray(frequencies, dtype=float)))
+    return ((values * (weights * window_of(window, times))) @ phases).real / np.pi
+
+
+def check_equal_spacing(times: np.ndarray, values: np.ndarray) -> None:
+    """ShapeError unless there are two or more equally spaced times, and a value on the last axis for each."""
     if len(times) < 2 or values.shape[-1] != len(times) or not np.allclose(np.diff(times), times[1] - times[0]):
         raise ShapeError(
             f"a spectrum needs two or more equally spaced times and as many values, found {len(times)} times and "
             f"values of shape {values.shape}."
         )
-    weights = np.full(len(times), times[1] - times[0])
-    weights[[0, -1]] /= 2
-    phases = np.exp(1j * np.multiply.outer(times, np.asarray(frequencies, dtype=float)))
-    return ((values * (weights * window_of(window, times))) @ phases).real / np.pi

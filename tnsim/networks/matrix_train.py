@@ -43,7 +43,7 @@ def train_of_matrix(matrix: Array, axes: MatrixAxes, rule: RankRule) -> list[Ten
     dims = [o * i for o, i in zip(axes.rows.dims, axes.columns.dims, strict=True)]
     ranks = rule.fixed(dims)
     whole = site_array(matrix, axes)
-    if budget := rule.budget(whole.dtype.itemsize):
+    if (budget := rule.budget(whole.dtype.itemsize)) is not None:
         ranks = ranks_within(budget, dims, cut_values(whole, dims))
     cores, rest, bonds = [], whole, [1]
     for k in range(len(dims) - 1):

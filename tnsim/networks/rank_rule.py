@@ -79,8 +79,10 @@ class RankRule:
             )
         return tuple(min(self.ranks, most) for most in largest)
 
-    def budget(self, itemsize: int) -> int:
-        """Numbers that may be stored; 0 where there is no such rule."""
+    def budget(self, itemsize: int) -> int | None:
+        """Numbers that may be stored; None where there is no such rule."""
+        if not (self.params or self.bytes):
+            return None
         return self.params or self.bytes // itemsize
 
 

@@ -33,7 +33,11 @@ def corrected_bias(matrix: Array, mpo: MPO, gram: Gram, bias: Array | None = Non
     mean = gram.mean.reshape((gram.features, 1))
     difference = _in_the_dtype_of(mean, _difference(matrix, mpo, gram))
     shift = backend.astype(_real_for_real(difference @ mean, matrix, mpo), mpo.dtype).reshape(-1)
-    return shift if bias is None else bias + shift
+    if bias is None:
+        return shift
+    if tuple(bias.shape) != tuple(shift.shape):
+        raise ShapeError(f"the bias of this layer has shape {tuple(shift.shape)}, found {tuple(bias.shape)}.")
+    return bias + shift
 
 
 def smallest_rank(matrix: Array, build: Callable[[int], MPO], gram: Gram, budget: float) -> tuple[int, MPO]:

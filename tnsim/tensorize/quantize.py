@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from tnsim.errors import SettingsError, check_fields, suggest
+from tnsim.errors import NumericalError, SettingsError, check_fields, suggest
 from tnsim.networks.matrix_index import MatrixAxes
 from tnsim.networks.mpo import MPO
 from tnsim.symmetry import Leg
@@ -33,7 +33,7 @@ class Quantization:
             raise SettingsError(f"unknown choice of scales {self.scales!r}. {suggest(self.scales, _SCALES)}")
 
     def quantize(self, mpo: MPO) -> "QuantizedChain":
-        """Codes and scales of a chain, on the host.
+        """Codes and scales of a chain, on the host. Raises NumericalError for numbers beyond single precision.
 
         >>> small = Quantization().quantize(MPO.from_matrix(np.eye(16), (4, 4), (4, 4)))
         >>> small.bytes, float(abs(small.to_mpo().to_matrix() - np.eye(16)).max().round(3))
@@ -51,7 +51,13 @@ class Quantization:
         bond = 3 if k < mpo.L - 1 else 0
         own = {"core": (), "bond": (bond,), "row": (bond, 1)}[self.scales]
         sizes = np.abs(array).max(axis=tuple(n for n in range(5) if n not in own), keepdims=True)
-        scales = np.where(sizes > 0, sizes / most, 1.0).astype(np.float32)
+        with np.errstate(over="ignore"):
+            scales = np.where(sizes > 0, sizes / most, 1.0).astype(np.float32)
+        if not (np.isfinite(scales).all() and scales.all()):
+            raise NumericalError(
+                f"the numbers of core {k}, up to {sizes.max():.1e}, need scales outside of single precision: quantize "
+                "a multiple of the chain."
+            )
         codes = np.clip(np.rint(array / scales), -most, most).astype(np.int8).reshape(-1)
         return (_packed(codes) if self.bits == 4 else codes), scales
 
