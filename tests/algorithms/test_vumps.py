@@ -40,7 +40,7 @@ def test_ising_off_criticality(h, cell, chi):
 def test_critical_ising(chi, limit):
     """-4/pi; the error falls as chi^-4 (finite entanglement, central charge 1/2)."""
     model, truncation = TransverseIsing(L=2), tn.Truncation(chi_max=chi, svd_min=1e-10)
-    settings = tn.VUMPS(truncation=truncation, gradient_tol=5e-6)  # the energy errs by its square
+    settings = tn.VUMPS(truncation=truncation, gradient_tol=1e-6)
     result = settings.solve(model.infinite_mpo(1), model.infinite_product("up", 1))
     assert result.status.converged
     assert 0 < result.energy + 4 / np.pi < limit
