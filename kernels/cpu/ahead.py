@@ -53,6 +53,13 @@ def start(dtype: np.dtype, threads: int) -> None:
         return
     _running.append(process)
     TEAM.held = True  # helpers would compile beside the second process what it compiles last
+    threading.Thread(target=_release, args=(process,), daemon=True, name="tnsim-compiler").start()
+
+
+def _release(process: subprocess.Popen) -> None:
+    """Let helpers work again once the second process has ended, whatever runs then."""
+    process.wait()
+    TEAM.held = False
 
 
 def wait(to_the_end: bool = False) -> None:
