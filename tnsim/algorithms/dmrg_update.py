@@ -12,7 +12,7 @@ import numpy as np
 
 from tnsim.algorithms.solution import Progress
 from tnsim.networks.controlled_expansion import CenterBond, new_directions
-from tnsim.networks.direct_sum import embed, injection, sum_leg
+from tnsim.networks.direct_sum import injection, side_by_side
 from tnsim.networks.effective import TwoSiteHamiltonian, absorb_site
 from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.environments import Environments
@@ -79,7 +79,7 @@ class OneSiteUpdate:
         center, neighbour = environments.tensors[here], environments.tensors[there]
         added = self._added(bond, rightwards, progress)
         if added is not None:
-            neighbour = _joined(neighbour, added, 0 if rightwards else 2)
+            neighbour = side_by_side([neighbour, added], 0 if rightwards else 2)
         operator = environments.operators[here]
         if rightwards:
             beyond = environments.right(bond) if added is None else self._absorbed(RIGHT, there, neighbour)
@@ -135,14 +135,6 @@ class OneSiteUpdate:
             rest = _without_state(cut.first)
             tensors[bond], tensors[bond + 1] = contract("l s m, m n -> l s n", frame.neighbour, rest), cut.second
             environments.put_right(bond, frame.heff.grow(cut.bond, cut.isometry, False))
-
-
-def _joined(site: Tensor, added: Tensor, axis: int) -> Tensor:
-    """A site with more states on one bond."""
-    a, b = site.legs[axis], added.legs[axis]
-    total = sum_leg(a, b)
-    old, new = injection(a, total, like=site), injection(b, total, behind=True, like=site)
-    return embed(site, old, axis) + embed(added, new, axis)
 
 
 def _link(leg: Leg, larger: Leg, like: Tensor) -> Tensor:
