@@ -6,19 +6,11 @@ from numba import njit
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import share_rows
-from tnsim.kernels.cpu.symbols import real_dot
+from tnsim.kernels.cpu.symbols import dot, real_dot
 from tnsim.kernels.cpu.team import led
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
-
-
-@njit(cache=True, nogil=True)
-def _dot(a, b):
-    total = a[0] * 0
-    for i in range(len(a)):
-        total += np.conj(a[i]) * b[i]
-    return total
 
 
 @njit(cache=True, nogil=True)
@@ -64,8 +56,9 @@ def _combine(basis, coefficients, vector):
 @njit(cache=True, nogil=True)
 def _project_out(w, constraints):
     """w without its parts along the (orthonormal) constraints."""
+    ints = np.empty(2, dtype=np.int32)
     for i in range(len(constraints)):
-        _subtract(w, _dot(constraints[i], w), constraints[i])
+        _subtract(w, dot(constraints[i], w, ints), constraints[i])
 
 
 @njit(cache=True, nogil=True)
@@ -87,6 +80,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
     _scale(basis[0], number(1 / _norm(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
+    ints = np.empty(2, dtype=np.int32)
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
@@ -100,7 +94,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
         _subtract(w, number(real_dot(v, w)), v)  # most of H v cancelled: so did digits of what is left
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
-                _subtract(w, _dot(basis[i], w), basis[i])
+                _subtract(w, dot(basis[i], w, ints), basis[i])
         if constraints is not None:
             _project_out(w, constraints)
         beta[j] = _norm(w)
