@@ -11,22 +11,9 @@ from numba import njit
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
-from tnsim.kernels.cpu.split import gram_matrix, product, squares_of
+from tnsim.kernels.cpu.split import blocks_at, describe_blocks, gram_matrix, product, squares_of
 from tnsim.kernels.cpu.symbols import real_dot
-from tnsim.kernels.cpu.team import (
-    ARGUMENTS,
-    FACTOR,
-    ITERATE,
-    KIND,
-    array_at,
-    describe,
-    integers_at,
-    led,
-    open_round,
-    table_at,
-    tasks,
-    wait,
-)
+from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, array_at, describe, led, open_round, tasks, wait
 from tnsim.kernels.table import NO_TRANSPOSE
 
 # rounding of a weight relative to all of its block
@@ -110,39 +97,19 @@ def _gathered(places, work):
 
 
 @njit(cache=True, nogil=True)
-def _describe(board, theta, blocks, rightwards, noise, amplitude, places, work, order):
-    """Write the arguments of both rounds on a board."""
-    (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
-    board[ARGUMENTS] = rightwards
-    place = describe(board, ARGUMENTS + 1, theta)
-    place = describe(board, place, blocks.ravel())
-    place = describe(board, place, noise)
-    place = describe(board, place, amplitude)
-    for integers in (squares, rows, kept, infos, order):
-        place = describe(board, place, integers)
-    place = describe(board, place, grams)
-    place = describe(board, place, factors)
-    place = describe(board, place, pivots)
-    describe(board, place, weights)
-
-
-@njit(cache=True, nogil=True)
 def help_leading(board, left, like, factoring):
-    """A helper's task of `lead_leading`: see `_describe` for the places."""
-    first = ARGUMENTS + 1
-    order = integers_at(board, first + 16)
-    i = order[len(order) - left]
-    places = integers_at(board, first + 8), integers_at(board, first + 10)
+    """A helper's task of `lead_leading`."""
+    i, given, (squares, rows, kept, infos), place = blocks_at(board, left, like)
+    pivots, weights = np.empty(0, dtype=np.int32), np.empty(0)
     work = (
-        array_at(board, first + 18, like), array_at(board, first + 20, like),
-        array_at(board, first + 22, np.empty(0, dtype=np.int32)), array_at(board, first + 24, np.empty(0)),
-        integers_at(board, first + 12), integers_at(board, first + 14),
+        array_at(board, place, like), array_at(board, place + 2, like), array_at(board, place + 4, pivots),
+        array_at(board, place + 6, weights), kept, infos,
     )  # fmt: skip
-    if not factoring:
-        _iterate(i, places, work)
-        return
-    theta, blocks, noise = array_at(board, first, like), table_at(board, first + 2, 3), array_at(board, first + 4, like)
-    _factor(i, theta, blocks, board[ARGUMENTS] != 0, noise, array_at(board, first + 6, like), places, work)
+    if factoring:
+        theta, blocks, rightwards, noise, amplitude = given
+        _factor(i, theta, blocks, rightwards, noise, amplitude, (squares, rows), work)
+    else:
+        _iterate(i, (squares, rows), work)
 
 
 @njit(cache=True, nogil=True)
@@ -150,7 +117,13 @@ def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, coun
     """Both rounds, alone (with an empty board) or with helpers; see `leading`."""
     shared = len(board) > 0
     if shared:
-        _describe(board, theta, blocks, rightwards, noise, amplitude, places, work, order)
+        (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
+        integers = squares, rows, kept, infos
+        place = describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, integers)
+        place = describe(board, place, grams)
+        place = describe(board, place, factors)
+        place = describe(board, place, pivots)
+        describe(board, place, weights)
         board[KIND] = FACTOR
         open_round(board, len(order))
     for i in tasks(board, order):

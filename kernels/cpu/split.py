@@ -129,41 +129,65 @@ def _svd_task(i, theta, blocks, rightwards, places, results):
 
 
 @njit(cache=True, nogil=True)
-def _describe(board, kind, theta, blocks, rightwards, noise, amplitude, places, results, order):
-    """Write a job on a board and open its round."""
-    (squares, ranks, sums), (basis, weights, infos) = places, results
-    board[ARGUMENTS], board[KIND] = rightwards, kind
+def describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, integers):
+    """Write down what every job on blocks takes (four arrays of `integers` in it); the next free place."""
+    board[ARGUMENTS] = rightwards
     place = describe(board, ARGUMENTS + 1, theta)
     place = describe(board, place, blocks.ravel())
     place = describe(board, place, noise)
     place = describe(board, place, amplitude)
-    for integers in (squares, ranks, sums, infos, order):
-        place = describe(board, place, integers)
+    place = describe(board, place, order)
+    for array in integers:
+        place = describe(board, place, array)
+    return place
+
+
+@njit(cache=True, nogil=True)
+def blocks_at(board, left, like):
+    """What `describe_blocks` wrote down, for the task that was claimed: its block, (theta, blocks, rightwards, noise,
+    amplitude), the four arrays of integers, and the next place."""
+    first, order = ARGUMENTS + 1, integers_at(board, ARGUMENTS + 9)
+    given = (
+        array_at(board, first, like), table_at(board, first + 2, 3), board[ARGUMENTS] != 0,
+        array_at(board, first + 4, like), array_at(board, first + 6, like),
+    )  # fmt: skip
+    integers = (
+        integers_at(board, first + 10), integers_at(board, first + 12), integers_at(board, first + 14),
+        integers_at(board, first + 16),
+    )  # fmt: skip
+    return order[len(order) - left], given, integers, first + 18
+
+
+@njit(cache=True, nogil=True)
+def _open_job(board, kind, theta, blocks, rightwards, noise, amplitude, places, results, order):
+    """Write a job on a board and open its round; nothing where there is no board."""
+    if len(board) == 0:
+        return
+    (squares, ranks, sums), (basis, weights, infos) = places, results
+    integers = squares, ranks, sums, infos
+    place = describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, integers)
     place = describe(board, place, basis)
     describe(board, place, weights)
+    board[KIND] = kind
     open_round(board, len(order))
 
 
 @njit(cache=True, nogil=True)
 def help_bases(board, left, like, real, use_svd):
-    """A helper's task of `bases`: see `_describe` for the places."""
-    first = ARGUMENTS + 1
-    order, rightwards = integers_at(board, first + 16), board[ARGUMENTS] != 0
-    i = order[len(order) - left]
-    theta, blocks, noise = array_at(board, first, like), table_at(board, first + 2, 3), array_at(board, first + 4, like)
-    places = integers_at(board, first + 8), integers_at(board, first + 10), integers_at(board, first + 12)
-    results = array_at(board, first + 18, like), array_at(board, first + 20, real), integers_at(board, first + 14)
+    """A helper's task of `bases`."""
+    i, given, (squares, ranks, sums, infos), place = blocks_at(board, left, like)
+    theta, blocks, rightwards, noise, amplitude = given
+    places, results = (squares, ranks, sums), (array_at(board, place, like), array_at(board, place + 2, real), infos)
     if use_svd:
         _svd_task(i, theta, blocks, rightwards, places, results)
     else:
-        _gram_task(i, theta, blocks, rightwards, noise, array_at(board, first + 6, like), places, results)
+        _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results)
 
 
 @njit(cache=True, nogil=True)
 def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """All blocks, alone (with an empty board) or with helpers."""
-    if len(board) > 0:
-        _describe(board, GRAM, theta, blocks, rightwards, noise, amplitude, places, results, order)
+    _open_job(board, GRAM, theta, blocks, rightwards, noise, amplitude, places, results, order)
     for i in tasks(board, order):
         _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results)
     wait(board, len(order))
@@ -172,8 +196,7 @@ def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order
 @njit(cache=True, nogil=True)
 def _by_svd(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """Like `_by_gram`; apart, as most runs need only one of the two compiled."""
-    if len(board) > 0:
-        _describe(board, SVD, theta, blocks, rightwards, noise, amplitude, places, results, order)
+    _open_job(board, SVD, theta, blocks, rightwards, noise, amplitude, places, results, order)
     for i in tasks(board, order):
         _svd_task(i, theta, blocks, rightwards, places, results)
     wait(board, len(order))
