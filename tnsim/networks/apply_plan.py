@@ -66,7 +66,7 @@ def kept_numbers(shapes: Shapes, plan: ApplyPlan) -> int:
     return 0 if plan.again else sum(prod(shape) for shape in merged_shapes(shapes, plan.groups))
 
 
-def _layers(shapes: Shapes, first: str) -> list[tuple[int, int, int, int]]:
+def layer_sizes(shapes: Shapes, first: str) -> list[tuple[int, int, int, int]]:
     """(before, rows of the core, its columns, after) of every layer, in the order they act; see `stack`."""
     outs, ins = [s[1] for s in shapes], [s[2] for s in shapes]
     if first == "last":
@@ -81,7 +81,7 @@ def _layers(shapes: Shapes, first: str) -> list[tuple[int, int, int, int]]:
 
 def largest_state(shapes: Shapes, plan: ApplyPlan) -> int:
     """Numbers of one row in its widest intermediate form."""
-    layers = _layers(merged_shapes(shapes, plan.groups), plan.first)
+    layers = layer_sizes(merged_shapes(shapes, plan.groups), plan.first)
     return max(before * max(m, k) * after for before, m, k, after in layers)
 
 
@@ -90,7 +90,7 @@ def estimated_seconds(shapes: Shapes, plan: ApplyPlan, rows: int, itemsize: int)
     merged = merged_shapes(shapes, plan.groups)
     block = min(plan.block or rows, rows)
     seconds = 0.0
-    for before, m, k, after in _layers(merged, plan.first):
+    for before, m, k, after in layer_sizes(merged, plan.first):
         count, narrow = rows * before, min(m, k, after if after > 1 else block * before)
         flops, moved = 2 * count * m * k * after, count * (m + k) * after * itemsize
         in_cache = block * before * (m + k) * after * itemsize <= 2 * _CACHE

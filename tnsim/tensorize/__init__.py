@@ -1,5 +1,12 @@
-"""Weights of neural networks as chains of small cores, fitted to the data that the layers see."""
+"""Weights of neural networks as chains of small cores, fitted to the data that the layers see.
 
+What needs PyTorch (the extra `torch`) is loaded when one of its names is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from tnsim.errors import BackendError
 from tnsim.tensorize.artifact import ChainFile, save_chains
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
@@ -9,8 +16,27 @@ from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
 from tnsim.tensorize.size_report import SizeReport, size_report
 
+# name: module that holds it and needs PyTorch
+_WITH_TORCH = {
+    "TTLinear": "tnsim.tensorize.nn.tt_linear",
+    "replace_layers": "tnsim.tensorize.nn.replace",
+}
+
 __all__ = [
     "ChainFile", "CutProfile", "FitSolution", "Gram", "MetricFit", "Planner", "Quantization", "QuantizedChain",
     "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature", "save_chains", "size_report",
-    "smallest_rank",
+    "smallest_rank", *_WITH_TORCH,
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(_WITH_TORCH[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise BackendError(f"tnsim.tensorize.{name} needs PyTorch: pip install 'tnsim[torch]'.") from error
+    globals()[name] = value
+    return value

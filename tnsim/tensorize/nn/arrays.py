@@ -1,0 +1,42 @@
+"""Between PyTorch's tensors and the arrays of a chain: one memory, two views of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from tnsim.backend import Array, get_backend
+from tnsim.networks.matrix_index import MatrixAxes
+from tnsim.networks.mpo import MPO
+from tnsim.symmetry import trivial_leg
+from tnsim.tensor import Tensor
+
+_FLOWS = (1, 1, -1, -1)
+# types that NumPy does not know go through the nearest that it does
+_WIDER = {torch.bfloat16: torch.float32}
+
+
+def array_of(tensor: torch.Tensor) -> Array:
+    """The numbers of a tensor as an array on its device, without a copy (bfloat16: in single precision, a copy)."""
+    plain = tensor.detach()
+    plain = plain.to(_WIDER.get(plain.dtype, plain.dtype)).contiguous()
+    return plain.numpy() if plain.device.type == "cpu" else get_backend("cupy").asarray(plain)
+
+
+def tensor_of(array: Array) -> torch.Tensor:
+    """The numbers of an array as a tensor on its device, without a copy."""
+    return torch.from_dlpack(array)
+
+
+def mpo_of(cores: Sequence[torch.Tensor], axes: MatrixAxes) -> MPO:
+    """A chain on the memory of its cores."""
+    return MPO([_site(array_of(core), core.shape) for core in cores], axes=axes)
+
+
+def _site(array: Array, shape: Sequence[int]) -> Tensor:
+    return Tensor([trivial_leg(d, flow) for d, flow in zip(shape, _FLOWS, strict=True)], array.reshape(-1))
+
+
+def cores_of(mpo: MPO, dtype: Any = None) -> list[torch.Tensor]:
+    """The cores of a chain as tensors on its memory (copies where another type is asked for)."""
+    return [tensor_of(tensor.array).to(dtype) for tensor in mpo.tensors]

@@ -1,0 +1,99 @@
+"""What every layer on a chain of cores shares: its parameters, what their legs stand for, and the way to an MPO."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnsim.networks.apply_plan import ApplyPlan
+from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
+from tnsim.networks.mpo import MPO
+from tnsim.tensorize.nn.arrays import mpo_of
+from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix
+
+_AUTOCAST = (torch.float32, torch.float16, torch.bfloat16)
+
+
+class ChainModule(nn.Module):
+    """Cores (left, out, in, right) of a matrix of `axes.shape`, and permutations of its rows and columns as buffers.
+
+    plan: how the chain acts (an `ApplyPlan`), or None for the one estimated best for each batch.
+    """
+
+    def __init__(self, cores: Sequence[torch.Tensor], axes: MatrixAxes) -> None:
+        super().__init__()
+        self.cores = nn.ParameterList([nn.Parameter(core) for core in cores])
+        self.plan: ApplyPlan | None = None
+        self._sizes = axes.shape
+        for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
+            places = None if axis.places is None else torch.tensor(axis.places, device=cores[0].device)
+            self.register_buffer(name, places)
+
+    # what layers whose cores are stored in another form replace
+    def chain_cores(self) -> list[torch.Tensor]:
+        """The cores as they act."""
+        return list(self.cores)
+
+    def core_shapes(self) -> list[tuple[int, ...]]:
+        """(left, out, in, right) of every core."""
+        return [tuple(core.shape) for core in self.cores]
+
+    @property
+    def axes(self) -> MatrixAxes:
+        """What the legs stand for, read from the buffers."""
+        sides = []
+        for size, places, axis in zip(self._sizes, (self.row_places, self.column_places), (1, 2), strict=True):
+            dims = tuple(shape[axis] for shape in self.core_shapes())
+            sides.append(MatrixAxis(size, dims, None if places is None else tuple(places.tolist())))
+        return MatrixAxes(*sides)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return tuple(shape[3] for shape in self.core_shapes()[:-1])
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in the cores; the bias is not counted."""
+        return sum(prod(shape) for shape in self.core_shapes())
+
+    def to_mpo(self) -> MPO:
+        """The chain as an MPO on the same memory: what changes one of them changes the other."""
+        return mpo_of(self.chain_cores(), self.axes)
+
+    def matrix(self) -> torch.Tensor:
+        """The whole matrix, differentiable; built anew in every call."""
+        rows = _gathered(chain_matrix(self.chain_cores()), 0, self.row_places, self._sizes[0])
+        return _gathered(rows, 1, self.column_places, self._sizes[1])
+
+    def _apply_to_rows(self, rows: torch.Tensor, cores: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The matrix on every row of a batch; cores: `chain_cores()`, in the type of the rows."""
+        padding = prod(core.shape[2] for core in cores) - self._sizes[1]
+        if padding:
+            rows = nn.functional.pad(rows, (0, padding))
+        if self.column_places is not None:
+            rows = rows.index_select(1, self.column_places)
+        return _gathered(apply_chain(rows, cores, self.plan), 1, self.row_places, self._sizes[0])
+
+
+def _gathered(array: torch.Tensor, axis: int, places: torch.Tensor | None, size: int) -> torch.Tensor:
+    """From the order of a chain, with its padding, to that of the matrix."""
+    if places is not None:
+        array = array.index_select(axis, torch.argsort(places))
+    return array if array.shape[axis] == size else array.narrow(axis, 0, size)
+
+
+def in_autocast(x: torch.Tensor, *others: torch.Tensor | None) -> list[Any]:
+    """All of them in the type that autocast asks for, as PyTorch's own layers do; as they are outside of it."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return [x, *others]
+    dtype = torch.get_autocast_dtype(x.device.type)
+    return [t.to(dtype) if t is not None and t.dtype in _AUTOCAST else t for t in (x, *others)]
+
+
+def chain_repr(layer: ChainModule) -> str:
+    """Sizes, factors and ranks, for the repr of a layer."""
+    (out, width), shapes = layer.axes.shape, layer.core_shapes()
+    outs, ins = ("x".join(str(shape[axis]) for shape in shapes) for axis in (1, 2))
+    return f"{width}, {out}, factors=({outs}, {ins}), ranks={layer.ranks}"

@@ -1,0 +1,97 @@
+"""How layers get their cores: random ones for training, fitted ones for a weight that is there."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnsim.backend import Array
+from tnsim.errors import ShapeError
+from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, balanced_factors, matrix_axes
+from tnsim.networks.mpo import MPO
+from tnsim.networks.rank_rule import RankRule
+from tnsim.tensorize.functional_error import corrected_bias
+from tnsim.tensorize.gram import Gram
+from tnsim.tensorize.metric_fit import MetricFit
+from tnsim.tensorize.nn.arrays import tensor_of
+
+# a RankRule, a bound on all ranks, the rank of every cut, or None for all but rounding
+Ranks = RankRule | int | Sequence[int] | None
+# those of the outputs, those of the inputs
+Factors = tuple[Sequence[int], Sequence[int]]
+
+
+def chain_axes(shape: tuple[int, int], factors: Factors | None, count: int = 3) -> MatrixAxes:
+    """Axes of a matrix of this shape; factors that are not given are balanced, and filled up where there are none."""
+    given = factors or tuple(balanced_factors(size, count, pad=True) for size in shape)
+    return matrix_axes(shape, *given, IndexOrder(pad=factors is None))
+
+
+def empty_cores(axes: MatrixAxes, chi: Ranks, device: Any, dtype: torch.dtype | None) -> list[torch.Tensor]:
+    """Cores of the shapes that the ranks ask for, checked before anything is allocated."""
+    dims = [o * i for o, i in zip(axes.rows.dims, axes.columns.dims, strict=True)]
+    ranks = RankRule.of(chi).fixed(dims)
+    if ranks is None:
+        raise ShapeError("a new layer needs its ranks: chi = a bound on all of them, or the rank of every cut.")
+    bonds = (1, *ranks, 1)
+    shapes = zip(bonds, axes.rows.dims, axes.columns.dims, bonds[1:], strict=False)
+    return [torch.empty(shape, device=device, dtype=dtype) for shape in shapes]
+
+
+def randomise_(cores: Sequence[torch.Tensor], variance: float) -> None:
+    """Normal numbers such that the numbers of the product of the cores have this variance."""
+    paths = prod(core.shape[3] for core in cores)
+    deviation = (variance / paths) ** (0.5 / len(cores))
+    for core in cores:
+        nn.init.normal_(core, std=deviation)
+
+
+def dense_chain(
+    weight: Any,
+    factors: Factors | None,
+    chi: Ranks,
+    *,
+    gram: Gram | None = None,
+    index: IndexOrder | None = None,
+    fit: MetricFit | None = None,
+) -> tuple[MPO, Any]:
+    """The chain of a weight, fitted where activations are given, and what to add to the bias (or None)."""
+    if factors is None:
+        factors = tuple(balanced_factors(size, 2, pad=True) for size in weight.shape)
+        index = index or IndexOrder(pad=True)
+    start = MPO.from_matrix(weight, *factors, chi, index=index, name=gram.name if gram else "")
+    return fitted_chain(weight, start, gram, fit)
+
+
+def fit_with_bias(fit: MetricFit | None, bias: torch.Tensor | None) -> MetricFit:
+    """Without a bias there is nothing that could take up a mean: outputs are fitted as they are."""
+    return fit or MetricFit(centered=bias is not None)
+
+
+def shifted_bias(bias: torch.Tensor | None, shift: Any) -> torch.Tensor | None:
+    """The bias with its correction, where there is a bias."""
+    if bias is None or shift is None:
+        return bias
+    return bias.detach() + tensor_of(shift).to(bias)
+
+
+def like(layer: Any, weight: torch.Tensor, training: bool) -> Any:
+    """A layer in the type, on the device and in the mode of the one it stands for."""
+    return layer.to(device=weight.device, dtype=weight.dtype).train(training)
+
+
+def fitted_chain(
+    matrix: Array, start: MPO, gram: Gram | None, fit: MetricFit | None = None
+) -> tuple[MPO, Array | None]:
+    """The chain nearest to the matrix on the inputs that were gathered, and what to add to the bias; without, as it is.
+
+    A chain with nothing cut is not fitted.
+    """
+    if gram is None:
+        return start, None
+    solution = (fit or MetricFit()).solve(matrix, start, gram)
+    if solution.error <= solution.start_error:
+        return solution.mpo, solution.bias_shift
+    return start, corrected_bias(matrix, start, gram)
