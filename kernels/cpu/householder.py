@@ -81,9 +81,11 @@ def _apply(a, first, v, adjoint, triangle, start, scales, work, ints, chars):
     ones, minus = scales[:1], scales[1:]
     inner, outer = work[: m * size], work[m * size : 2 * m * size]
     inner[:], outer[:] = 0, 0
-    gemm(_PLAIN, _PLAIN, m, size, n, ones, ones, a[first, start:], cols, adjoint, size, inner, size, ints, chars)
+    # views up to the last row: a product in tiles cuts pieces off them
+    target, reflectors = a.reshape(rows * cols)[first * cols + start :], v.reshape(v.size)[start:]
+    gemm(_PLAIN, _PLAIN, m, size, n, ones, ones, target, cols, adjoint, size, inner, size, ints, chars)
     gemm(_PLAIN, _PLAIN, m, size, size, ones, ones, inner, size, triangle.ravel(), size, outer, size, ints, chars)
-    gemm(_PLAIN, _PLAIN, m, n, size, minus, ones, outer, size, v[0, start:], cols, a[first, start:], cols, ints, chars)
+    gemm(_PLAIN, _PLAIN, m, n, size, minus, ones, outer, size, reflectors, cols, target, cols, ints, chars)
 
 
 @njit(cache=True, nogil=True)

@@ -37,6 +37,13 @@ def test_rows_become_orthonormal_and_lower_triangular_times_them(kind, shape, dt
     np.testing.assert_allclose(np.triu(lower, 1), 0, atol=accuracy * shape[1] ** 0.5)
 
 
+def test_sizes_whose_products_run_in_tiles():
+    a = matrix("graded", 280, 460, "d")  # 8 reflectors of such rows are above a million multiplications
+    q = a.copy()
+    assert lq(q) == 0
+    np.testing.assert_allclose(q @ q.T, np.eye(280), atol=1e-13)
+
+
 def test_nan_is_told():
     a = np.ones((3, 4))
     a[1, 2] = np.nan
