@@ -10,10 +10,14 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One bond dimension of the schedule; `matvecs` are products with H, None where the engine does not tell."""
+    """One bond dimension of the schedule; `matvecs` are products with H, None where the engine does not tell.
+
+    cpu_seconds: of this process over the same stretch, less troubled by neighbours than the wall clock.
+    """
 
     chi: int
     seconds: float
+    cpu_seconds: float
     energy: float
     matvecs: int | None
 
@@ -22,13 +26,11 @@ class Stage:
 class Measurement:
     """One timed run: sweeps and environments, no building of states or operators.
 
-    cpu_seconds: of this process over the same stretch, less troubled by neighbours than the wall clock.
     Filled by the process: peak_mb, largest resident memory; start_seconds, imports with the warm-up;
     compile_seconds, of Numba inside the timed stretch, which should be none.
     """
 
     stages: tuple[Stage, ...]
-    cpu_seconds: float
     half_sweeps: int
     chi: int
     version: str
@@ -40,6 +42,10 @@ class Measurement:
     @property
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(stage.cpu_seconds for stage in self.stages)
 
     @property
     def energy(self) -> float:
@@ -55,15 +61,18 @@ class Stopwatch:
     """Laps of wall and process time; starts when made."""
 
     def __init__(self) -> None:
-        self._cpu = time.process_time()
-        self._last = time.perf_counter()
+        self._last = self._now()
 
-    def lap(self) -> float:
-        """Wall seconds since the last lap."""
-        now = time.perf_counter()
-        seconds, self._last = now - self._last, now
-        return seconds
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
 
-    @property
-    def cpu_seconds(self) -> float:
-        return time.process_time() - self._cpu
+    def lap(self) -> tuple[float, float]:
+        """Wall and CPU seconds since the last lap."""
+        before, self._last = self._last, self._now()
+        return self._last[0] - before[0], self._last[1] - before[1]
+
+    def stage(self, chi: int, energy: float, matvecs: int | None) -> Stage:
+        """The lap that ends here, as a stage."""
+        seconds, cpu_seconds = self.lap()
+        return Stage(chi=chi, seconds=seconds, cpu_seconds=cpu_seconds, energy=energy, matvecs=matvecs)

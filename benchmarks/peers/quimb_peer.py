@@ -7,7 +7,7 @@ import quimb
 import quimb.tensor as qtn
 
 from benchmarks.job import Job
-from benchmarks.measurement import Measurement, Stage, Stopwatch, Unsupported
+from benchmarks.measurement import Measurement, Stopwatch, Unsupported
 
 VARIANTS = {"": "dense tensors, default eigensolver (tolerance 1e-3, 4 vectors)"}
 _CUTOFF = 1e-16  # quimb's default mode bounds the sum of dropped squares
@@ -49,10 +49,9 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
             tol=-1.0, bond_dims=[chi] * 2 * job.sweeps, cutoffs=_CUTOFF, max_sweeps=2 * job.sweeps, sweep_sequence="RL",
             suppress_warnings=True,
         )  # fmt: skip
-        stages.append(Stage(chi=chi, seconds=watch.lap(), energy=float(np.real(solver.energy)), matvecs=None))
+        stages.append(watch.stage(chi, float(np.real(solver.energy)), None))
     return Measurement(
         stages=tuple(stages),
-        cpu_seconds=watch.cpu_seconds,
         half_sweeps=len(solver.energies),
         chi=solver.state.max_bond(),
         version=quimb.__version__,

@@ -20,7 +20,7 @@ from tenpy.networks.site import SpinHalfFermionSite, SpinHalfSite
 from tenpy.tools import optimization
 
 from benchmarks.job import Job
-from benchmarks.measurement import Measurement, Stage, Stopwatch, Unsupported
+from benchmarks.measurement import Measurement, Stopwatch, Unsupported
 
 VARIANTS = {"": "combine=True", "uncombined": "combine=False"}
 SVD_MIN = 1e-8
@@ -98,11 +98,10 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
             _loosen_lanczos(engine, engine.sweep())
         counts, energies = engine.update_stats["N_lanczos"], engine.update_stats["E_total"]
         matvecs, seen = int(sum(counts[seen:])), len(counts)
-        stages.append(Stage(chi=chi, seconds=watch.lap(), energy=float(energies[-1]), matvecs=matvecs))
+        stages.append(watch.stage(chi, float(energies[-1]), matvecs))
     helper = "loaded" if optimization.have_cython_functions else "NOT LOADED"
     return Measurement(
         stages=tuple(stages),
-        cpu_seconds=watch.cpu_seconds,
         half_sweeps=2 * engine.sweeps,
         chi=int(max(psi.chi)),
         version=tenpy.__version__,

@@ -1,5 +1,7 @@
 """tnsim: the settings a user would write, with fixed sweep counts and no noise."""
 
+from collections.abc import Iterator
+
 import tnsim as tn
 from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Stage, Stopwatch
@@ -38,23 +40,26 @@ def _settings(job: Job, chi: int, noisy: bool) -> tn.DMRG:
     )
 
 
-def run(job: Job, threads: int, variant: str) -> Measurement:
-    tn.set_threads(threads)
+def stages(job: Job) -> Iterator[tuple[Stage, tn.MPS]]:
+    """Every stage as it ends, and the state; models, operators and the start state are built before the first."""
     model = _model(job)
     H, psi = model.mpo(), model.product(job.start)
-    watch, stages, sweeps = Stopwatch(), [], 0
+    watch = Stopwatch()
     for number, chi in enumerate(job.chis):
-        stage = _settings(job, chi, number < job.noisy).start(H, psi)
-        reports = list(stage.sweeps())
-        psi, sweeps = stage.state, sweeps + len(reports)
-        matvecs = sum(report.matvecs for report in reports)
-        stages.append(Stage(chi=chi, seconds=watch.lap(), energy=reports[-1].energy, matvecs=matvecs))
+        run = _settings(job, chi, number < job.noisy).start(H, psi)
+        reports = list(run.sweeps())
+        psi, matvecs = run.state, sum(report.matvecs for report in reports)
+        yield watch.stage(chi, reports[-1].energy, matvecs), psi
+
+
+def run(job: Job, threads: int, variant: str) -> Measurement:
+    tn.set_threads(threads)
+    done = list(stages(job))
     ahead.wait(to_the_end=True)  # a second process may still compile what helper threads do
     return Measurement(
-        stages=tuple(stages),
-        cpu_seconds=watch.cpu_seconds,
-        half_sweeps=2 * sweeps,
-        chi=max(psi.bond_dimensions),
+        stages=tuple(stage for stage, _ in done),
+        half_sweeps=job.half_sweeps,
+        chi=max(done[-1][1].bond_dimensions),
         version=tn.__version__,
         notes=VARIANTS[variant],
     )
