@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from tnsim.errors import BackendError
+from tnsim.networks.apply_plan import ApplyPlan
+from tnsim.networks.matrix_index import IndexOrder
 from tnsim.tensorize.artifact import ChainFile, save_chains
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
@@ -18,14 +20,18 @@ from tnsim.tensorize.size_report import SizeReport, size_report
 
 # name: module that holds it and needs PyTorch
 _WITH_TORCH = {
+    "TTConv2d": "tnsim.tensorize.nn.tt_conv",
+    "TTEmbedding": "tnsim.tensorize.nn.tt_embedding",
     "TTLinear": "tnsim.tensorize.nn.tt_linear",
+    **dict.fromkeys(["BlockTermLinear", "GraphLinear", "RingLinear"], "tnsim.tensorize.nn.graph_linear"),
+    **dict.fromkeys(["CPConv", "TuckerConv"], "tnsim.tensorize.nn.factored_conv"),
     "replace_layers": "tnsim.tensorize.nn.replace",
 }
 
 __all__ = [
-    "ChainFile", "CutProfile", "FitSolution", "Gram", "MetricFit", "Planner", "Quantization", "QuantizedChain",
-    "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature", "save_chains", "size_report",
-    "smallest_rank", *_WITH_TORCH,
+    "ApplyPlan", "ChainFile", "CutProfile", "FitSolution", "Gram", "IndexOrder", "MetricFit", "Planner",
+    "Quantization", "QuantizedChain", "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature",
+    "save_chains", "size_report", "smallest_rank", *_WITH_TORCH,
 ]  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """A chain as a linear layer: equal to nn.Linear at full rank in all that a network asks of it."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="layers need PyTorch (the extra torch)")
 from torch import nn  # noqa: E402
 
 import tnsim.tensorize as tz  # noqa: E402
+from tnsim.errors import NumericalError, ShapeError  # noqa: E402
 from tnsim.networks.apply_plan import ApplyPlan  # noqa: E402
 from tnsim.networks.matrix_index import IndexOrder  # noqa: E402
 
@@ -57,3 +59,96 @@ def test_gradients_are_right_in_every_plan(plan):
     inputs = (x, *layer.parameters())
     assert torch.autograd.gradcheck(act, inputs, fast_mode=True)
     assert torch.autograd.gradgradcheck(act, inputs, fast_mode=True)
+
+
+def test_one_line_makes_the_layer_of_the_documents():
+    """C1."""
+    layer = tz.TTLinear(2048, 1000, chi=8)
+    assert layer.numbers == 12160 and 2048 * 1000 // layer.numbers == 168
+    assert [core.shape[1:3] for core in layer.cores] == [(10, 8), (10, 16), (10, 16)]
+    assert tz.TTLinear(37, 41, chi=2)(torch.ones(3, 37)).shape == (3, 41)  # primes are filled up
+
+
+def test_new_layers_have_the_variance_of_a_dense_one():
+    """A8: twenty seeds, chains, rings and sums of Tucker forms."""
+    torch.manual_seed(0)
+    x = torch.randn(50, 64)
+    makers = [
+        lambda: tz.TTLinear(64, 64, False, chi=8),
+        lambda: tz.RingLinear(64, 64, False, chi=4),
+        lambda: tz.BlockTermLinear(64, 64, False, terms=3, rank=3),
+    ]
+    wanted = 64 / (3 * 64)
+    for make in makers:
+        found = np.mean([float(make()(x).detach().var()) for _ in range(20)])
+        assert abs(found / wanted - 1) < 0.2
+
+
+def test_arrays_are_shared_with_the_mpo():
+    layer = tz.TTLinear(12, 8, chi=2, factors=((2, 4), (3, 4)))
+    mpo = layer.to_mpo()
+    with torch.no_grad():
+        layer.cores[0].mul_(3)
+    np.testing.assert_allclose(mpo.to_matrix(), layer.weight.detach().numpy(), atol=1e-6)
+    again = tz.TTLinear.from_mpo(mpo)
+    assert again.cores[0].data_ptr() == layer.cores[0].data_ptr()
+
+
+def test_the_fit_to_activations_beats_the_cut_weight():
+    dense = linear(16, 16)
+    x = torch.randn(400, 16, dtype=torch.float64) * 0.7 ** torch.arange(16) + 1.0
+    gram = tz.Gram.collect([x.numpy()])
+    plain, fitted = (tz.TTLinear.from_dense(dense, (4, 4), (4, 4), 4, gram=g) for g in (None, gram))
+    errors = [float(((layer(x) - dense(x)).norm() / dense(x).norm()).detach()) for layer in (plain, fitted)]
+    assert errors[1] < 0.5 * errors[0]
+    torch.testing.assert_close(fitted(x).mean(0), dense(x).mean(0))
+    bare = tz.TTLinear.from_dense(linear(16, 16, bias=False), (4, 4), (4, 4), 4, gram=gram)
+    assert bare.bias is None
+
+
+def test_only_the_input_is_kept_for_the_gradient():
+    """B7 and the bound on memory: a step at batch 64 saves the rows and the cores, nothing of the bonds."""
+    layer = tz.TTLinear(256, 256, chi=8, factors=((16, 16), (16, 16)))
+    layer.plan = ApplyPlan(groups=(1, 1), block=4)
+    x = torch.randn(64, 256, requires_grad=True)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):
+        layer(x)
+    assert sum(saved) <= x.numel() + layer.numbers
+
+
+def test_layers_are_replaced_by_name_and_shared_ones_everywhere():
+    inner = nn.Linear(4, 4)
+    model = nn.Sequential(nn.Sequential(inner, nn.ReLU()), inner)
+    new = tz.TTLinear.from_dense(inner)
+    tz.replace_layers(model, {"0.0": new})
+    assert model[0][0] is new and model[1] is new
+    with pytest.raises(ShapeError, match="no layer '0.7'"):
+        tz.replace_layers(model, {"0.7": new, "1": inner})
+    assert model[1] is new
+
+
+def test_bad_input_is_refused_with_names_and_bounds():
+    """A1, A3, A5."""
+    dense = linear(64, 64)
+    with pytest.raises(ShapeError, match="rank 65 is above the maximum"):
+        tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 65)
+    assert tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 64).ranks == (64,)
+    with pytest.raises(ShapeError, match="do not multiply to the 64 rows"):
+        tz.TTLinear.from_dense(dense, (8, 7), (8, 8), 3)
+    with pytest.raises(ValueError, match="at least 1"):
+        tz.TTLinear(64, 64, chi=0)
+    with pytest.raises(ShapeError, match="needs its ranks"):
+        tz.TTLinear(64, 64, chi=None)
+    with pytest.raises(ShapeError, match="acts on 64 features"):
+        tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 2)(torch.ones(3, 63, dtype=torch.float64))
+    with torch.no_grad():
+        dense.weight[3, 4] = float("nan")
+    with pytest.raises(NumericalError, match="NaN or Inf"):
+        tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 2)
+    with pytest.raises(IndexError, match="found 10"):
+        tz.TTEmbedding(10, 4, chi=2)(torch.tensor([0, 10]))
+    with pytest.raises(ValueError, match="stand in one of them only"):
+        tz.GraphLinear("o0 i0 a", {"o0": 2, "i0": 2, "b": 3})
+    with pytest.raises(ShapeError, match="channels of a group"):
+        tz.TuckerConv.from_dense(nn.Conv2d(4, 4, 3), (5, 2))

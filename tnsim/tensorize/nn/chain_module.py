@@ -28,8 +28,14 @@ class ChainModule(nn.Module):
         self.plan: ApplyPlan | None = None
         self._sizes = axes.shape
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
-            places = None if axis.places is None else torch.tensor(axis.places, device=cores[0].device)
-            self.register_buffer(name, places)
+            self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
+
+    def _set_buffer(self, name: str, value: torch.Tensor | None) -> None:
+        """A buffer, or a plain None: torch.export counts buffers that are None and loses those behind them."""
+        if value is None:
+            setattr(self, name, None)
+        else:
+            self.register_buffer(name, value)
 
     # what layers whose cores are stored in another form replace
     def chain_cores(self) -> list[torch.Tensor]:

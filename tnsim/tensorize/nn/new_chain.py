@@ -41,11 +41,14 @@ def empty_cores(axes: MatrixAxes, chi: Ranks, device: Any, dtype: torch.dtype | 
 
 
 def randomise_(cores: Sequence[torch.Tensor], variance: float) -> None:
-    """Normal numbers such that the numbers of the product of the cores have this variance."""
-    paths = prod(core.shape[3] for core in cores)
-    deviation = (variance / paths) ** (0.5 / len(cores))
+    """Normal numbers such that the numbers of the product of a chain of cores have this variance."""
+    randomise_variance(cores, variance / prod(core.shape[3] for core in cores))
+
+
+def randomise_variance(cores: Sequence[torch.Tensor], variance: float) -> None:
+    """Normal numbers such that the product of one number of each core has this variance."""
     for core in cores:
-        nn.init.normal_(core, std=deviation)
+        nn.init.normal_(core, std=variance ** (0.5 / len(cores)))
 
 
 def dense_chain(
