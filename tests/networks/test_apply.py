@@ -13,7 +13,7 @@ from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
 from tnsim.networks.sites import spin_sites
 
-METHODS = ["zip-up", "variational", "density-matrix", "svd"]
+METHODS = ["zip-up", "variational", "density-matrix", "svd", "src"]
 SECTORS = [("Sz", 0.5, (2,)), ("parity", 0.5, (1,)), (None, 0.5, ()), ("Sz", 1, (-2,))]
 
 

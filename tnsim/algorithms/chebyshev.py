@@ -119,7 +119,7 @@ class Chebyshev:
     truncation: Truncation = field(metadata={"help": "how vectors are cut; chi_max has no default"})
     count: int = field(default=200, metadata={"help": "moments"})
     apply: str = field(
-        default="zip-up", metadata={"help": "how H is applied: zip-up, variational, density-matrix or svd"}
+        default="zip-up", metadata={"help": "how H is applied: zip-up, variational, density-matrix, src or svd"}
     )
 
     def __post_init__(self) -> None:

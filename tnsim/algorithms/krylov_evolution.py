@@ -46,7 +46,7 @@ class KrylovEvolution(Evolution):
     krylov_tol: float = field(default=1e-8, metadata={"help": "error of a step, relative to the norm"})
     krylov_max: int = field(default=12, metadata={"help": "most states in one Krylov space"})
     apply: str = field(
-        default="zip-up", metadata={"help": "how H is applied: zip-up, variational, density-matrix or svd"}
+        default="zip-up", metadata={"help": "how H is applied: zip-up, variational, density-matrix, src or svd"}
     )
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class MPOEvolution(Evolution):
     order: int = field(default=2, metadata={"help": "1, 2, 3 or 4: complex steps"})
     method: str = field(default="W-II", metadata={"help": "W-II or W-I", "choices": METHODS})
     apply: str = field(
-        default="zip-up", metadata={"help": "how an MPO is applied: zip-up, variational, density-matrix or svd"}
+        default="zip-up", metadata={"help": "how an MPO is applied: zip-up, variational, density-matrix, src or svd"}
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Applying an MPO to an MPS: exactly, by zip-up, variationally, by density matrices."""
+"""Applying an MPO to an MPS: exactly, by zip-up, variationally, by density matrices, by random sketches."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,17 @@ from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress, fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.randomized_apply import apply_randomized
 from tnsim.networks.scaling import scale_rows
 from tnsim.tensor import Tensor, contract, flip_leg, fuse, split, transpose
 
 
 def apply(H: MPO, psi: MPS, truncation: Truncation | None = None, *, method: str = "zip-up") -> MPS:
-    """H |psi>, exactly without truncation, else by method "zip-up", "variational", "density-matrix" or "svd".
+    """H |psi>, exactly without truncation, else by method "zip-up", "variational", "density-matrix", "src" or "svd".
 
     Raises OperatorError, ShapeError or LegError where H does not act on psi. Costs: exact O(L d^2 chi^2 w^2) with
-    bond chi w; zip-up O(L d chi^3 w); density matrix O(L d chi^3 w^2).
+    bond chi w; zip-up O(L d chi^3 w^2) for its SVDs; density matrix O(L d chi^3 w^2); src O(L d chi^3 w), see
+    `networks/randomized_apply.py`.
     """
     check_acts_on(H, psi)
     if truncation is None:
@@ -107,5 +109,6 @@ _METHODS: dict[str, Callable[[MPO, MPS, Truncation], tuple[MPS, float]]] = {
     "zip-up": zip_up,
     "variational": apply_variational,
     "density-matrix": apply_density_matrix,
+    "src": apply_randomized,
     "svd": lambda H, psi, truncation: compress(apply_exact(H, psi), truncation),
 }
