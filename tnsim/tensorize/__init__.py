@@ -10,6 +10,7 @@ from tnsim.errors import BackendError
 from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.tensorize.artifact import ChainFile, save_chains
+from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
@@ -24,12 +25,18 @@ _WITH_TORCH = {
     "TTEmbedding": "tnsim.tensorize.nn.tt_embedding",
     "TTLinear": "tnsim.tensorize.nn.tt_linear",
     **dict.fromkeys(["BlockTermLinear", "GraphLinear", "RingLinear"], "tnsim.tensorize.nn.graph_linear"),
+    **dict.fromkeys(["Allocation", "Tensorized", "tensorize"], "tnsim.tensorize.nn.whole_model"),
+    **dict.fromkeys(["Healing", "core_penalty", "heal_"], "tnsim.tensorize.nn.heal"),
+    "LayerFormat": "tnsim.tensorize.nn.ladder",
+    **dict.fromkeys(["quantize_chains_", "quantize_layer"], "tnsim.tensorize.nn.quantized"),
+    **dict.fromkeys(["Profile", "profile"], "tnsim.tensorize.nn.profile"),
+    "smaller_dense": "tnsim.tensorize.nn.smaller",
     **dict.fromkeys(["CPConv", "TuckerConv"], "tnsim.tensorize.nn.factored_conv"),
     "replace_layers": "tnsim.tensorize.nn.replace",
 }
 
 __all__ = [
-    "ApplyPlan", "ChainFile", "CutProfile", "FitSolution", "Gram", "IndexOrder", "MetricFit", "Planner",
+    "ApplyPlan", "Budget", "ChainFile", "CutProfile", "FitSolution", "Gram", "IndexOrder", "MetricFit", "Planner",
     "Quantization", "QuantizedChain", "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature",
     "save_chains", "size_report", "smallest_rank", *_WITH_TORCH,
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +31,35 @@ class Gram:
         self._scatter: Array = None
 
     @classmethod
-    def collect(cls, batches: Iterable[Array], *, name: str = "") -> "Gram":
-        """Of all samples of some batches (arrays whose last axis holds the features); `name` stands in errors."""
+    def collect(cls, source: Any, batches: Iterable[Any] | None = None, *, name: str = "") -> Any:
+        """Of all samples of some batches (arrays whose last axis holds the features); `name` stands in errors.
+
+        collect(model, batches), with a PyTorch model and the batches it is called with, gives those of all its
+        layers by name: see `tnsim.tensorize.nn.collect`.
+        """
+        if batches is not None:  # only there is PyTorch needed
+            return import_module("tnsim.tensorize.nn.collect").collect_grams(source, batches)
         gram: Gram | None = None
-        for batch in batches:
+        for batch in source:
             gram = cls(batch.shape[-1], name=name) if gram is None else gram
             gram.update_(batch)
         if gram is None:
             raise ShapeError(f"{_called(name)} were given no batch.")
+        return gram
+
+    @classmethod
+    def from_counts(cls, counts: Array, *, name: str = "") -> "Gram":
+        """Of vectors with a single one, such as tokens: how often each of them occurred.
+
+        >>> Gram.from_counts(np.array([1, 0, 3])).mean.tolist()
+        [0.25, 0.0, 0.75]
+        """
+        backend, gram = backend_of(counts), cls(counts.shape[0], name=name)
+        total = int(backend.read(backend.sum(counts)))
+        if total:
+            weights = backend.astype(counts, np.float64).reshape((1, gram.features))
+            scatter = backend.asarray(np.eye(gram.features)) * weights - weights.T @ weights * (1 / total)
+            gram._join(weights * (1 / total), scatter, total, backend)
         return gram
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Cores in few bits: integers with scales, which compose with the cutting of bonds."""
+"""Cores in few bits: integers or 8-bit floating point with scales, which compose with the cutting of bonds."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -12,18 +12,44 @@ from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
 _SCALES = ("core", "bond", "row")
+_KINDS = ("integer", "float")
+
+
+def _float8_values() -> np.ndarray:
+    """What the codes 0 to 127 of the type e4m3fn stand for, ascending; the last one is no number.
+
+    Source: P. Micikevicius et al., arXiv:2209.05433 (2022), table 1.
+    """
+    code = np.arange(127)
+    exponent, mantissa = code >> 3, code & 7
+    normal = 2.0 ** (exponent - 7) * (1 + mantissa / 8)
+    return np.where(exponent > 0, normal, 2.0**-6 * mantissa / 8)
+
+
+_FLOAT8 = _float8_values()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """Symmetric integers: number = code * scale, codes up to 2^(bits - 1) - 1 in size.
+    """number = code * scale: symmetric integers up to 2^(bits - 1) - 1 in size, or floating point of 8 bits (e4m3).
 
     scales: one for a core, one for every state of a bond, or one for every state of a bond and index of the out leg
-    (finer, and more bytes). Rounding error: at most half a scale a number.
+    (finer, and more bytes). Rounding error: at most half a scale a number; in floating point 1/16 of the number.
     """
 
     bits: int = field(default=8, metadata={"help": "8 or 4; codes of 4 bits are stored in pairs"})
     scales: str = field(default="bond", metadata={"help": "core, bond or row: what shares a scale"})
+    kind: str = field(default="integer", metadata={"help": "integer, or float: e4m3, 8 bits, largest number 448"})
+
+    @classmethod
+    def of(cls, rule: "Quantization | str") -> "Quantization":
+        """A rule, or a name for one: "int8", "int4" (a scale a row) or "fp8"."""
+        if isinstance(rule, Quantization):
+            return rule
+        names = {"int8": cls(), "int4": cls(bits=4, scales="row"), "fp8": cls(kind="float")}
+        if rule not in names:
+            raise SettingsError(f"unknown quantization {rule!r}. {suggest(str(rule), names)}")
+        return names[rule]
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -31,6 +57,8 @@ class Quantization:
             raise SettingsError(f"cores are stored in 8 or 4 bits a number, found {self.bits}.")
         if self.scales not in _SCALES:
             raise SettingsError(f"unknown choice of scales {self.scales!r}. {suggest(self.scales, _SCALES)}")
+        if self.kind not in _KINDS or (self.kind == "float" and self.bits != 8):
+            raise SettingsError(f"numbers are of kind integer, or float with 8 bits, found {self.kind!r}, {self.bits}.")
 
     def quantize(self, mpo: MPO) -> "QuantizedChain":
         """Codes and scales of a chain, on the host. Raises NumericalError for numbers beyond single precision.
@@ -41,11 +69,14 @@ class Quantization:
         """
         codes, scales = zip(*(self._core(mpo, k) for k in range(mpo.L)), strict=True)
         legs = tuple(tensor.legs for tensor in mpo.tensors)
-        return QuantizedChain(codes=codes, scales=scales, bits=self.bits, legs=legs, dtype=mpo.dtype, axes=mpo.axes)
+        return QuantizedChain(
+            codes=codes, scales=scales, bits=self.bits, legs=legs, dtype=mpo.dtype, axes=mpo.axes, kind=self.kind
+        )
 
     def _core(self, mpo: MPO, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Codes, flat, and scales, in a shape that spreads over (left, out, in, right, real and imaginary part)."""
-        tensor, most = mpo.tensors[k], 2 ** (self.bits - 1) - 1
+        tensor = mpo.tensors[k]
+        most = _FLOAT8[-1] if self.kind == "float" else 2 ** (self.bits - 1) - 1
         array = _parts(tensor.backend.to_host(tensor.array))
         # the bond behind a core, of the last one the bond before it
         bond = 3 if k < mpo.L - 1 else 0
@@ -58,13 +89,15 @@ class Quantization:
                 f"the numbers of core {k}, up to {sizes.max():.1e}, need scales outside of single precision: quantize "
                 "a multiple of the chain."
             )
+        if self.kind == "float":
+            return _float8_codes(array / scales).reshape(-1), scales
         codes = np.clip(np.rint(array / scales), -most, most).astype(np.int8).reshape(-1)
         return (_packed(codes) if self.bits == 4 else codes), scales
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuantizedChain:
-    """A chain as integers. codes: flat, int8, two a byte with 4 bits; scales: float32."""
+    """A chain in few bits. codes: flat, int8, two a byte with 4 bits, uint8 in floating point; scales: float32."""
 
     codes: tuple[np.ndarray, ...] = field(repr=False)
     scales: tuple[np.ndarray, ...] = field(repr=False)
@@ -72,6 +105,7 @@ class QuantizedChain:
     legs: tuple[tuple[Leg, ...], ...] = field(repr=False)
     dtype: np.dtype
     axes: MatrixAxes | None = field(repr=False)
+    kind: str = "integer"
 
     @property
     def code_bytes(self) -> int:
@@ -88,6 +122,7 @@ class QuantizedChain:
         for codes, scales, legs in zip(self.codes, self.scales, self.legs, strict=True):
             shape = (*(leg.dim for leg in legs), 2 if self.dtype.kind == "c" else 1)
             whole = _unpacked(codes, prod(shape)) if self.bits == 4 else codes
+            whole = _from_float8(codes) if self.kind == "float" else whole
             parts = whole.reshape(shape) * scales.astype(_real_dtype(self.dtype))
             tensors.append(Tensor(legs, np.ascontiguousarray(parts).view(self.dtype).reshape(-1)))
         return MPO(tensors, axes=self.axes)
@@ -110,6 +145,19 @@ def _parts(array: np.ndarray) -> np.ndarray:
     """With a last axis of real (and imaginary) parts."""
     array = np.ascontiguousarray(array)[..., None]
     return array.view(_real_dtype(array.dtype)) if array.dtype.kind == "c" else array
+
+
+def _float8_codes(array: np.ndarray) -> np.ndarray:
+    """The nearest number of e4m3, ties to the even code; the sign in the highest bit."""
+    size = np.minimum(np.abs(array), _FLOAT8[-1])
+    above = np.clip(np.searchsorted(_FLOAT8, size), 1, len(_FLOAT8) - 1)
+    middle = (_FLOAT8[above - 1] + _FLOAT8[above]) / 2
+    code = np.where((size > middle) | ((size == middle) & (above % 2 == 0)), above, above - 1)
+    return (code | (np.signbit(array) << 7)).astype(np.uint8)
+
+
+def _from_float8(codes: np.ndarray) -> np.ndarray:
+    return np.where(codes & 128, -1.0, 1.0) * np.append(_FLOAT8, np.nan)[codes & 127]
 
 
 def _packed(codes: np.ndarray) -> np.ndarray:

@@ -37,14 +37,14 @@ class ChainModule(nn.Module):
         else:
             self.register_buffer(name, value)
 
-    # what layers whose cores are stored in another form replace
     def chain_cores(self) -> list[torch.Tensor]:
         """The cores as they act."""
         return list(self.cores)
 
     def core_shapes(self) -> list[tuple[int, ...]]:
         """(left, out, in, right) of every core."""
-        return [tuple(core.shape) for core in self.cores]
+        stored = getattr(self.cores, "shapes", None)  # of cores in few bits
+        return stored or [tuple(core.shape) for core in self.cores]
 
     @property
     def axes(self) -> MatrixAxes:

@@ -47,8 +47,7 @@ class TTConv2d(ChainModule):
         ChainModule.__init__(layer, cores_of(mpo), mpo.axes)
         layer.kernel_size, layer.stride, layer.dilation = conv.kernel_size, conv.stride, conv.dilation
         layer.in_channels, layer.out_channels = conv.in_channels, conv.out_channels
-        layer.padding_mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
-        layer.pads = _pads(conv)
+        layer.pads, layer.padding_mode = padding_of(conv)
         layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         return layer
 
@@ -135,13 +134,14 @@ def check_ungrouped(conv: nn.Conv2d) -> None:
         )
 
 
-def _pads(conv: nn.Conv2d) -> tuple[int, ...]:
-    """(left, right, top, bottom), as `functional.pad` takes them."""
+def padding_of(conv: nn.Conv2d) -> tuple[tuple[int, ...], str]:
+    """(left, right, top, bottom) and the mode, as `functional.pad` takes them."""
+    mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
     if conv.padding == "valid":
-        return (0, 0, 0, 0)
+        return (0, 0, 0, 0), mode
     if conv.padding == "same":
         whole = [step * (kernel - 1) for step, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
         (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in whole)
-        return (left, right, top, bottom)
+        return (left, right, top, bottom), mode
     height, width = (int(pad) for pad in conv.padding)
-    return (width, width, height, height)
+    return (width, width, height, height), mode

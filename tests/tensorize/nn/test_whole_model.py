@@ -1,0 +1,208 @@
+"""Networks under a budget: never above the line, nothing lost on a failure, alternatives measured every time."""
+
+import copy
+import itertools
+import logging
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="layers need PyTorch (the extra torch)")
+from torch import nn  # noqa: E402
+
+import tnsim.tensorize as tz  # noqa: E402
+from tnsim.errors import NumericalError, SettingsError, ShapeError  # noqa: E402
+from tnsim.tensorize.nn.candidates import ladders_of  # noqa: E402
+from tnsim.tensorize.nn.trial import Trial  # noqa: E402
+
+torch.set_num_threads(1)
+QUICK = tz.LayerFormat(ratios=(1.5, 2.5, 4.0))
+
+
+class Net(nn.Module):
+    """A table, two hidden layers, a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(30, 16)
+        self.body = nn.Sequential(nn.Linear(16, 36), nn.ReLU(), nn.Linear(36, 36), nn.Tanh(), nn.Linear(36, 16))
+
+    def forward(self, ids):
+        return self.body(self.table(ids).mean(1))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """(model, batches, loss): weights of low rank plus noise, targets are what the model gives."""
+    torch.manual_seed(0)
+    model = Net().double()
+    with torch.no_grad():
+        for layer in (m for m in model.modules() if isinstance(m, nn.Linear)):
+            u, s, v = torch.linalg.svd(layer.weight, full_matrices=False)
+            layer.weight.copy_(2 * u * (s[0] * 0.75 ** torch.arange(len(s))) @ v)
+    ids = torch.randint(0, 30, (300, 4))
+    target = model(ids).detach()
+    return model, [(ids[:150],), (ids[150:],)], lambda m: (m(ids) - target).pow(2).mean() / target.var()
+
+
+@pytest.fixture(scope="module")
+def gram(trained):
+    return tz.Gram.collect(trained[0], trained[1])
+
+
+def test_activations_are_those_that_each_layer_saw(trained, gram):
+    model, batches, _ = trained
+    ids = torch.cat([batch[0] for batch in batches])
+    seen = model.table(ids).mean(1)
+    np.testing.assert_allclose(gram["body.0"].mean, seen.mean(0).detach().numpy(), atol=1e-12)
+    np.testing.assert_allclose(gram["body.0"].covariance, np.cov(seen.detach().numpy().T, bias=True), atol=1e-12)
+    counts = np.bincount(ids.numpy().ravel(), minlength=30)
+    np.testing.assert_allclose(gram["table"].second_moment, np.diag(counts / counts.sum()), atol=1e-15)
+    assert list(gram) and not any(module._forward_pre_hooks for module in model.modules())
+    image = torch.randn(5, 3, 8, 8, dtype=torch.float64)
+    conv = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, dtype=torch.float64))
+    seen = tz.Gram.collect(conv, [image])["0"]
+    mean = conv(image).mean((0, 2, 3)).detach().numpy()
+    kernel = conv[0].weight.detach().flatten(1).numpy()
+    np.testing.assert_allclose(kernel @ seen.mean + conv[0].bias.detach().numpy(), mean, atol=1e-12)
+
+
+def test_the_profile_stands_beside_noise_and_says_that_errors_do_not_add(trained, gram, capsys):
+    """A11, A14, A15."""
+    model, _, loss = trained
+    found = tz.profile(model, gram, evaluate=loss, ratio=3.0)
+    assert [row.name for row in found.layers] == ["table", "body.0", "body.2", "body.4"]
+    row = found.layers[2]
+    values = np.linalg.svd(model.body[2].weight.detach().numpy(), compute_uv=False) ** 2
+    shares = values / values.sum()
+    assert abs(row.matrix.entropy + (shares * np.log(shares)).sum()) < 1e-12
+    assert row.matrix.noise_entropy - row.matrix.entropy > 0.5 > row.chain.noise_entropy - row.chain.entropy
+    assert row.outputs.entropy < row.matrix.entropy
+    assert found.joint > 0 and abs(found.sum_of_changes - found.joint) > 0.1 * found.joint
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("strategy", ["lagrange", "greedy", "uniform"])
+@pytest.mark.parametrize("accept", [0.02, 10.0])
+def test_the_line_is_never_crossed(trained, gram, strategy, accept, caplog, capsys):
+    """A13, A24, A29: the result is measured and below the line; every step is in the log, none on the screen."""
+    model, _, loss = trained
+    before = copy.deepcopy(model.state_dict())
+    with caplog.at_level(logging.INFO, "tnsim.tensorize"):
+        found = tz.tensorize(
+            model, tz.Budget(ratio=2.5), gram, loss, accept, allocation=tz.Allocation(strategy=strategy, form=QUICK)
+        )
+    report = found.report
+    with torch.no_grad():
+        assert abs(float(loss(found.model)) - report.loss) < 1e-9 and report.loss <= accept + 1e-12
+    assert (report.numbers <= report.budget) == found.status.converged
+    assert found.status.converged or (accept == 0.02 and "what passes" in str(found.status))
+    assert report.numbers == sum(row.numbers for row in report.layers)
+    assert all(step.loss <= report.line for step in report.steps if step.accepted)
+    assert all(str(step) in caplog.text for step in report.steps) and capsys.readouterr().out == ""
+    rows = {row.name: row for row in report.alternatives}
+    assert list(rows) == ["dense", "tensorized", "SVD", "INT8 alone", "tensorized, INT8", "smaller dense"]
+    assert all(row.loss is not None and row.bytes > 0 for row in rows.values())
+    assert rows["smaller dense"].numbers <= report.numbers + 36
+    assert rows["INT8 alone"].bytes < 0.25 * rows["dense"].bytes
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_greedy_is_near_the_best_of_all_choices(trained, gram):
+    """Within 1 per cent of the best loss of all 256 choices of sizes under the same budget, or better than it."""
+    model, _, loss = trained
+    form = tz.LayerFormat(ratios=(1.5, 2.5, 4.0), formats=("svd",))
+    found = tz.tensorize(
+        model, tz.Budget(ratio=2.0), gram, loss, 10.0,
+        allocation=tz.Allocation(strategy="greedy", form=form, compare=False),
+    )  # fmt: skip
+    ladders, _ = ladders_of(model, gram, form)
+    trial = Trial(model, ladders, loss, None)
+    best = np.inf
+    for chosen in itertools.product(range(4), repeat=4):
+        choice = {name: ladder.rung(n) for (name, ladder), n in zip(ladders.items(), chosen, strict=True)}
+        if trial.numbers(choice) <= found.report.budget:
+            best = min(best, trial.loss(choice))
+    assert found.report.loss <= 1.01 * best
+
+
+@pytest.mark.parametrize("how", ["raises", "nan", "interrupt"])
+def test_a_failing_evaluation_keeps_the_best_so_far(trained, gram, how):
+    model, _, loss = trained
+    calls = itertools.count()
+
+    def evaluate(net):
+        if next(calls) < 8:
+            return loss(net)
+        if how == "raises":
+            raise RuntimeError("out of memory")
+        if how == "interrupt":
+            raise KeyboardInterrupt
+        return float("nan")
+
+    found = tz.tensorize(
+        model, tz.Budget(ratio=2.5), gram, evaluate, 0.5, allocation=tz.Allocation(strategy="greedy", form=QUICK)
+    )
+    assert found.status.name == "stopped" and not found.status.converged
+    assert found.report.numbers < found.report.dense_numbers and found.report.loss <= 0.5
+    with torch.no_grad():
+        assert abs(float(loss(found.model)) - found.report.loss) < 1e-9
+    with pytest.raises(NumericalError, match="dense model could not be evaluated"):
+        tz.tensorize(model, tz.Budget(ratio=2.5), gram, evaluate, 0.5)
+
+
+def test_healing_and_few_bits_compose(trained, gram):
+    """A20, B15: cut, heal, quantise; bytes multiply, and the loss is measured after each."""
+    model, batches, loss = trained
+    found = tz.tensorize(
+        model, tz.Budget(ratio=3), gram, loss, 10.0, allocation=tz.Allocation(form=QUICK, compare=False)
+    )
+    cut = found.report.loss
+    losses = found.heal(batches, steps=60, healing=tz.Healing(distance="mse", rate=1e-2))
+    healed = float(loss(found.model).detach())
+    assert len(losses) == 60 and healed < 0.5 * cut
+    numbers = sum(chain.numbers for chain in found.chains().values())
+    found.quantize("int8")
+    assert sum(chain.numbers for chain in found.chains().values()) == numbers
+    codes = sum(b.numel() for c in found.chains().values() for n, b in c.cores.named_buffers() if "codes" in n)
+    assert codes == numbers
+    assert abs(float(loss(found.model)) - healed) < 0.05 * cut
+    bare = tz.quantize_layer(tz.TTLinear(16, 16, bias=False, chi=2), "int4")
+    with pytest.raises(ShapeError, match="heal before quantize"):
+        tz.heal_(bare, nn.Linear(16, 16), [torch.ones(2, 16)])
+
+
+def test_bad_input_is_named(trained, gram):
+    model, batches, loss = trained
+    with pytest.raises(SettingsError, match="below the smallest possible, 212"):
+        tz.tensorize(model, tz.Budget(params=100), gram, loss)
+    with pytest.raises(SettingsError, match="without evaluate"):
+        tz.tensorize(model, tz.Budget(ratio=2), gram)
+    with pytest.raises(SettingsError, match="one of ratio, params, bytes"):
+        tz.Budget(ratio=2, params=3)
+    with pytest.raises(ShapeError, match=r"activations of .body.8."):
+        tz.tensorize(model, tz.Budget(ratio=2), {"body.8": gram["body.0"]}, loss)
+    with pytest.raises(ShapeError, match="acts on 36 features, found activations of 16"):
+        tz.tensorize(model, tz.Budget(ratio=2), {"body.2": gram["body.0"]}, loss)
+    with pytest.raises(SettingsError, match='Did you mean "greedy"'):
+        tz.Allocation(strategy="gredy")
+    with pytest.raises(ShapeError, match="no batch was given"):
+        tz.Gram.collect(model, [])
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.body[2].weight[0, 0] = float("inf")
+    with pytest.raises(NumericalError, match="body.2"):
+        tz.tensorize(broken, tz.Budget(ratio=2), gram, lambda m: 1.0)
+
+
+def test_layers_that_take_no_part_are_named(caplog):
+    tied = nn.ModuleDict(
+        {"table": nn.Embedding(30, 16), "head": nn.Linear(16, 30, bias=False), "free": nn.Linear(16, 16)}
+    )
+    tied["head"].weight = tied["table"].weight
+    _, out = ladders_of(tied, None, QUICK)
+    assert out == {"table": "shares its weight with head", "head": "shares its weight with table"}
+    grouped = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Linear(16, 16))
+    _, out = ladders_of(grouped, None, QUICK)
+    assert "groups" in out["0"]

@@ -1,0 +1,110 @@
+"""A copy of a network whose layers are exchanged and whose loss is measured; what it cost, and the best so far."""
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnsim.tensorize.nn.collect import evaluation
+from tnsim.tensorize.nn.ladder import Ladder, Rung
+from tnsim.tensorize.nn.replace import replace_layers
+
+_LOG = logging.getLogger("tnsim.tensorize")
+
+# by the names of layers; None is the dense one
+Choice = dict[str, Rung | None]
+
+
+class EvaluationFailed(Exception):
+    """evaluate raised, returned no finite number, or was interrupted; what there was before is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One trial. what: the change that was tried; numbers: of all layers that take part."""
+
+    what: str
+    numbers: int
+    loss: float
+    accepted: bool
+
+    def __str__(self) -> str:
+        return f"{'accepted' if self.accepted else 'rejected'}: {self.what}, {self.numbers} numbers, {self.loss:.5g}"
+
+
+class Trial:
+    """evaluate is called on one copy of the model, in evaluation mode; a loss above `line` is never accepted."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        ladders: Mapping[str, Ladder],
+        evaluate: Callable[[Any], Any] | None,
+        accept: float | None,
+    ) -> None:
+        self.ladders, self.evaluate = ladders, evaluate
+        self._work = copy.deepcopy(model)
+        modules = dict(self._work.named_modules())
+        self._dense = {name: modules[name] for name in ladders}
+        self._placed: Choice = dict.fromkeys(ladders)
+        self.best: Choice = dict.fromkeys(ladders)
+        self.steps: list[Step] = []
+        self.seconds = 0.0
+        self.dense_loss = self.loss({}) if evaluate is not None else float("nan")
+        self.dense_seconds = self.seconds
+        self.best_loss = self.dense_loss
+        self.line = float("inf") if accept is None or evaluate is None else self.dense_loss + accept
+
+    def numbers(self, choice: Mapping[str, Rung | None]) -> int:
+        """Of all layers that take part."""
+        return sum(
+            ladder.layer.numbers if (rung := choice.get(name)) is None else rung.numbers
+            for name, ladder in self.ladders.items()
+        )
+
+    def loss(self, choice: Mapping[str, Rung | None]) -> float:
+        """What evaluate says of the model with these chains, the other layers dense."""
+        return self.loss_of(self.placed(choice))
+
+    def loss_of(self, model: nn.Module) -> float:
+        """What evaluate says of a model; EvaluationFailed where that is no finite number."""
+        if self.evaluate is None:
+            raise EvaluationFailed("there is no function evaluate.")
+        start = time.perf_counter()
+        try:
+            with evaluation(model), torch.no_grad():
+                loss = float(self.evaluate(model))
+        except KeyboardInterrupt as error:
+            raise EvaluationFailed("evaluate was interrupted.") from error
+        except Exception as error:
+            raise EvaluationFailed(f"evaluate raised {type(error).__name__}: {error}") from error
+        self.seconds = time.perf_counter() - start
+        if not isfinite(loss):
+            raise EvaluationFailed(f"evaluate returned {loss}.")
+        return loss
+
+    def placed(self, choice: Mapping[str, Rung | None]) -> nn.Module:
+        """The working copy with these chains; it changes with the next call."""
+        changed = {}
+        for name, before in self._placed.items():
+            rung = choice.get(name)
+            if rung is not before:
+                changed[name] = self._dense[name] if rung is None else self.ladders[name].module(rung)
+                self._placed[name] = rung
+        return replace_layers(self._work, changed)
+
+    def attempt(self, what: str, choice: Mapping[str, Rung | None]) -> bool:
+        """Measure a choice, and keep it as the best so far where its loss is not above the line."""
+        loss = self.loss(choice) if self.evaluate is not None else float("nan")
+        accepted = not loss > self.line
+        self.steps.append(Step(what=what, numbers=self.numbers(choice), loss=loss, accepted=accepted))
+        _LOG.info("%s", self.steps[-1])
+        if accepted:
+            self.best, self.best_loss = dict(choice), loss
+        return accepted
