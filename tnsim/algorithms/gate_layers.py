@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TimeDependent = Callable[[float], OperatorSum]
 Layer = list[tuple[int, TwoSiteGate]]
 Terms = dict[Pair, np.ndarray]
+_LAYERS = 256
 
 
 class GateLayers(ABC):
@@ -51,6 +52,11 @@ class GateLayers(ABC):
         return evolving_dtype(self.settings, state_dtype, *(matrix.dtype for matrix in self._constant.values()))
 
     @property
+    def order(self) -> int:
+        """Of the splitting."""
+        return self.settings.order
+
+    @property
     def unitary(self) -> bool:
         """Whether gates keep the norm."""
         return not self.settings.imaginary and not self.settings.non_hermitian
@@ -69,6 +75,8 @@ class GateLayers(ABC):
     def _evolve(self, time: float, dt: float, steps: int) -> None:
         """Some steps; where H is constant, the stages at their ends join."""
         step = stage_lengths(self.settings.order, self.settings.splitting)
+        if len(self._layers) > _LAYERS:  # steps that adapt have ever new lengths
+            self._layers.clear()
         if self._constant is not None:
             self._run(self._constant, join_steps([step] * steps), dt)
         else:

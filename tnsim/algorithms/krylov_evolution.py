@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import expm
 
-from tnsim.algorithms.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.evolution import Evolution
+from tnsim.algorithms.whole_state import WholeState
 from tnsim.errors import SettingsError
 from tnsim.measure.operator import expect_mpo, shifted
-from tnsim.networks.acting import check_acts_on
 from tnsim.networks.apply import apply_with_weight, check_method
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.compress import compress
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
-from tnsim.networks.precision import matching_dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +51,8 @@ class KrylovEvolution(Evolution):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_method(self.apply)
+        if self.step_tol:
+            raise SettingsError("a Krylov space has no splitting error: its error is krylov_tol, leave step_tol out.")
         if not 0 < self.krylov_tol < 1 or self.krylov_max < 2:
             raise SettingsError(
                 f"krylov_tol lies between 0 and 1 and krylov_max is at least 2, found {self.krylov_tol!r} and "
@@ -64,33 +65,11 @@ class KrylovEvolution(Evolution):
         return StateKrylov(self, H, psi)
 
 
-class StateKrylov:
-    """A state of norm 1, and the norm beside it."""
+class StateKrylov(WholeState):
+    """A state in one Krylov space after the other."""
 
-    def __init__(self, settings: KrylovEvolution, H: MPO, psi: MPS) -> None:
-        check_acts_on(H, psi)
-        check_start(psi)
-        check_hermitian(settings, H.is_hermitian)
-        self.settings = settings
-        self.hermitian = not settings.non_hermitian
-        self.conserves = self.hermitian and not settings.imaginary
-        self._psi = canonicalize(psi.astype(evolving_dtype(settings, psi.dtype, H.dtype)) / psi.norm(), 0)
-        self.hamiltonian = H.astype(matching_dtype(self._psi.dtype, H))
-        self._norm = 1.0 if settings.imaginary else psi.norm()
-        self._weight = self._log_norm = 0.0
-
-    @property
-    def state(self) -> MPS:
-        """The state, with the norm that cuts left of it (1 in imaginary time)."""
-        return self._psi if self._norm == 1.0 else self._psi * self._norm
-
-    def energy(self, time: float) -> float | None:
-        """<H> of the normalised state; cost O(L chi^3 d w)."""
-        return complex(expect_mpo(self.hamiltonian, self._psi)).real if self.hermitian else None
-
-    def entropy(self) -> float:
-        """Von Neumann entropy at the middle bond."""
-        return middle_entropy(self._psi)
+    settings: KrylovEvolution
+    order = 1  # there is no splitting
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps, each in as many parts as it takes."""
@@ -119,12 +98,7 @@ class StateKrylov:
                     weights, error, allowed = space.exponential(generator * dt)
                 break
         psi, cut = space.combine(weights)
-        size = psi.norm()
-        self._psi = (
-            psi * (1 / size) if self.settings.imaginary else psi * complex(np.exp(generator * dt * energy) / size)
-        )
-        self._weight += cut
-        self._log_norm += float(np.log(size)) - (dt * energy if self.settings.imaginary else 0.0)
+        self._replace(psi, cut, generator * dt * energy)
         return dt
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.evolution import Evolution
+from tnsim.algorithms.whole_state import WholeState
 from tnsim.errors import SettingsError, suggest
-from tnsim.measure.operator import expect_mpo
-from tnsim.networks.acting import check_acts_on
 from tnsim.networks.apply import apply_with_weight, check_method
-from tnsim.networks.canonical import canonicalize
 from tnsim.networks.evolution_mpo import METHODS, complex_steps, evolution_mpos
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
+
+_LENGTHS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,43 +59,34 @@ class MPOEvolution(Evolution):
         return OperatorEvolution(self, H, psi)
 
 
-class OperatorEvolution:
-    """A state of norm 1, the norm beside it, and the MPOs of a step."""
+class OperatorEvolution(WholeState):
+    """The MPOs of a step, applied one after the other."""
+
+    settings: MPOEvolution
 
     def __init__(self, settings: MPOEvolution, H: MPO, psi: MPS) -> None:
-        check_acts_on(H, psi)
-        check_start(psi)
-        check_hermitian(settings, H.is_hermitian)
-        self.settings, self.hamiltonian = settings, H
-        self.conserves = not settings.imaginary and not settings.non_hermitian
-        self._psi = canonicalize(psi.astype(evolving_dtype(settings, psi.dtype, H.dtype)) / psi.norm(), 0)
-        self._norm = 1.0 if settings.imaginary else psi.norm()
+        super().__init__(settings, H, psi)
         self._mpos: dict[float, tuple[MPO, ...]] = {}
 
     @property
-    def state(self) -> MPS:
-        """The state, with the norm that steps and cuts left of it (1 in imaginary time)."""
-        return self._psi if self._norm == 1.0 else self._psi * self._norm
-
-    def energy(self, time: float) -> float | None:
-        """<H> of the normalised state; cost O(L chi^3 d w)."""
-        return None if self.settings.non_hermitian else complex(expect_mpo(self.hamiltonian, self._psi)).real
-
-    def entropy(self) -> float:
-        """Von Neumann entropy at the middle bond."""
-        return middle_entropy(self._psi)
+    def order(self) -> int:
+        """Of the step."""
+        return self.settings.order
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps; the state has norm 1 after every MPO."""
+        self._weight = self._log_norm = 0.0
+        for mpo in self._step(dt) * steps:
+            self._replace(*apply_with_weight(mpo, self._psi, self.settings.truncation, self.settings.apply))
+        if not self.settings.imaginary:
+            self._norm *= float(np.exp(self._log_norm))
+        return self._weight, self._log_norm
+
+    def _step(self, dt: float) -> tuple[MPO, ...]:
         if dt not in self._mpos:
+            if len(self._mpos) > _LENGTHS:  # steps that adapt have ever new lengths
+                self._mpos.clear()
             factor = self.settings.generator * dt
             mpos = evolution_mpos(self.hamiltonian, factor, order=self.settings.order, method=self.settings.method)
             self._mpos[dt] = tuple(mpo.astype(matching_dtype(self._psi.dtype, mpo)) for mpo in mpos)
-        weight = log_norm = 0.0
-        for mpo in self._mpos[dt] * steps:
-            psi, cut = apply_with_weight(mpo, self._psi, self.settings.truncation, self.settings.apply)
-            size = psi.norm()
-            weight, log_norm, self._psi = weight + cut, log_norm + float(np.log(size)), psi / size
-        if not self.settings.imaginary:
-            self._norm *= float(np.exp(log_norm))
-        return weight, log_norm
+        return self._mpos[dt]

@@ -153,6 +153,20 @@ class SweepEvolution:
             self._norm *= float(np.exp(self._log_norm))
         return self._weight, self._log_norm
 
+    @property
+    def order(self) -> int:
+        """Of the splitting."""
+        return 2
+
+    def remember(self) -> Any:
+        """Tensors are replaced, never changed: the list is enough."""
+        return self.tensors.copy(), self._norm
+
+    def return_to(self, memory: Any) -> None:
+        """Undo what was done since; environments are made again where they are asked for."""
+        tensors, self._norm = memory
+        self.environments = Environments(tensors.copy(), self.environments.operators)
+
     def _expand(self) -> None:
         """Take the basis of powers of H - E on the state into all bonds, while these are small."""
         settings, chi_max = self.settings, self.settings.truncation.chi_max

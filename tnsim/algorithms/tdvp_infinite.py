@@ -5,7 +5,7 @@ III; V. Zauner-Stauber et al., Phys. Rev. B 97, 045145 (2018), section II.E and 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,6 +68,19 @@ class UniformEvolution:
             if self.settings.imaginary or not self.hermitian:
                 log_norm += float(np.real(self.settings.generator * dt * middle.environments.energy)) / self.state.L
         return 0.0, log_norm
+
+    @property
+    def order(self) -> int:
+        """Of the midpoint rule."""
+        return 2
+
+    def remember(self) -> Any:
+        """The state; environments only save time."""
+        return self.state
+
+    def return_to(self, memory: Any) -> None:
+        """Undo what was done since."""
+        self.state = memory
 
     def _heff(self, psi: InfiniteMPS) -> UniformHamiltonian:
         """The effective Hamiltonians of a state; environments of the last one are where theirs start."""

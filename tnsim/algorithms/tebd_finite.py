@@ -1,7 +1,7 @@
 """TEBD of a finite state: layers of gates on neighbours, or one sequence of gates and swaps for terms that reach
 farther."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,6 +58,15 @@ class FiniteTEBD(GateLayers):
         if not self.settings.imaginary:
             self._norm *= float(np.exp(self._gated.log_norm))
         return self._gated.weight, self._gated.log_norm
+
+    def remember(self) -> Any:
+        """Tensors are replaced, never changed: the list is enough."""
+        return self._gated.tensors.copy(), self._gated.center, self._norm
+
+    def return_to(self, memory: Any) -> None:
+        """Undo what was done since."""
+        tensors, self._gated.center, self._norm = memory
+        self._gated.tensors = tensors.copy()
 
     def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
         return pair_terms(H, self._sites)

@@ -3,7 +3,7 @@
 Source: G. Vidal, Phys. Rev. Lett. 98, 070201 (2007); M. B. Hastings, J. Math. Phys. 50, 095207 (2009), for the update.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,6 +74,15 @@ class InfiniteTEBD(GateLayers):
         self._weight = self._log_norm = 0.0
         self._evolve(time, dt, steps)
         return self._weight, self._log_norm / len(self._sites)
+
+    def remember(self) -> Any:
+        """The state in canonical form."""
+        return self.state
+
+    def return_to(self, memory: Any) -> None:
+        """Undo what was done since."""
+        self._state = memory
+        self._tensors, self._centers = list(memory.AR), list(memory.C)
 
     def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
         return cell_terms(H, self._sites)
