@@ -17,12 +17,13 @@ from tnsim.algorithms.stages import run_stages
 from tnsim.algorithms.tdvp import TDVP
 from tnsim.algorithms.tebd import TEBD
 from tnsim.algorithms.thermal import Purification, ThermalStates
+from tnsim.algorithms.thermal_doubling import ThermalDoubling
 from tnsim.algorithms.vumps import VUMPS
 
 __all__ = [
     "BondReport", "Chebyshev", "Circuit", "CircuitResult", "DMRG", "Dispersion", "DynamicalCorrelation", "Evolution",
     "EvolutionReport", "Evolved", "Excitations", "ExcitedStates", "Extrapolation", "IDMRG", "KrylovEvolution",
     "METTS", "MPOEvolution", "Progress", "Purification", "Quasiparticles", "Solution", "SpectralFunction", "Status",
-    "SweepReport", "TDVP", "TEBD", "ThermalSamples", "ThermalStates", "VUMPS", "dynamical_correlation", "extrapolate",
-    "run_stages",
+    "SweepReport", "TDVP", "TEBD", "ThermalDoubling", "ThermalSamples", "ThermalStates", "VUMPS",
+    "dynamical_correlation", "extrapolate", "run_stages",
 ]  # fmt: skip

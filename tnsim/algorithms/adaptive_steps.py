@@ -23,9 +23,10 @@ class AdaptiveSteps:
     """A propagator whose steps are at most dt and as short as `tolerance`, an error per unit of time, wants them.
 
     A step from t to t + h counts as what two halves give; their distance from one whole step, over 2^order - 1, is its
-    error. What cuts may have done to that distance is taken out: shorter steps would not mend it. length: of the next step;
-    error: estimated in the last `advance`; gone: how far that came, which is not all of the way where a step would have
-    been shorter than `shortest`.
+    error. What cuts may have done to that distance is taken out: shorter steps would not mend it.
+
+    length: of the next step; error: estimated in the last `advance`; gone: how far that came, which is not all of the
+    way where a step would have been shorter than `shortest` (stalled).
     """
 
     def __init__(self, inner: Propagator, tolerance: float, shortest: float, length: float) -> None:

@@ -181,7 +181,7 @@ class EvolutionRun:
                 "norm budget spent",
                 False,
                 f"the norm drifted by {last.norm_drift:.1e}, more than norm_budget = {settings.norm_budget:.1e}, at "
-                f"time {last.time:.6g}: lower dt = {settings.dt} or raise the order where steps are not unitary, and raise "
+                f"time {last.time:.6g}: lower dt = {settings.dt} or raise the order where steps are not unitary, raise "
                 f"chi_max = {cut.chi_max} where cuts took it (summed discarded weight {last.sum_trunc_err:.1e}).",
             )
         if self._stalled():

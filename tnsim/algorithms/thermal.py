@@ -5,7 +5,7 @@ S. R. White, Phys. Rev. B 72, 220401 (2005).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,11 +15,14 @@ from tnsim.algorithms.evolution import Evolution, Evolved, Measurement
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.tebd import TEBD
 from tnsim.errors import OperatorError, SettingsError, check_fields
+from tnsim.linalg import Truncation
+from tnsim.measure.operator import expect_mpo
 from tnsim.measure.variance import energy_and_variance
+from tnsim.networks.disentangle import disentangled
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.purification import infinite_temperature, purified_operator, purified_site
+from tnsim.networks.purification import density_operator, infinite_temperature, purified_operator, purified_site
 from tnsim.networks.sites import Site
 
 
@@ -29,7 +32,7 @@ class ThermalStates:
 
     betas, temperatures, energies, free_energies, entropies (natural logarithm), specific_heats (NaN where they were not
     asked for or take too much memory); records: what was observed, first axis that of betas; state: the purification
-    at the last beta; evolved: the run, with its errors.
+    at the last beta; evolved: the run, with its errors; sites: those without ancillas.
     """
 
     betas: np.ndarray
@@ -40,6 +43,12 @@ class ThermalStates:
     records: Mapping[str, np.ndarray]
     state: MPS
     evolved: Evolved
+    sites: tuple[Site, ...]
+
+    def density_operator(self, truncation: Truncation) -> MPO:
+        """The thermal state at the last beta as an MPO of trace 1 on the sites without ancillas; see
+        `networks.purification.density_operator`."""
+        return density_operator(self.state, self.sites, truncation)
 
     @property
     def temperatures(self) -> np.ndarray:
@@ -72,7 +81,8 @@ class Purification:
 
     cooling is any evolution in imaginary time; it works on sites of dimension d^2 (a site and its ancilla) to
     beta / 2. Its errors are those of the result: of the square of dt times the order, and of cuts. A chemical potential
-    or a field is a term of H.
+    or a field is a term of H. Unitaries on ancillas change no average: `disentangle` chooses them for small bonds. It
+    pays at low temperatures, where the cooled state has twice the entanglement it needs; list some betas on the way.
 
     >>> from tnsim.algorithms.tdvp import TDVP
     >>> from tnsim.linalg import Truncation
@@ -86,10 +96,15 @@ class Purification:
 
     cooling: Evolution = field(metadata={"help": "evolution in imaginary time, such as TDVP(..., imaginary=True)"})
     specific_heat: bool = field(default=True, metadata={"help": "measure the variance of H at every temperature"})
+    disentangle: int = field(
+        default=0, metadata={"help": "sweeps of unitaries on ancillas after every beta, for smaller bonds; 0: none"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_cooling(self.cooling)
+        if self.disentangle < 0:
+            raise SettingsError(f"disentangle is a number of sweeps, not negative, found {self.disentangle!r}.")
 
     def run(
         self,
@@ -109,33 +124,21 @@ class Purification:
         mpo, generator, own = self._operators(H, sites)
         observe = dict(observe or {})
         psi, evolved = infinite_temperature(own, backend=mpo.backend), None
-        rows: list[tuple[float, float, float]] = []
+        rows: list[tuple[float, float, float, float]] = []
         records: dict[str, list[Any]] = {name: [] for name in observe}
         for beta in wanted:
             evolved = self.cooling.run(generator, psi, time=beta / 2, resume=evolved)
+            if self.disentangle:
+                lean = disentangled(evolved.state, own, self.cooling.truncation, sweeps=self.disentangle)
+                evolved = replace(evolved, state=lean)
             psi = evolved.state
             if abs(evolved.history[-1].time - beta / 2) > 1e-6 * max(beta, self.cooling.dt):
                 break
-            rows.append(self._averages(mpo, psi, evolved))
+            rows.append((beta, *averages(mpo, evolved, self.specific_heat)))
             for name, measure in observe.items():
                 records[name].append(measure(psi))
         assert evolved is not None
-        reached = np.array(wanted[: len(rows)])
-        energies, logarithms, spreads = np.array(rows).reshape(-1, 3).T
-        log_z = float(sum(np.log(site.dim) for site in own)) + 2 * logarithms
-        return ThermalStates(
-            reached, energies, -log_z / reached, reached * energies + log_z, reached**2 * spreads,
-            MappingProxyType({name: np.array(values) for name, values in records.items()}), psi, evolved,
-        )  # fmt: skip
-
-    def _averages(self, mpo: MPO, psi: MPS, evolved: Evolved) -> tuple[float, float, float]:
-        """Energy, logarithm of the norm, and variance of H (NaN where there is none)."""
-        energy, spread = evolved.energy, np.nan
-        if self.specific_heat:
-            energy, found = energy_and_variance(mpo, psi)
-            spread = np.nan if found is None else found
-        assert energy is not None
-        return energy, evolved.history[-1].log_norm, spread
+        return from_rows(own, rows, records, evolved)
 
     def _operators(self, H: Any, sites: Sequence[Site] | None) -> tuple[MPO, Any, Sequence[Site]]:
         """H on purified sites, what the cooling takes, and the sites without ancillas."""
@@ -148,6 +151,27 @@ class Purification:
             raise OperatorError(f"this cooling needs {wanted}; found {type(H).__name__} and sites = {sites}.")
         mpo = H.mpo([purified_site(site) for site in sites])
         return mpo, H if gates else mpo, sites
+
+
+def averages(mpo: MPO, evolved: Evolved, specific_heat: bool) -> tuple[float, float, float]:
+    """Energy, logarithm of the norm, and variance of H (NaN where there is none) of a purification."""
+    if not specific_heat:
+        return complex(expect_mpo(mpo, evolved.state)).real, evolved.history[-1].log_norm, np.nan
+    energy, found = energy_and_variance(mpo, evolved.state)
+    return energy, evolved.history[-1].log_norm, np.nan if found is None else found
+
+
+def from_rows(
+    sites: Sequence[Site], rows: Sequence[tuple[float, ...]], records: Mapping[str, list[Any]], evolved: Evolved
+) -> ThermalStates:
+    """Thermal quantities from rows of (beta, energy, logarithm of the purification's norm, variance)."""
+    betas, energies, logarithms, spreads = np.array(rows).reshape(-1, 4).T
+    log_z = float(sum(np.log(site.dim) for site in sites)) + 2 * logarithms
+    return ThermalStates(
+        betas, energies, -log_z / betas, betas * energies + log_z, betas**2 * spreads,
+        MappingProxyType({name: np.array(values) for name, values in records.items()}), evolved.state, evolved,
+        tuple(sites),
+    )  # fmt: skip
 
 
 def check_cooling(cooling: Evolution) -> None:
