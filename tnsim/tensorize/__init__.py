@@ -11,10 +11,13 @@ from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.tensorize.artifact import ChainFile, save_chains
 from tnsim.tensorize.budget import Budget
+from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
+from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import FitSolution, MetricFit
+from tnsim.tensorize.mps_classifier import MPSClassifier, snake
 from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
 from tnsim.tensorize.size_report import SizeReport, size_report
@@ -36,9 +39,11 @@ _WITH_TORCH = {
 }
 
 __all__ = [
-    "ApplyPlan", "Budget", "ChainFile", "CutProfile", "FitSolution", "Gram", "IndexOrder", "MetricFit", "Planner",
-    "Quantization", "QuantizedChain", "SizeReport", "corrected_bias", "cut_profile", "functional_error", "quadrature",
-    "save_chains", "size_report", "smallest_rank", *_WITH_TORCH,
+    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CutProfile", "FitSolution",
+    "GradientTraining", "Gram", "IndexOrder", "MPSClassifier", "MetricFit", "Planner", "Quantization",
+    "QuantizedChain", "SizeReport", "SweepTraining", "classifier_report", "corrected_bias", "cut_profile",
+    "drop_bonds", "functional_error", "quadrature", "save_chains", "size_report", "smallest_rank", "snake",
+    *_WITH_TORCH,
 ]  # fmt: skip
 
 
