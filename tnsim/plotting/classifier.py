@@ -28,7 +28,7 @@ def plot_classifier(report: Any, *, path: str | Path | None = None) -> Any:
     middle.set_title("entropy of every bond", fontsize=10)
     for bond in report.bonds:
         right.semilogy(np.full(bond.dim, bond.bond), bond.values, "_", color=SECOND, markersize=4, markeredgewidth=1)
-    right.set_ylim(bottom=max(1e-6, min(bond.values[-1] for bond in report.bonds) / 2))
+    right.set_ylim(bottom=max(1e-5, min(bond.values[-1] for bond in report.bonds) / 2))
     right.set_xlabel("bond")
     right.set_title("singular values", fontsize=10)
     return finish(figure, path)
