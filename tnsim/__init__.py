@@ -53,6 +53,7 @@ _PUBLIC = {
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
     **dict.fromkeys(["ExactContraction", "marginals"], "tnsim.algorithms.exact_contraction"),
     "HOTRG": "tnsim.algorithms.hotrg",
+    "LoopTNR": "tnsim.algorithms.loop_tnr",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
     **dict.fromkeys(["Krylov", "lanczos"], "tnsim.linalg.lanczos"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.coarse_cell import CoarseCell, Patch, first_patch
+from tnsim.algorithms.coarse_cell import Patch, SquareCell, first_patch
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.decompose import Spectrum
 from tnsim.linalg.product_svd import product_svd
@@ -100,7 +100,7 @@ def _root(spectrum: Spectrum) -> Spectrum:
     return Spectrum(spectrum.leg, np.sqrt(spectrum.values))
 
 
-class _Pair(CoarseCell):
+class _Pair(SquareCell):
     """first (north, west, bond) and second (bond, east, south)."""
 
     def __init__(self, first: Tensor, second: Tensor, patch: Patch) -> None:

@@ -1,7 +1,7 @@
 """What every kind of coarse-graining works on: one tensor that stands for a patch of the lattice, and its size."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ import numpy as np
 from tnsim.backend import Array
 from tnsim.linalg.arnoldi import dominant
 from tnsim.networks.square_network import InfiniteNetwork
-from tnsim.symmetry import Charge, fuse_legs
+from tnsim.symmetry import Charge, Leg, fuse_legs
 from tnsim.tensor import Tensor, contract, fuse, random_tensor, trace
 
 # sectors of up to this dimension are diagonalised in full, so that multiplicities are found
@@ -43,17 +43,32 @@ class Patch:
 
 
 class CoarseCell(ABC):
-    """A tensor of the coarse lattice, in whatever form its step keeps it."""
+    """A cell of the coarse lattice, in whatever form its step keeps it."""
 
     patch: Patch
+
+    @abstractmethod
+    def transfer(self, impurity: str | None = None) -> Tensor:
+        """The matrix of a cell (or of an impurity in its place) closed to a ring, from one side of it to the other."""
+
+    @abstractmethod
+    def pair_values(self, count: int) -> np.ndarray:
+        """Leading eigenvalues of the transfer matrix of two cells side by side, largest magnitude first."""
+
+
+class SquareCell(CoarseCell):
+    """A cell that is one tensor (north, east, south, west)."""
 
     @abstractmethod
     def whole(self, impurity: str | None = None) -> Tensor:
         """The tensor (or an impurity in its place), with the weights of its eastern and southern bonds."""
 
     def transfer(self, impurity: str | None = None) -> Tensor:
-        """The matrix (north, south) of the tensor, closed from east to west."""
+        """From north to south, closed from east to west."""
         return trace(self.whole(impurity), 3, 1)
+
+    def pair_values(self, count: int) -> np.ndarray:
+        return _pair_values(self.whole(), count)
 
 
 @runtime_checkable
@@ -92,7 +107,7 @@ def levels_of(cell: CoarseCell, measure: tuple[str, ...], width: int, count: int
     Source: J. L. Cardy, Nucl. Phys. B 270, 186 (1986); Z.-C. Gu, X.-G. Wen, Phys. Rev. B 80, 155131 (2009).
     """
     matrix = _host(cell.transfer())
-    values, trace_ = _sorted(np.linalg.eigvals(matrix)), complex(np.trace(matrix))
+    values, trace_ = sorted_values(np.linalg.eigvals(matrix)), complex(np.trace(matrix))
     means = {}
     for name in measure:
         mean = complex(np.trace(_host(cell.transfer(name)))) / trace_ if trace_ else float("nan")
@@ -101,7 +116,7 @@ def levels_of(cell: CoarseCell, measure: tuple[str, ...], width: int, count: int
     with np.errstate(divide="ignore", invalid="ignore"):
         first = float(np.log(np.abs(values[0])))
         if width == 2:
-            values = _pair_values(cell.whole(), count)
+            values = cell.pair_values(count)
             # ln of the largest: sites f + pi c height / (6 width)
             charge = float(6 / np.pi * (2 * first - np.log(np.abs(values[0]))) / (1.5 * ratio))
         dimensions = -np.log(np.abs(values[:count]) / np.abs(values[0])) * width / (2 * np.pi * ratio) + 0.0
@@ -117,22 +132,31 @@ def _pair_values(tensor: Tensor, count: int) -> np.ndarray:
         matrix = contract("n e s w, m w t e -> n m s t", tensor, tensor)
         blocks = fuse(matrix, [(0, 1), (2, 3)], [1, -1]).blocks()
         found = [np.linalg.eigvals(_double(tensor.backend.to_host(block))) for _, block in blocks]
-    return _sorted(np.concatenate(found))
+    return sorted_values(np.concatenate(found))
 
 
 def _krylov_values(tensor: Tensor, charge: Charge, count: int) -> np.ndarray:
-    """The same in one sector, without the matrix; equal values may be found once only."""
-    leg, backend = tensor.legs[0], tensor.backend
-    start = random_tensor((leg, leg), charge, dtype=tensor.dtype, seed=0, backend=backend)
+    """The same in one sector, without the matrix."""
+
+    def step(vector: Tensor) -> Tensor:
+        return contract("n e s w, m w t e, s t -> n m", tensor, tensor, vector)
+
+    return krylov_values(step, tensor, (tensor.legs[0],) * 2, charge, count)
+
+
+def krylov_values(
+    step: Callable[[Tensor], Tensor], like: Tensor, legs: Sequence[Leg], charge: Charge, count: int
+) -> np.ndarray:
+    """Leading eigenvalues of a map of tensors of these legs and charge; equal values may be found once only."""
+    start = random_tensor(legs, charge, dtype=like.dtype, seed=0, backend=like.backend)
 
     def matvec(x: Array) -> Array:
-        vector = Tensor(start.legs, x, start.charge)
-        return contract("n e s w, m w t e, s t -> n m", tensor, tensor, vector).data
+        return step(Tensor(start.legs, x, start.charge)).data
 
-    return dominant(matvec, start.data, backend, count=count, tolerance=1e-10).values
+    return dominant(matvec, start.data, like.backend, count=count, tolerance=1e-10).values
 
 
-def _sorted(values: np.ndarray) -> np.ndarray:
+def sorted_values(values: np.ndarray) -> np.ndarray:
     """Largest magnitude first."""
     return values[np.argsort(-np.abs(values), kind="stable")]
 

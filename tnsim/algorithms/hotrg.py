@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.coarse_cell import CoarseCell, Patch, first_patch
+from tnsim.algorithms.coarse_cell import Patch, SquareCell, first_patch
 from tnsim.errors import check_fields
 from tnsim.linalg.density_vectors import density_vectors
 from tnsim.linalg.truncation import Truncation
@@ -55,7 +55,7 @@ class HOTRG:
         return _Cell(tensor / scale, impurities, patch)
 
 
-class _Cell(CoarseCell):
+class _Cell(SquareCell):
     """A tensor, and impurities with its legs."""
 
     def __init__(self, tensor: Tensor, impurities: Mapping[str, Tensor], patch: Patch) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tnsim.algorithms.coarse_cell import CoarseCell, Patch, first_patch
+from tnsim.algorithms.coarse_cell import Patch, SquareCell, first_patch
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.decompose import Spectrum
 from tnsim.linalg.product_svd import product_svd
@@ -114,7 +114,7 @@ def _power(spectrum: Spectrum, scale: float, exponent: float, like: Tensor) -> T
     return diagonal(like.backend.asarray(values.astype(like.dtype)), spectrum.leg)
 
 
-class _Whole(CoarseCell):
+class _Whole(SquareCell):
     """A tensor as it is, without weights."""
 
     weights = None
@@ -138,7 +138,7 @@ class _Whole(CoarseCell):
         return self.tensor
 
 
-class _Plaquette(CoarseCell):
+class _Plaquette(SquareCell):
     """Four halves around a plaquette; the tensor that they make is not formed.
 
        north x
