@@ -26,6 +26,7 @@ LATE_IMPORTS = {
     ("tnsim/backend/threads.py", "numba"): "the thread count is set where kernels are in use",
     ("tnsim/backend/threads.py", "scipy.linalg"): "its BLAS has to be loaded before the libraries are listed",
     ("tnsim/backend/threads.py", "threadpoolctl"): "looks at the loaded libraries, so after them",
+    ("tnsim/io/openqasm.py", "openqasm3"): "an extra",
 }
 LATE_ANYWHERE = {"matplotlib": "half a second, and optional", "cupy": "optional, and needs a driver"}
 

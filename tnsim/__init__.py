@@ -118,6 +118,7 @@ _PUBLIC = {
     **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),
     "TnsimError": "tnsim.errors",
     **dict.fromkeys(["load", "save"], "tnsim.io.files"),
+    "from_qiskit": "tnsim.io.qiskit_circuits",
     "read_openqasm": "tnsim.io.openqasm",
     **dict.fromkeys(
         [
