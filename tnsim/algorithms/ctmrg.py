@@ -13,9 +13,17 @@ import numpy as np
 
 from tnsim.algorithms.coarse_graining import network_of
 from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
+from tnsim.algorithms.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.directional_environment import DirectionalEnvironment
 from tnsim.algorithms.solution import Status
-from tnsim.errors import LegError, OperatorError, SettingsError, check_fields, suggest
+from tnsim.errors import (
+    LegError,
+    NumericalError,
+    OperatorError,
+    SettingsError,
+    check_fields,
+    suggest,
+)
 from tnsim.linalg import Spectrum, Truncation, eigh
 from tnsim.networks.self_dual import directed, is_self_dual
 from tnsim.networks.square_network import InfiniteNetwork
@@ -23,6 +31,8 @@ from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
 _COLLAPSED = 1e-10
+# plain steps before the fixed point is looked for
+_PATIENCE = 100
 Environment = CornerEnvironment | DirectionalEnvironment
 
 
@@ -133,6 +143,9 @@ class CTMRG:
     symmetric: bool = field(
         default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
     )
+    accelerate: bool = field(
+        default=True, metadata={"help": "after a hundred steps, solve for the fixed point (of one corner)"}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -176,18 +189,18 @@ class CTMRG:
         return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
 
     def _run(self, network: InfiniteNetwork, environment: Environment) -> Iterator[tuple[CornerReport, Environment]]:
-        """A report every few steps."""
-        log_z, left, clock = float("nan"), _Decay(), time.perf_counter()
+        """A report every few plain steps, and after every one towards the fixed point."""
+        log_z, clock = float("nan"), time.perf_counter()
+        steps = _Steps(self, environment)
         for step in range(1, self.max_steps + 1):
-            before = environment
-            environment, trunc_err = environment.grown(self.truncation)
-            if step % self.check_every and step < self.max_steps:
+            steps.advance()
+            if not steps.direct and step % self.check_every and step < self.max_steps:
                 continue
-            change, previous = max(map(_distance, environment.marks, before.marks)), log_z
+            previous, environment = log_z, steps.environment
             log_z = (environment.log_z() + network.log_scale) / network.sites
             yield CornerReport(
-                step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=change,
-                left=left.after(step, change), trunc_err=trunc_err, chi=environment.chi,
+                step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=steps.change,
+                left=steps.left(), trunc_err=steps.trunc_err, chi=environment.chi,
                 seconds=time.perf_counter() - clock,
             ), environment  # fmt: skip
             clock = time.perf_counter()
@@ -203,6 +216,38 @@ class CTMRG:
             f"the corner spectrum has about {last.left:.1e} still to go, above tol: raise max_steps, or tol near a "
             "critical point.",
         )  # fmt: skip
+
+
+class _Steps:
+    """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it."""
+
+    def __init__(self, settings: "CTMRG", environment: Environment) -> None:
+        self.environment, self.truncation = environment, settings.truncation
+        self.change, self.trunc_err = float("inf"), 0.0
+        self.direct: CornerFixedPoint | None = None
+        self._patience = _PATIENCE if settings.accelerate and settings.symmetric else settings.max_steps
+        self._decay, self._age, self._plain_change = _Decay(), 0, 0.0
+
+    def advance(self) -> None:
+        """One step of either kind."""
+        before = self.environment
+        if self._patience == 0 and isinstance(before, CornerEnvironment):
+            self.direct, self._decay, self._age = CornerFixedPoint(before), _Decay(), 0
+        self._patience, self._age = self._patience - 1, self._age + 1
+        try:
+            if self.direct:
+                self.environment = self.direct.advance()
+                grown, self.trunc_err = self.environment.grown(self.truncation)
+                self._plain_change = _apart(grown, self.environment)
+        except NumericalError:
+            self.direct, self._decay, self._age, self._plain_change = None, _Decay(), 1, 0.0
+        if not self.direct:
+            self.environment, self.trunc_err = before.grown(self.truncation)
+        self.change = _apart(self.environment, before)
+
+    def left(self) -> float:
+        """What is still to come; at least what a plain step would change."""
+        return max(self._decay.after(self._age, self.change), self._plain_change)
 
 
 class _Decay:
@@ -229,6 +274,11 @@ def _settled(history: list[CornerReport], tol: float) -> bool:
         np.isfinite(report.log_z) and (report.left <= tol or report.corner_change <= 1e-2 * tol)
         for report in history[-2:]
     )
+
+
+def _apart(first: Environment, second: Environment) -> float:
+    """The largest difference of their corner spectra."""
+    return max(map(_distance, first.marks, second.marks))
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:
