@@ -6,6 +6,7 @@ import pytest
 from tests.devices import backend_or_skip
 from tests.strict_device import sync_budget
 from tests.suites.chains import PLACES
+from tnsim.algorithms.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.ctmrg import CTMRG
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
@@ -50,6 +51,41 @@ def test_the_error_at_the_critical_point_is_the_published_one():
     assert result.status.converged
     assert abs(result.log_z / LN_Z_CRITICAL - 1) == pytest.approx(5.7e-7, rel=0.02)
     assert result.means["energy"] == pytest.approx(-np.sqrt(2), abs=5e-3)
+
+
+def test_the_critical_fixed_point_is_that_of_ten_thousand_plain_steps():
+    """Measured before with independent code: 3.65e-8 at chi 16, 7.7e-9 at chi 24."""
+    result = corners(16, tol=1e-8).solve(Ising(beta=CRITICAL))
+    assert result.status.converged and result.history[-1].step < 200
+    assert result.log_z / LN_Z_CRITICAL - 1 == pytest.approx(-3.65e-8, rel=5e-3)
+    result = corners(24, tol=1e-4).solve(Ising(beta=CRITICAL))
+    assert result.status.converged and abs(result.log_z / LN_Z_CRITICAL - 1) < 1e-8
+    # the plain step agrees that nothing moves
+    grown, _ = result.environment.grown(Truncation(chi_max=24))
+    assert np.abs(grown.marks[0] - result.environment.marks[0]).max() < 1e-6
+
+
+def test_qr_projectors_have_the_same_fixed_point():
+    model = Ising(beta=0.42)
+    by_eigh, by_qr = (corners(14, projector=name).solve(model) for name in ("eigh", "qr"))
+    assert by_qr.status.converged
+    assert by_qr.log_z == pytest.approx(model.facts["ln Z per site"].value, abs=1e-9)
+    assert by_qr.log_z == pytest.approx(by_eigh.log_z, abs=1e-12)
+    assert by_qr.means == pytest.approx(by_eigh.means, abs=1e-9)
+
+
+@pytest.mark.parametrize("device", ["strict", "cuda-host"])
+def test_a_step_towards_the_fixed_point_stays_on_the_device(device):
+    network = Ising(beta=0.42, conserve="parity").network(backend=backend_or_skip(device))
+    start = corners(6, max_steps=40).solve(network).environment
+    steps = CornerFixedPoint(start)
+    for _ in range(3):
+        found = steps.advance()
+    assert found.edge.backend is network.backend
+    host = CornerFixedPoint(corners(6, max_steps=40).solve(network.to("numpy")).environment)
+    for _ in range(3):
+        expected = host.advance()
+    np.testing.assert_allclose(found.marks[0], expected.marks[0], atol=1e-9)
 
 
 def test_the_magnetisation_near_the_critical_point():
@@ -187,6 +223,38 @@ def test_larger_cells_and_complex_numbers():
     assert four(8).solve(network).log_z == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize(("shape", "projector"), [((1, 2), "full"), ((2, 1), "half"), ((2, 3), "half")])
+def test_cells_of_many_sites(shape, projector):
+    model = Ising(beta=0.3, Jy=0.5)
+    one = model.network()
+    cell = InfiniteNetwork([[one.tensor] * shape[1]] * shape[0], log_scale=shape[0] * shape[1] * one.log_scale)
+    result = four(8, projector=projector).solve(cell)
+    assert result.status.converged
+    assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-11)
+    single = four(8).solve(one)
+    assert result.correlation_length == pytest.approx(single.correlation_length, rel=0.02)
+
+
+def test_a_cell_with_two_kinds_of_sites():
+    """Gauge matrices on the bonds of a 2 x 2 cell make four different tensors of one model."""
+    rng = np.random.default_rng(3)
+    model = Ising(beta=0.35, Jy=0.5)
+    one = model.network()
+    across, down = ([[np.eye(2) + 0.3 * rng.standard_normal((2, 2)) for _ in "ab"] for _ in "ab"] for _ in "ab")
+
+    def site(i: int, j: int):
+        inverse = np.linalg.inv
+        array = np.einsum("nesw,na,eb,sc,wd->abcd", one.tensor.array, down[i - 1][j], across[i][j],
+                          inverse(down[i][j]).T, inverse(across[i][j - 1]).T)  # fmt: skip
+        return from_dense(array, one.tensor.legs)
+
+    cell = InfiniteNetwork([[site(i, j) for j in range(2)] for i in range(2)], log_scale=4 * one.log_scale)
+    for projector in ("full", "half"):
+        result = four(10, projector=projector).solve(cell)
+        assert result.status.converged
+        assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-10)
+
+
 @pytest.mark.parametrize(("device", "dtype"), PLACES)
 def test_four_corners_run_on_every_device(device, dtype):
     network = Ising(beta=0.3, Jy=0.4, conserve="parity").network(dtype=dtype, backend=backend_or_skip(device))
@@ -225,6 +293,28 @@ def test_collapsed_and_unconverged_environments_are_flagged():
     assert "max_steps reached" in short.certify(Ising(beta=CRITICAL), result).problems[0]
 
 
+def test_quasi_one_dimensional_lattices_are_not_trusted_too_early():
+    """Corners of chains are of rank 1 and stand still at once, while the edges still move along the chains."""
+    chains = Ising(beta=1.5, Jy=0.0)
+    result = four(6).solve(chains)
+    assert result.history[-1].step > 100 and abs(result.means["spin"]) < 1e-8
+    problems = four(6).certify(chains, result).problems
+    assert "rank 1" in problems[0] and "set of chains" in problems[1]
+    assert four(6).certify(chains, result).lengths[0][0] == pytest.approx(-1 / np.log(np.tanh(1.5)), rel=1e-6)
+    nearly = Ising(beta=1.2, Jy=0.01)
+    result = four(6).solve(nearly)
+    assert result.log_z == pytest.approx(nearly.facts["ln Z per site"].value, abs=1e-12)
+    assert abs(result.means["spin"]) < 1e-8 and four(6).certify(nearly, result).problems == ()
+
+
+def test_a_start_that_superposes_states_is_flagged():
+    ordered = Ising(beta=0.55)
+    run = corners(8, start="free")
+    certificate = run.certify(ordered, run.solve(ordered))
+    assert "several states are superposed" in certificate.problems[-1]
+    assert "correlation length along rows" in repr(certificate)
+
+
 def test_results_draw_themselves(tmp_path):
     result = corners(4).solve(Ising(beta=0.3))
     left, right = result.plot(tmp_path / "run.svg").axes
@@ -236,6 +326,8 @@ def test_results_draw_themselves(tmp_path):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
+        (lambda: corners(4, projector="full"), SettingsError, "one corner is eigh or qr"),
+        (lambda: four(4, projector="qr"), SettingsError, "four corners is full or half"),
         (lambda: corners(4, max_steps=0), SettingsError, "max_steps"),
         (lambda: corners(4, start="open").solve(Ising(beta=0.3)), SettingsError, "no edge 'open'"),
         (lambda: corners(4).solve(Ising(beta=0.3, Jy=0.5)), OperatorError, "a quarter turn changes it"),

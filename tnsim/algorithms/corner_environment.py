@@ -15,7 +15,7 @@ import numpy as np
 
 from tnsim.backend import Array
 from tnsim.errors import NumericalError
-from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.linalg import Spectrum, Truncation, eigh, qr
 from tnsim.linalg.arnoldi import dominant
 from tnsim.networks.self_dual import directed
 from tnsim.networks.square_network import FLOWS
@@ -30,6 +30,32 @@ _CORNER_FLOWS = (1, -1, 1, 1)
 def corner_of(spectrum: Spectrum, like: Tensor) -> Tensor:
     """A diagonal corner, in the dtype and on the backend of `like`."""
     return diagonal(like.backend.asarray(spectrum.values.astype(like.dtype)), spectrum.leg)
+
+
+def _by_qr(half: Tensor, wide: Tensor) -> tuple[Tensor, Spectrum]:
+    """Eigenvectors and values of the grown corner within the space of the half corner, and the weight outside."""
+    basis, _ = qr(half, (0, 1))
+    inner = contract("l s x, l s r e -> x r e", basis.conj(), wide)
+    inner = contract("x r e, r e y -> x y", inner, basis)
+    vectors, spectrum = eigh((inner + directed(transpose(inner, (1, 0)), (1, -1))) * 0.5)
+    outside = 1 - (inner.norm() / (wide.norm() or 1.0)) ** 2
+    return contract("l s x, x y -> l s y", basis, vectors), replace(spectrum, discarded_weight=max(0.0, outside))
+
+
+def length_of(*spectra: np.ndarray) -> float:
+    """The correlation length in sites of the largest of these eigenvalues, the leading one of all being 1."""
+    second = max((float(found[0]) for found in spectra if len(found)), default=0.0)
+    return float(-1 / np.log(second)) if 0 < second < 1 else (0.0 if second == 0 else float("inf"))
+
+
+def around(hole: Tensor) -> np.ndarray:
+    """The numbers of what surrounds a site, norm 1, with the sign of the largest."""
+    flat = hole.backend.to_host(hole.data)
+    size = np.linalg.norm(flat)
+    if not flat.size or not size > 0:
+        return np.zeros(1)
+    largest = flat[np.abs(flat).argmax()]
+    return flat * (abs(largest) / largest / size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +74,17 @@ class CornerEnvironment:
 
     @property
     def marks(self) -> tuple[np.ndarray, ...]:
-        """What is compared from step to step: the corner spectrum, largest first."""
-        return (np.sort(np.abs(self.spectrum.values))[::-1],)
+        """What is compared from step to step: the corner spectrum, largest first, and what surrounds a site.
 
-    def grown(self, truncation: Truncation) -> tuple["CornerEnvironment", float]:
+        A corner alone may stand still while the edges still move, as between chains that hardly couple.
+        """
+        return (np.sort(np.abs(self.spectrum.values))[::-1], around(self.hole()))
+
+    def grown(self, truncation: Truncation, projector: str = "eigh") -> tuple["CornerEnvironment", float]:
         """One step: a row and a column are taken in, the largest values of the corner are kept; the discarded weight.
+
+        projector: "eigh" of the grown corner, or "qr" of the half of it without the site, once bonds are as large as
+        they may be: O(chi^3 D) in place of O(chi^3 D^3) (Y. Zhang, Q. Yang, P. Corboz, arXiv 2505.00494).
 
         C--E--r         l--E--r
         |  |               |
@@ -61,14 +93,17 @@ class CornerEnvironment:
         l  s               s
         """
         edge, tensor = self.edge, self.tensor
-        wide = contract("l p a, a b -> l p b", edge, self.corner)
-        wide = contract("l p b, b q r -> l p q r", wide, edge)
+        half = contract("l p a, a b -> l p b", edge, self.corner)
+        wide = contract("l p b, b q r -> l p q r", half, edge)
         wide = contract("l p q r, q e s p -> l s r e", wide, directed(tensor, _CORNER_FLOWS))
-        vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
-        projector = split(vectors, 0, wide.legs[:2])
+        if projector == "qr" and self.chi >= truncation.chi_max:
+            basis, spectrum = _by_qr(directed(half, (1, 1, -1)), wide)
+        else:
+            vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
+            basis = split(vectors, 0, wide.legs[:2])
         grown = contract("l q r, q e s w -> l w s r e", edge, directed(tensor, FLOWS))
-        grown = contract("l w x, l w s r e -> x s r e", projector.conj(), grown)
-        grown = contract("x s r e, r e y -> x s y", grown, projector)
+        grown = contract("l w x, l w s r e -> x s r e", basis.conj(), grown)
+        grown = contract("x s r e, r e y -> x s y", grown, basis)
         # the reflection that rounding would lose
         grown = grown + directed(transpose(grown, (2, 1, 0)), (1, -1, -1))
         grown = grown * (1 / grown.norm())
@@ -80,13 +115,17 @@ class CornerEnvironment:
         """Corner, edge, corner: (left, inward, right)."""
         return contract("a b, b p c, c d -> a p d", self.corner, self.edge, self.corner)
 
+    def hole(self) -> Tensor:
+        """What surrounds a site: legs (north, east, south, west) that its own fit. Cost O(chi^3 D^2)."""
+        half = contract("a n b, b e c -> a n e c", self._side, self.edge)
+        other = contract("c s d, d w a -> c s w a", self._side, self.edge)
+        return contract("a n e c, c s w a -> n e s w", half, other)
+
     def ring(self, tensor: Tensor) -> complex:
         """The sum over all with some tensor in the middle; 0 where it carries a charge. Cost O(chi^3 D^2)."""
         if tensor.charge != self.tensor.charge:
             return 0.0
-        half = contract("a n b, b e c -> a n e c", self._side, self.edge)
-        other = contract("c s d, d w a -> c s w a", self._side, self.edge)
-        return contract("a n e c, c s w a, n e s w -> ", half, other, directed(tensor, _RING)).item()
+        return contract("n e s w, n e s w -> ", self.hole(), directed(tensor, _RING)).item()
 
     def log_z(self) -> float:
         """ln Z per site of the middle: a site and a corner more, two edges less. NaN where that is not positive."""
@@ -123,15 +162,21 @@ class CornerEnvironment:
             raise NumericalError("the spectrum of the edges did not converge: the environment is nearly critical.")
         return pairs.values
 
-    def correlation_length(self) -> float:
-        """The longest one along an axis, in sites, over all charges: -1 / ln|second / first|."""
+    def spectra_by_charge(self, count: int = 2) -> dict[Charge, np.ndarray]:
+        """`edge_spectrum` of every charge, over its largest value in size: exp(-1 / length) by sector."""
         group = self.edge.group
         charges = [tuple(map(int, place)) for place in np.ndindex(*group.moduli)] or [()]
-        values = {charge: np.abs(self.edge_spectrum(2, charge)) for charge in charges}
-        first = values[group.identity][0]
-        rest = [values[group.identity][1:2], *(found[:1] for charge, found in values.items() if any(charge))]
-        second = float(max((found[0] for found in rest if len(found)), default=0.0))
-        return float(-1 / np.log(second / first)) if 0 < second < first else (0.0 if second == 0 else float("inf"))
+        values = {charge: np.abs(self.edge_spectrum(count, charge)) for charge in charges}
+        return {charge: found / values[group.identity][0] for charge, found in values.items()}
+
+    def correlation_length(self) -> float:
+        """The longest one along an axis, in sites, over all charges: -1 / ln|second / first|."""
+        values = self.spectra_by_charge()
+        return length_of(values.pop(self.edge.group.identity)[1:], *values.values())
+
+    def sandwich_lengths(self) -> tuple[float, float]:
+        """Along rows and columns: the same, as no lattice with these symmetries is a set of chains."""
+        return (self.correlation_length(),) * 2
 
     def means(self, impurities: Mapping[str, Tensor]) -> dict[str, float]:
         """The means of several impurities."""

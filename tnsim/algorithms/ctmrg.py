@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.coarse_graining import network_of
+from tnsim.algorithms.corner_certificate import Certificate, certificate_of
 from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
 from tnsim.algorithms.corner_fixed_point import CornerFixedPoint
-from tnsim.algorithms.directional_environment import DirectionalEnvironment
+from tnsim.algorithms.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.algorithms.solution import Status
 from tnsim.errors import (
     LegError,
@@ -30,7 +31,6 @@ from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
-_COLLAPSED = 1e-10
 # plain steps before the fixed point is looked for
 _PATIENCE = 100
 Environment = CornerEnvironment | DirectionalEnvironment
@@ -59,27 +59,6 @@ class CornerReport:
             f"CornerReport({self.step}: ln Z per site {self.log_z:.12g}, corner change {self.corner_change:.1e}, "
             f"discarded {self.trunc_err:.1e}, chi {self.chi})"
         )
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """How far an environment can be trusted: ln Z per site at chi and at 3/2 chi, means likewise, and what is wrong."""
-
-    log_z: float
-    log_z_larger: float
-    means: Mapping[str, float]
-    means_larger: Mapping[str, float]
-    problems: tuple[str, ...]
-
-    @property
-    def error(self) -> float:
-        """How far ln Z per site moved."""
-        return abs(self.log_z - self.log_z_larger)
-
-    def __repr__(self) -> str:
-        lines = [f"Certificate: ln Z per site moves by {self.error:.1e} at 3/2 chi"]
-        lines += [f"  {name} moves by {abs(value - self.means_larger[name]):.1e}" for name, value in self.means.items()]
-        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems or ("nothing is wrong",))])
 
 
 @dataclass(frozen=True)
@@ -143,6 +122,9 @@ class CTMRG:
     symmetric: bool = field(
         default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
     )
+    projector: str = field(
+        default="", metadata={"help": "symmetric: eigh or qr; else full or half (of the ring); empty: the first"}
+    )
     accelerate: bool = field(
         default=True, metadata={"help": "after a hundred steps, solve for the fixed point (of one corner)"}
     )
@@ -151,6 +133,10 @@ class CTMRG:
         check_fields(self)
         if self.max_steps < 1 or self.check_every < 1 or not self.tol > 0:
             raise SettingsError("max_steps and check_every are at least 1, and tol is above 0.")
+        known = ("eigh", "qr") if self.symmetric else ("full", "half")
+        if self.projector and self.projector not in known:
+            kind = "one corner" if self.symmetric else "four corners"
+            raise SettingsError(f"the projector of {kind} is {' or '.join(known)}, found {self.projector!r}.")
 
     def solve(self, network: Any) -> CornerSolution:
         """The environment of a network (or model); if `symmetric`, its tensor is real and all turns leave it alone.
@@ -168,15 +154,7 @@ class CTMRG:
         made, chi = network_of(network), self.truncation.chi_max
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
         larger = wider._solve(made, solution.environment)
-        values = np.sort(np.abs(solution.environment.spectrum.values))[::-1]
-        problems = [] if solution.status.converged else [f"the run ended as {solution.status.name}"]
-        if not larger.status.converged:
-            problems.append(f"the run at 3/2 chi ended as {larger.status.name}")
-        if len(values) < 2 or values[1] < _COLLAPSED:
-            problems.append(
-                "the corner has collapsed to rank 1: start from another edge, unless the state is a product"
-            )
-        return Certificate(solution.log_z, larger.log_z, solution.means, larger.means, tuple(problems))
+        return certificate_of(solution, larger, self.tol)
 
     def _solve(self, network: InfiniteNetwork, environment: Environment) -> CornerSolution:
         history: list[CornerReport] = []
@@ -222,7 +200,7 @@ class _Steps:
     """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it."""
 
     def __init__(self, settings: "CTMRG", environment: Environment) -> None:
-        self.environment, self.truncation = environment, settings.truncation
+        self.environment, self._settings = environment, settings
         self.change, self.trunc_err = float("inf"), 0.0
         self.direct: CornerFixedPoint | None = None
         self._patience = _PATIENCE if settings.accelerate and settings.symmetric else settings.max_steps
@@ -237,13 +215,17 @@ class _Steps:
         try:
             if self.direct:
                 self.environment = self.direct.advance()
-                grown, self.trunc_err = self.environment.grown(self.truncation)
+                grown, self.trunc_err = self._plain(self.environment)
                 self._plain_change = _apart(grown, self.environment)
         except NumericalError:
             self.direct, self._decay, self._age, self._plain_change = None, _Decay(), 1, 0.0
         if not self.direct:
-            self.environment, self.trunc_err = before.grown(self.truncation)
+            self.environment, self.trunc_err = self._plain(before)
         self.change = _apart(self.environment, before)
+
+    def _plain(self, environment: Environment) -> tuple[Environment, float]:
+        truncation, projector = self._settings.truncation, self._settings.projector
+        return environment.grown(truncation, projector) if projector else environment.grown(truncation)
 
     def left(self) -> float:
         """What is still to come; at least what a plain step would change."""
@@ -277,13 +259,13 @@ def _settled(history: list[CornerReport], tol: float) -> bool:
 
 
 def _apart(first: Environment, second: Environment) -> float:
-    """The largest difference of their corner spectra."""
+    """The largest difference of their corner spectra and of what surrounds a site."""
     return max(map(_distance, first.marks, second.marks))
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:
-    """The largest difference of sorted values; missing ones are zero."""
-    padded = np.zeros((2, max(len(first), len(second))))
+    """The largest difference of values in a row; missing ones are zero."""
+    padded = np.zeros((2, max(len(first), len(second))), dtype=np.result_type(first, second))
     padded[0, : len(first)], padded[1, : len(second)] = first, second
     return float(np.abs(padded[0] - padded[1]).max())
 
@@ -332,8 +314,12 @@ def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnviron
 
 
 def _directional_start(network: InfiniteNetwork, name: str) -> DirectionalEnvironment:
-    """Corners and edges of bond dimension 1."""
-    tensor, vector = network.tensor, _edge_vector(network, name)
+    """Corners and edges of bond dimension 1 around every site of the cell."""
+    vector = _edge_vector(network, name)
+    return DirectionalEnvironment(tuple(tuple(_surroundings(tensor, vector) for tensor in row) for row in network.rows))
+
+
+def _surroundings(tensor: Tensor, vector: np.ndarray | None) -> Surroundings:
     edges = []
     for leg in tensor.legs:
         if vector is None or len(vector) != leg.dim:
@@ -347,7 +333,7 @@ def _directional_start(network: InfiniteNetwork, name: str) -> DirectionalEnviro
             own = vector
         edges.append(_edge(own, leg.dual, tensor))
     corner = corner_of(Spectrum(edges[0].legs[0], np.ones(1)), edges[0])
-    return DirectionalEnvironment((corner,) * 4, tuple(edges), tensor)  # type: ignore[arg-type]
+    return Surroundings((corner,) * 4, tuple(edges), tensor)  # type: ignore[arg-type]
 
 
 def _leading(tensor: Tensor) -> np.ndarray:

@@ -64,7 +64,7 @@ def row_environments(
 def fixed_environment(
     side: str, tensors: Sequence[Tensor], row: Sequence[Tensor], start: Tensor | None = None, tolerance: float = 1e-12
 ) -> Tensor:
-    """The dominant eigenvector of a cell of isometries on one side, norm 1; raises NumericalError for a complex pair."""
+    """The dominant eigenvector of a cell of isometries on one side, norm 1; NumericalError for a complex pair."""
     steps = list(zip(tensors, row, strict=True))
     bond, op = (tensors[0].legs[0], row[0].legs[0]) if side == LEFT else (tensors[-1].legs[2], row[-1].legs[3])
     legs, backend = environment_legs(side, bond, op), row[0].backend
