@@ -1,4 +1,4 @@
-"""The fixed point of corner transfer matrices by eigenvectors: where thousands of plain steps end near a critical point.
+"""The fixed point of corner transfer matrices by eigenvectors: where thousands of steps end near a critical point.
 
 An edge E and a corner C belong together where C E = P C with an isometry P, and P carries E and a site into E again:
 
