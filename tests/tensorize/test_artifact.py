@@ -92,10 +92,10 @@ def test_foreign_and_newer_files_are_refused(tmp_path, saved):
 
 
 def test_a_newer_version_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("tnsim.tensorize.artifact._VERSION", 2)
+    monkeypatch.setattr("tnsim.tensorize.artifact.VERSION", 3)
     path = save_chains(tmp_path / "new.safetensors", {"fc": chain()})
-    monkeypatch.setattr("tnsim.tensorize.artifact._VERSION", 1)
-    with pytest.raises(FileTooNewError, match="version 2"):
+    monkeypatch.undo()
+    with pytest.raises(FileTooNewError, match="version 3"):
         ChainFile(path)
 
 

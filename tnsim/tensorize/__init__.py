@@ -9,7 +9,7 @@ from typing import Any
 from tnsim.errors import BackendError
 from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import IndexOrder
-from tnsim.tensorize.artifact import ChainFile, save_chains
+from tnsim.tensorize.artifact import ChainFile, migrate, save_chains
 from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
 from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
@@ -24,6 +24,8 @@ from tnsim.tensorize.size_report import SizeReport, size_report
 
 # name: module that holds it and needs PyTorch
 _WITH_TORCH = {
+    **dict.fromkeys(["Served"], "tnsim.tensorize.nn.served"),
+    **dict.fromkeys(["load", "save_model", "weights_hash"], "tnsim.tensorize.nn.model_file"),
     "TTConv2d": "tnsim.tensorize.nn.tt_conv",
     "TTEmbedding": "tnsim.tensorize.nn.tt_embedding",
     "TTLinear": "tnsim.tensorize.nn.tt_linear",
@@ -42,8 +44,8 @@ __all__ = [
     "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CutProfile", "FitSolution",
     "GradientTraining", "Gram", "IndexOrder", "MPSClassifier", "MetricFit", "Planner", "Quantization",
     "QuantizedChain", "SizeReport", "SweepTraining", "classifier_report", "corrected_bias", "cut_profile",
-    "drop_bonds", "functional_error", "quadrature", "save_chains", "size_report", "smallest_rank", "snake",
-    *_WITH_TORCH,
+    "drop_bonds", "functional_error", "migrate", "quadrature", "save_chains", "size_report", "smallest_rank",
+    "snake", *_WITH_TORCH,
 ]  # fmt: skip
 
 

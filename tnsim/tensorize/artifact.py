@@ -1,6 +1,9 @@
-"""Chains of a whole network in one safetensors file, sealed, with what is needed to trust it."""
+"""Chains of a whole network in one safetensors file, sealed, with what is needed to trust it.
 
-import hashlib
+version 2   chains in floating point or in few bits, other arrays of the network, signature; today's
+version 1   chains in floating point; still read, and rewritten by `migrate`
+"""
+
 import json
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -9,120 +12,176 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.errors import FileCorruptError, FileError, FileForeignError, FileTooNewError, ShapeError
+from tnsim.errors import FileCorruptError, FileError, ShapeError
 from tnsim.io.safetensors import SafetensorsFile, encode, write_safetensors
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
 from tnsim.networks.mpo import MPO
-from tnsim.symmetry import trivial_leg
+from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import Tensor
+from tnsim.tensorize.artifact_seal import BLANK, FORMAT, VERSION, check_seal, file_hash, migrated, sealed
+from tnsim.tensorize.quantize import QuantizedChain
 from tnsim.version import __version__
 
-_FORMAT, _VERSION = "tnsim chains", 1
-_BLANK = "0" * 64
 _FLOWS = (1, 1, -1, -1)
 
 
 def save_chains(
     path: str | Path,
-    chains: Mapping[str, MPO],
+    chains: Mapping[str, MPO | QuantizedChain],
     *,
+    arrays: Mapping[str, np.ndarray] | None = None,
     source: str | Path | None = None,
     notes: Mapping[str, Any] | None = None,
+    key: bytes | None = None,
 ) -> Path:
     """Write chains by name (those of `MPO.from_matrix`) to a file that any safetensors reader opens.
 
-    source: the checkpoint that they replace; its SHA-256 is kept, and `ChainFile.check_source` asks for it. notes:
-    anything that JSON holds (seed, settings, metrics). The file is sealed by a SHA-256 of header and data, and replaces
-    an older one in one step.
+    arrays: what else the network needs (biases, dense layers). source: the checkpoint that they replace, or its
+    SHA-256; `ChainFile.check_source` asks for it. notes: anything that JSON holds (seed, settings, metrics). The file
+    is sealed by a SHA-256 of header and data, with a key also signed (HMAC), and replaces an older one in one step.
     """
-    arrays: dict[str, np.ndarray] = {}
-    layout = {name: _put(arrays, name, chain) for name, chain in chains.items()}
+    parts: dict[str, np.ndarray] = {}
+    layout = {name: _put(parts, name, chain) for name, chain in chains.items()}
+    for name, array in (arrays or {}).items():
+        if f"array.{name}" in parts:
+            raise FileError(f"two arrays are called {name!r}: rename one.")
+        parts[f"array.{name}"] = np.asarray(array)
     metadata = {
-        "format": _FORMAT,
-        "version": str(_VERSION),
+        "format": FORMAT,
+        "version": str(VERSION),
         "tnsim": __version__,
-        "sha256": _BLANK,
-        "source_sha256": _file_hash(Path(source)) if source is not None else "",
+        "sha256": BLANK,
+        "hmac": BLANK if key is not None else "",
+        "source_sha256": _source_hash(source),
         "chains": json.dumps(layout),
         "notes": json.dumps(dict(notes or {})),
     }
-    head, parts = encode(arrays, metadata)
-    write_safetensors(Path(path), _sealed(head, _BLANK, _hash(head, parts)), parts)
+    head, data = encode(parts, metadata)
+    write_safetensors(Path(path), sealed(head, data, key), data)
     return Path(path)
 
 
-def _put(arrays: dict[str, np.ndarray], name: str, chain: MPO) -> dict[str, Any]:
+def migrate(path: str | Path, target: str | Path, *, key: bytes | None = None) -> Path:
+    """Rewrite a file of any older version as the newest; what it holds stays, bit for bit. key: to sign it with."""
+    file = ChainFile(path)
+    chains = {name: file.quantized(name) or file[name] for name in file}
+    arrays = {name: file.array(name) for name in file.arrays}
+    return save_chains(target, chains, arrays=arrays, source=file.source_sha256 or None, notes=file.notes, key=key)
+
+
+def _source_hash(source: str | Path | None) -> str:
+    """Of a file, or what already is a hash."""
+    if source is None:
+        return ""
+    word = str(source)
+    return word if len(word) == 64 and set(word) <= set("0123456789abcdef") else file_hash(Path(source))
+
+
+def _put(parts: dict[str, np.ndarray], name: str, chain: MPO | QuantizedChain) -> dict[str, Any]:
     if chain.axes is None:
         raise ShapeError(f"the chain {name!r} stands for no matrix: make it with MPO.from_matrix.")
-    for k, tensor in enumerate(chain.tensors):
-        core = np.ascontiguousarray(chain.backend.to_host(tensor.array).astype(chain.dtype))
-        # complex numbers as pairs on a last axis: readers know no complex double precision
-        arrays[f"{name}.core{k}"] = (
-            core.view(core.real.dtype).reshape(*core.shape, -1) if core.dtype.kind == "c" else core
-        )
+    if isinstance(chain, QuantizedChain):
+        for k, (codes, scales) in enumerate(zip(chain.codes, chain.scales, strict=True)):
+            parts[f"{name}.codes{k}"], parts[f"{name}.scales{k}"] = codes, scales
+        shapes = [[leg.dim for leg in legs] for legs in chain.legs]
+        entry: dict[str, Any] = {"kind": "quantized", "bits": chain.bits, "numbers": chain.kind}
+    else:
+        shapes, entry = [list(tensor.shape) for tensor in chain.tensors], {"kind": "chain"}
+        for k, tensor in enumerate(chain.tensors):
+            core = np.ascontiguousarray(chain.backend.to_host(tensor.array).astype(chain.dtype))
+            # complex numbers as pairs on a last axis: readers know no complex double precision
+            pairs = core.dtype.kind == "c"
+            parts[f"{name}.core{k}"] = core.view(core.real.dtype).reshape(*core.shape, -1) if pairs else core
     for side, axis in (("rows", chain.axes.rows), ("columns", chain.axes.columns)):
         if axis.places is not None:
-            arrays[f"{name}.{side}"] = np.array(axis.places, dtype=np.int64)
-    return {"sites": chain.L, "shape": chain.axes.shape, "dtype": str(chain.dtype)}
+            parts[f"{name}.{side}"] = np.array(axis.places, dtype=np.int64)
+    return entry | {
+        "sites": len(shapes),
+        "shape": chain.axes.shape,
+        "dtype": str(chain.dtype),
+        "ranks": [shape[3] for shape in shapes[:-1]],
+        "cores": shapes,
+    }
 
 
 class ChainFile(Mapping[str, MPO]):
     """The chains of a file by name, each read when it is asked for; the seal is checked when the file is opened.
 
-    Raises FileForeignError, FileTooNewError or FileCorruptError, and loads nothing then. `notes` and `source_sha256`
-    are what `save_chains` was given.
+    key: the one it was signed with; a file that another key signed, or none, is refused then. Raises FileForeignError,
+    FileTooNewError, FileCorruptError or FileError, and loads nothing. `notes` and `source_sha256` are what
+    `save_chains` was given; `layout` tells kind, shape, dtype and ranks of every chain; `arrays` names the others.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, key: bytes | None = None) -> None:
         self._file = SafetensorsFile(path)
-        metadata = self._file.metadata
-        if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
-            raise FileForeignError(f"{path} is a safetensors file, but holds no chains of tnsim.")
-        self._check_seal(str(metadata.get("sha256")))
-        if int(metadata["version"]) > _VERSION:
-            raise FileTooNewError(f"{path} has version {metadata['version']}, this tnsim knows {_VERSION}: update it.")
+        check_seal(self._file.path, self._file.head, self._file.metadata, key)
+        metadata = migrated(self._file.path, self._file.metadata)
+        self.path = self._file.path
+        self.version = int(metadata["version"])
+        self.is_signed = metadata["hmac"] not in ("", BLANK)
         self.source_sha256: str = metadata["source_sha256"]
-        self.notes: dict[str, Any] = json.loads(metadata["notes"])
-        self._layout: dict[str, Any] = json.loads(metadata["chains"])
+        self.notes: dict[str, Any] = metadata["notes"]
+        self.layout: dict[str, Any] = metadata["chains"]
 
-    def _check_seal(self, seal: str) -> None:
-        blank = _sealed(self._file.head, seal, _BLANK)
-        digest = hashlib.sha256(blank)
-        with self._file.path.open("rb") as file:
-            file.seek(len(blank))
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-        if digest.hexdigest() != seal:
-            raise FileCorruptError(f"{self._file.path} is damaged or was changed: its seal does not fit its content.")
+    def __repr__(self) -> str:
+        return f"ChainFile({str(self.path)!r}, {len(self)} chains, {len(self.arrays)} other arrays)"
 
     def check_source(self, checkpoint: str | Path) -> None:
-        """FileError unless the chains were made from this very checkpoint."""
-        if _file_hash(Path(checkpoint)) != self.source_sha256:
+        """FileError unless the chains were made from this very checkpoint (a file, or a SHA-256)."""
+        if _source_hash(checkpoint) != self.source_sha256:
             raise FileError(
                 f"{self._file.path} was not made from {checkpoint} as it is now (SHA-256 differs): compress it again."
             )
 
     def __len__(self) -> int:
-        return len(self._layout)
+        return len(self.layout)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._layout)
+        return iter(self.layout)
 
     def __getitem__(self, name: str) -> MPO:
-        entry = self._layout[name]
+        if (small := self.quantized(name)) is not None:
+            return small.to_mpo()
+        entry = self.layout[name]
         dtype = np.dtype(entry["dtype"])
         cores = [self._core(f"{name}.core{k}", dtype) for k in range(entry["sites"])]
-        sides = (
-            self._axis(f"{name}.{side}", size, tuple(core.shape[axis] for core in cores))
-            for side, size, axis in (("rows", entry["shape"][0], 1), ("columns", entry["shape"][1], 2))
+        return MPO(cores, axes=self._axes(name, [core.shape for core in cores]))
+
+    def quantized(self, name: str) -> QuantizedChain | None:
+        """Codes and scales of a chain in few bits; None where it is in floating point."""
+        entry = self.layout[name]
+        if entry["kind"] != "quantized":
+            return None
+        sites = range(entry["sites"])
+        return QuantizedChain(
+            codes=tuple(self._file.read(f"{name}.codes{k}") for k in sites),
+            scales=tuple(self._file.read(f"{name}.scales{k}") for k in sites),
+            bits=entry["bits"],
+            legs=tuple(_legs(shape) for shape in entry["cores"]),
+            dtype=np.dtype(entry["dtype"]),
+            axes=self._axes(name, entry["cores"]),
+            kind=entry["numbers"],
         )
-        return MPO(cores, axes=MatrixAxes(*sides))
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays that are no chains."""
+        return tuple(name.removeprefix("array.") for name in self._file.entries if name.startswith("array."))
+
+    def array(self, name: str) -> np.ndarray:
+        """One of the arrays that are no chains."""
+        return self._file.read(f"array.{name}")
 
     def _core(self, name: str, dtype: np.dtype) -> Tensor:
         array = self._file.read(name)
         array = array.view(dtype)[..., 0] if dtype.kind == "c" else array
-        legs = [trivial_leg(d, flow) for d, flow in zip(array.shape, _FLOWS, strict=True)]
-        return Tensor(legs, np.ascontiguousarray(array).reshape(-1))
+        return Tensor(_legs(array.shape), np.ascontiguousarray(array).reshape(-1))
+
+    def _axes(self, name: str, shapes: list[Any]) -> MatrixAxes:
+        sides = zip(("rows", "columns"), self.layout[name]["shape"], (1, 2), strict=True)
+        return MatrixAxes(
+            *(self._axis(f"{name}.{side}", size, tuple(shape[axis] for shape in shapes)) for side, size, axis in sides)
+        )
 
     def _axis(self, name: str, size: int, dims: tuple[int, ...]) -> MatrixAxis:
         if name not in self._file.entries:
@@ -133,21 +192,5 @@ class ChainFile(Mapping[str, MPO]):
         return MatrixAxis(size, dims, tuple(places.tolist()))
 
 
-def _sealed(head: bytes, old: str, new: str) -> bytes:
-    """The header with another seal of the same length; the seal stands where its name stands first."""
-    return head.replace(f'"sha256":"{old}"'.encode(), f'"sha256":"{new}"'.encode(), 1)
-
-
-def _hash(head: bytes, parts: list[bytes]) -> str:
-    digest = hashlib.sha256(head)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(f"the checkpoint {path} cannot be read: {error.strerror}.") from error
+def _legs(shape: Any) -> tuple[Leg, ...]:
+    return tuple(trivial_leg(d, flow) for d, flow in zip(shape, _FLOWS, strict=True))

@@ -123,7 +123,8 @@ class QuantizedChain:
             shape = (*(leg.dim for leg in legs), 2 if self.dtype.kind == "c" else 1)
             whole = _unpacked(codes, prod(shape)) if self.bits == 4 else codes
             whole = _from_float8(codes) if self.kind == "float" else whole
-            parts = whole.reshape(shape) * scales.astype(_real_dtype(self.dtype))
+            real = _real_dtype(self.dtype)
+            parts = whole.reshape(shape).astype(real) * scales.astype(real)
             tensors.append(Tensor(legs, np.ascontiguousarray(parts).view(self.dtype).reshape(-1)))
         return MPO(tensors, axes=self.axes)
 

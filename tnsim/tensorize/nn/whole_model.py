@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -18,6 +19,7 @@ from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.heal import Healing, heal_
 from tnsim.tensorize.nn.ladder import LayerFormat
+from tnsim.tensorize.nn.model_file import save_model
 from tnsim.tensorize.nn.quantized import quantize_chains_
 from tnsim.tensorize.nn.report import LayerRow, Report
 from tnsim.tensorize.nn.strategies import by_price, predicted_sizes, screen, step_by_step, uniform
@@ -70,6 +72,14 @@ class Tensorized:
     def heal(self, batches: Iterable[Any], *, steps: int = 80, healing: Healing | None = None) -> list[float]:
         """Train the compressed model, in place, to give what the dense one gives (see `Healing`); losses by step."""
         return heal_(self.model, self.dense, batches, steps=steps, healing=healing, evaluate=self.evaluate)
+
+    def save(self, path: str | Path, *, source: str | Path | None = None, key: bytes | None = None) -> Path:
+        """Write the compressed model and its report to one sealed file; `load(path, like=dense)` reads it.
+
+        source: the checkpoint of the dense model, kept as the way back; key: to sign with.
+        """
+        notes = {"metrics": self.report.to_json(), "status": self.status.name}
+        return save_model(path, self.model, dense=self.dense, source=source, notes=notes, key=key)
 
     def quantize(self, rule: Quantization | str = "int8") -> "Tensorized":
         """Chains in few bits ("int8", "int4", "fp8" or a Quantization), in place."""
