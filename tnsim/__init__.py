@@ -53,6 +53,8 @@ _PUBLIC = {
     "CoarseGraining": "tnsim.algorithms.coarse_graining",
     **dict.fromkeys(["ExactContraction", "marginals"], "tnsim.algorithms.exact_contraction"),
     "HOTRG": "tnsim.algorithms.hotrg",
+    "HOTRG3D": "tnsim.algorithms.hotrg_3d",
+    "CubicNetwork": "tnsim.networks.cubic_network",
     "LoopTNR": "tnsim.algorithms.loop_tnr",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),

@@ -1,6 +1,7 @@
-"""Classical models on square lattices of tensors, with the exact facts known about them."""
+"""Classical models as lattices of tensors, with the exact facts known about them."""
 
 from tnsim.models.classical.classical_model import ClassicalModel
+from tnsim.models.classical.cubic import CubicIsing
 from tnsim.models.classical.ising import HoneycombIsing, Ising, TriangularIsing
 from tnsim.models.classical.neighbours import NeighbourModel
 from tnsim.models.classical.potts import BoltzmannWeights, Clock, HardSquares, Potts
@@ -8,6 +9,6 @@ from tnsim.models.classical.random_bonds import RandomBondIsing
 from tnsim.models.classical.vertex import Dimers, EightVertex, SixVertex
 
 __all__ = [
-    "BoltzmannWeights", "ClassicalModel", "Clock", "Dimers", "EightVertex", "HardSquares", "HoneycombIsing", "Ising",
-    "NeighbourModel", "Potts", "RandomBondIsing", "SixVertex", "TriangularIsing",
+    "BoltzmannWeights", "ClassicalModel", "Clock", "CubicIsing", "Dimers", "EightVertex", "HardSquares",
+    "HoneycombIsing", "Ising", "NeighbourModel", "Potts", "RandomBondIsing", "SixVertex", "TriangularIsing",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,8 +20,10 @@ Present = tuple[bool, ...]  # which of the legs north, east, south, west there a
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassicalModel(ABC):
-    """Boltzmann weights on the square lattice as one tensor (north, east, south, west) a cell. Frozen."""
+class WeightsModel:
+    """Boltzmann weights as tensors of one structure, with facts. Frozen."""
+
+    flows: ClassVar[tuple[int, ...]] = FLOWS
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -30,12 +32,6 @@ class ClassicalModel(ABC):
             if isinstance(value, float) and not np.isfinite(value):
                 hint = ": zero temperature has no weights, take a large beta" if entry.name == "beta" else ""
                 raise SettingsError(f"{type(self).__name__}: {entry.name} must be finite, found {value}{hint}.")
-
-    # -- what a model states -----------------------------------------------------------------------------
-
-    @abstractmethod
-    def weights(self, present: Present = ALL) -> np.ndarray:
-        """The tensor as an array; legs that are not present (at open edges) have dimension 1."""
 
     @property
     def log_scale(self) -> float:
@@ -57,6 +53,45 @@ class ClassicalModel(ABC):
         """The charge of every index of a leg, ascending; none without symmetry."""
         return ()
 
+    @property
+    def facts(self) -> Facts:
+        """Exact and published numbers for these parameters."""
+        return Facts()
+
+    def _tensor(self, array: np.ndarray, dtype: Any, backend: str | Backend | None) -> Tensor:
+        library = default_backend() if backend is None else get_backend(backend)
+        legs = [self._leg(d, flow) for d, flow in zip(array.shape, self.flows, strict=True)]
+        charge = self._charge_of(array, legs)
+        scale = float(np.abs(array).max(initial=0.0))
+        tensor = from_dense(np.asarray(array, dtype=np.float64), legs, charge, tolerance=1e-13 * scale)
+        return tensor.astype(np.dtype(dtype)).to(library)
+
+    def _leg(self, dim: int, flow: int) -> Leg:
+        charges = self.charges[:dim] if self.charges else (0,) * dim
+        known = sorted(set(charges))
+        if not self.charges:
+            return Leg(TRIVIAL, [()], [dim], flow)
+        return Leg(self.group, [(q,) for q in known], [charges.count(q) for q in known], flow)
+
+    def _charge_of(self, array: np.ndarray, legs: list[Leg]) -> tuple[int, ...] | None:
+        """The total charge of an array whose elements all have one."""
+        if not self.charges:
+            return None
+        place = np.unravel_index(int(np.abs(array).argmax()), array.shape)
+        charges = [(self.charges[int(i)],) for i in place]
+        return self.group.total(charges, [leg.flow for leg in legs])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassicalModel(WeightsModel, ABC):
+    """Boltzmann weights on the square lattice as one tensor (north, east, south, west) a cell. Frozen."""
+
+    # -- what a model states -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def weights(self, present: Present = ALL) -> np.ndarray:
+        """The tensor as an array; legs that are not present (at open edges) have dimension 1."""
+
     def measured(self, present: Present = ALL) -> Mapping[str, np.ndarray]:
         """Arrays that measure a quantity (in the place of the tensor) by name."""
         return {}
@@ -64,11 +99,6 @@ class ClassicalModel(ABC):
     def edges(self) -> Mapping[str, np.ndarray]:
         """Vectors on a leg that close the network, by name: "free", "fixed"."""
         return {}
-
-    @property
-    def facts(self) -> Facts:
-        """Exact and published numbers for these parameters."""
-        return Facts()
 
     # -- networks ----------------------------------------------------------------------------------------
 
@@ -114,29 +144,6 @@ class ClassicalModel(ABC):
     def log_scale_finite(self, rows: int, columns: int) -> float:
         """ln of the factor that was taken out of the weights of an open lattice."""
         return rows * columns * self.log_scale
-
-    def _tensor(self, array: np.ndarray, dtype: Any, backend: str | Backend | None) -> Tensor:
-        library = default_backend() if backend is None else get_backend(backend)
-        legs = [self._leg(d, flow) for d, flow in zip(array.shape, FLOWS, strict=True)]
-        charge = self._charge_of(array, legs)
-        scale = float(np.abs(array).max(initial=0.0))
-        tensor = from_dense(np.asarray(array, dtype=np.float64), legs, charge, tolerance=1e-13 * scale)
-        return tensor.astype(np.dtype(dtype)).to(library)
-
-    def _leg(self, dim: int, flow: int) -> Leg:
-        charges = self.charges[:dim] if self.charges else (0,) * dim
-        known = sorted(set(charges))
-        if not self.charges:
-            return Leg(TRIVIAL, [()], [dim], flow)
-        return Leg(self.group, [(q,) for q in known], [charges.count(q) for q in known], flow)
-
-    def _charge_of(self, array: np.ndarray, legs: list[Leg]) -> tuple[int, ...] | None:
-        """The total charge of an array whose elements all have one."""
-        if not self.charges:
-            return None
-        place = np.unravel_index(int(np.abs(array).argmax()), array.shape)
-        charges = [(self.charges[int(i)],) for i in place]
-        return self.group.total(charges, [leg.flow for leg in legs])
 
 
 def _occurs(present: Present, rows: int, columns: int) -> bool:

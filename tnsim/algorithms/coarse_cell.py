@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from tnsim.backend import Array
+from tnsim.errors import OperatorError
 from tnsim.linalg.arnoldi import dominant
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Charge, Leg, fuse_legs
@@ -43,9 +44,10 @@ class Patch:
 
 
 class CoarseCell(ABC):
-    """A cell of the coarse lattice, in whatever form its step keeps it."""
+    """A cell of the coarse lattice, in whatever form its step keeps it; planar: of two dimensions."""
 
     patch: Patch
+    planar = True
 
     @abstractmethod
     def transfer(self, impurity: str | None = None) -> Tensor:
@@ -80,7 +82,11 @@ class Step(Protocol):
 
 
 def first_patch(network: InfiniteNetwork, chi: int) -> Patch:
-    """The patch of one cell of a network."""
+    """The patch of one cell of a network; OperatorError for one that is not of the square lattice."""
+    if not isinstance(network, InfiniteNetwork):
+        raise OperatorError(
+            f"this step works on an InfiniteNetwork, found {network!r}: use HOTRG3D for a cubic lattice."
+        )
     rows, columns = network.shape
     return Patch(sites=network.sites, log_scale=network.log_scale / network.sites, ratio=rows / columns, chi=chi)
 
@@ -90,8 +96,8 @@ class TransferLevels:
     """What the transfer matrices of a cell tell.
 
     trace: partition function of the torus of one cell, without what was taken out; log_first: ln of the largest
-    eigenvalue of one cell; dimensions: scaling dimensions; central_charge: where two cells were put side by side, else
-    NaN; means: of the impurities.
+    eigenvalue of one cell; dimensions: scaling dimensions (in two dimensions); central_charge: where two cells were
+    put side by side, else NaN; means: of the impurities; phases: how many eigenvalues share the largest magnitude.
     """
 
     trace: complex
@@ -99,6 +105,7 @@ class TransferLevels:
     dimensions: tuple[float, ...]
     central_charge: float
     means: Mapping[str, float]
+    phases: float
 
 
 def levels_of(cell: CoarseCell, measure: tuple[str, ...], width: int, count: int) -> TransferLevels:
@@ -107,7 +114,8 @@ def levels_of(cell: CoarseCell, measure: tuple[str, ...], width: int, count: int
     Source: J. L. Cardy, Nucl. Phys. B 270, 186 (1986); Z.-C. Gu, X.-G. Wen, Phys. Rev. B 80, 155131 (2009).
     """
     matrix = _host(cell.transfer())
-    values, trace_ = sorted_values(np.linalg.eigvals(matrix)), complex(np.trace(matrix))
+    values = values_of_one = sorted_values(np.linalg.eigvals(matrix))
+    trace_ = complex(np.trace(matrix))
     means = {}
     for name in measure:
         mean = complex(np.trace(_host(cell.transfer(name)))) / trace_ if trace_ else float("nan")
@@ -120,7 +128,15 @@ def levels_of(cell: CoarseCell, measure: tuple[str, ...], width: int, count: int
             # ln of the largest: sites f + pi c height / (6 width)
             charge = float(6 / np.pi * (2 * first - np.log(np.abs(values[0]))) / (1.5 * ratio))
         dimensions = -np.log(np.abs(values[:count]) / np.abs(values[0])) * width / (2 * np.pi * ratio) + 0.0
-    return TransferLevels(trace_, first, tuple(dimensions.tolist()), charge, means)
+    return TransferLevels(
+        trace_, first, tuple(dimensions.tolist()) if cell.planar else (), charge, means, _phases(values_of_one)
+    )
+
+
+def _phases(values: np.ndarray) -> float:
+    """1 where one eigenvalue stands alone, q where q do. Source: Gu, Wen, as above, equation (11)."""
+    square = abs((values**2).sum())
+    return float(abs(values.sum()) ** 2 / square) if square > 0 else float("nan")
 
 
 def _pair_values(tensor: Tensor, count: int) -> np.ndarray:

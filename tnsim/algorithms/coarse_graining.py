@@ -11,6 +11,7 @@ import numpy as np
 from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of
 from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, check_fields
+from tnsim.networks.cubic_network import CubicNetwork
 from tnsim.networks.square_network import InfiniteNetwork
 
 
@@ -20,7 +21,8 @@ class CoarseReport:
 
     log_z: ln Z of that torus, per site; trunc_err: largest discarded weight of the step; dimensions: scaling
     dimensions from the transfer spectrum, the first 0; central_charge: from transfer matrices of two widths, or (width
-    1) from this torus and the one before, NaN where their shapes are too similar to tell; means: of the impurities.
+    1) from this torus and the one before, NaN where their shapes are too similar to tell; means: of the impurities;
+    phases: 1 in a disordered phase, q in one with q states of order.
     """
 
     step: int
@@ -33,6 +35,7 @@ class CoarseReport:
     dimensions: tuple[float, ...]
     central_charge: float
     means: dict[str, float]
+    phases: float
     seconds: float
 
     def __repr__(self) -> str:
@@ -116,7 +119,7 @@ class CoarseGraining:
 
     def steps(self, network: Any) -> Iterator[CoarseReport]:
         """One report a step, until max_steps."""
-        for report, _ in self._run(network_of(network)):
+        for report, _ in self._run(_flat_or_cubic(network)):
             yield report
 
     def solve(self, network: Any) -> CoarseGrained:
@@ -125,7 +128,7 @@ class CoarseGraining:
         Not settling is a status. Raises OperatorError for anything else, SettingsError for impurities that the step
         cannot measure, KeyError for unknown ones.
         """
-        made, cell = network_of(network), None
+        made, cell = _flat_or_cubic(network), None
         history: list[CoarseReport] = []
         tol = max(self.tol, float(np.finfo(made.dtype).eps) / 4)
         for report, cell in self._run(made):  # noqa: B007  the last cell is the result's
@@ -134,7 +137,7 @@ class CoarseGraining:
                 break
         return CoarseGrained(history[-1].log_z, _judge(history, tol), tuple(history), cell)
 
-    def _run(self, network: InfiniteNetwork) -> Iterator[tuple[CoarseReport, CoarseCell]]:
+    def _run(self, network: InfiniteNetwork | CubicNetwork) -> Iterator[tuple[CoarseReport, CoarseCell]]:
         cell, clock = self.step.start(network, self.measure), time.perf_counter()
         before = None
         for step in range(self.max_steps + 1):
@@ -156,7 +159,7 @@ class CoarseGraining:
         report = CoarseReport(
             step=step, sites=patch.sites, log_z=log_z, log_z_change=log_z - before[0].log_z if before else float("inf"),
             trunc_err=patch.trunc_err, chi=patch.chi, ratio=patch.ratio, dimensions=found.dimensions,
-            central_charge=charge, means=dict(found.means), seconds=0.0,
+            central_charge=charge, means=dict(found.means), phases=found.phases, seconds=0.0,
         )  # fmt: skip
         return report, found.log_first
 
@@ -190,12 +193,18 @@ def network_of(network: Any) -> InfiniteNetwork:
     return made
 
 
+def _flat_or_cubic(network: Any) -> InfiniteNetwork | CubicNetwork:
+    """The same in two or three dimensions."""
+    made = network.network() if callable(getattr(network, "network", None)) else network
+    return made if isinstance(made, CubicNetwork) else network_of(made)
+
+
 def _central_charge(cell: CoarseCell, first: float, before: tuple[CoarseReport, float] | None) -> float:
     """From ln of the largest eigenvalues, sites f + pi c ratio / 6, of two tori of which one is twice the other.
 
     Source: Z.-C. Gu, X.-G. Wen, Phys. Rev. B 80, 155131 (2009), equation (6).
     """
-    if before is None:
+    if before is None or not cell.planar:
         return float("nan")
     shape = 2 * before[0].ratio - cell.patch.ratio
     if abs(shape) < 0.1:

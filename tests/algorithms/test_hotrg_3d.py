@@ -1,0 +1,108 @@
+"""Three dimensions: exact small tori, the published free energy and critical temperature, order."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.devices import backend_or_skip
+from tests.suites.chains import PLACES
+from tnsim.algorithms.hotrg_3d import HOTRG3D
+from tnsim.errors import LegError, OperatorError, SettingsError
+from tnsim.models.classical import CubicIsing, Ising
+from tnsim.models.classical.cubic import CRITICAL, CRITICAL_FREE_ENERGY
+from tnsim.networks.cubic_network import CubicNetwork
+
+
+def torus_of_eight(model: CubicIsing) -> tuple[float, float, float]:
+    """ln Z, and means of spin and energy a site, of 2 x 2 x 2 spins where every bond counts twice."""
+    spins = np.array(list(itertools.product([1, -1], repeat=8))).reshape(-1, 2, 2, 2)
+    pairs = sum((spins.take(0, axis) * spins.take(1, axis)).sum((1, 2)) for axis in (1, 2, 3))
+    energy = -2 * model.J * pairs - model.field * spins.sum((1, 2, 3))
+    weight = np.exp(-model.beta * energy)
+    total = weight.sum()
+    return float(np.log(total)), float(spins[:, 0, 0, 0] @ weight / total), float(energy @ weight / total / 8)
+
+
+@pytest.mark.parametrize(("device", "dtype"), PLACES)
+def test_a_torus_of_two_spins_is_exact(device, dtype):
+    network = CubicIsing(beta=0.3, conserve="parity").network(dtype=dtype, backend=backend_or_skip(device))
+    run = tn.CoarseGraining(step=HOTRG3D(chi_max=4), max_steps=1).solve(network)
+    # two bonds between the two spins, two more from each to itself
+    exact = np.log(4 * np.cosh(0.6)) + 4 * 0.3
+    assert 2 * run.log_z == pytest.approx(exact, rel=1e-5 if dtype.char in "fF" else 1e-13)
+    assert run.cell.transfer().dtype == dtype and run.cell.transfer().backend is network.backend
+
+
+def test_a_torus_of_eight_spins_is_exact():
+    model = CubicIsing(beta=0.3, J=-0.7, field=0.2)
+    run = tn.CoarseGraining(step=HOTRG3D(chi_max=16, svd_min=0.0), max_steps=3, measure=("spin", "energy")).solve(model)
+    log_z, spin, energy = torus_of_eight(model)
+    assert 8 * run.log_z == pytest.approx(log_z, rel=1e-9)
+    assert run.means["spin"] == pytest.approx(spin, abs=1e-7)
+    assert run.means["energy"] == pytest.approx(energy, abs=1e-7)
+
+
+def test_the_free_energy_at_the_critical_point_is_the_published_one():
+    """-3.508358 (series of 24 terms); 2.3e-3 off with 4 states, 1.2e-3 with 6 (0.9e-3 with 8, in the benchmark)."""
+    model = CubicIsing(beta=CRITICAL, conserve="parity")
+    for chi, error in ((4, 2.4e-3), (6, 1.2e-3)):
+        run = tn.CoarseGraining(step=HOTRG3D(chi_max=chi), max_steps=30).solve(model)
+        assert -run.log_z / CRITICAL == pytest.approx(CRITICAL_FREE_ENERGY, rel=error)
+        assert run.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=error)
+
+
+def test_order_sets_in_where_it_does():
+    """T_c = 4.5115 (Monte Carlo; 4.511544 from HOTRG with 16 states); with 5 states it lies at 4.5257."""
+    step = HOTRG3D(chi_max=5)
+    phases = []
+    for temperature in (4.51, 4.54):
+        model = CubicIsing(beta=1 / temperature, conserve="parity")
+        *_, last = tn.CoarseGraining(step=step, max_steps=45).steps(model)
+        phases.append(last.phases)
+        assert last.dimensions == () and np.isnan(last.central_charge)
+    assert phases == pytest.approx([2, 1], abs=1e-3)
+
+
+def test_the_ordered_phase_has_a_magnetisation():
+    """The low-temperature series 1 - 2 u^3 - 12 u^5 + 14 u^6 - 90 u^7 + 192 u^8, u = exp(-4 beta), to 1e-5 here."""
+    u = np.exp(-4 * 0.5)
+    series = 1 - 2 * u**3 - 12 * u**5 + 14 * u**6 - 90 * u**7 + 192 * u**8
+    run = tn.CoarseGraining(step=HOTRG3D(chi_max=4), max_steps=40, measure=("spin",))
+    assert run.solve(CubicIsing(beta=0.5, field=1e-9)).means["spin"] == pytest.approx(series, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: HOTRG3D(chi_max=0), SettingsError, "chi_max"),
+        (lambda: tn.CoarseGraining(step=HOTRG3D(chi_max=2)).solve(Ising(beta=0.4)), OperatorError, "use HOTRG for a"),
+        (lambda: tn.CoarseGraining(step=tn.BTRG(chi_max=2)).solve(CubicIsing(beta=0.4)), OperatorError, "HOTRG3D"),
+        (
+            lambda: tn.CoarseGraining(step=HOTRG3D(chi_max=2), width=2).solve(CubicIsing(beta=0.4)),
+            SettingsError,
+            "two dimensions",
+        ),
+        (lambda: CubicIsing(beta=0.4, field=0.1, conserve="parity"), SettingsError, "breaks the conservation"),
+        (lambda: CubicIsing(beta=np.inf), SettingsError, "zero temperature"),
+        (lambda: CubicNetwork(Ising(beta=0.4).network().tensor), LegError, "up, down"),
+        (lambda: CubicIsing(beta=0.4).network().impurity("spni"), KeyError, 'Did you mean "spin"'),
+    ],
+)
+def test_bad_input_is_named(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_bonds_that_do_not_fit_are_named():
+    tensor = CubicIsing(beta=0.4).network().tensor
+    legs = list(tensor.legs)
+    legs[4] = tn.Leg(tn.TRIVIAL, [()], [3], 1)
+    with pytest.raises(LegError, match="up and down legs do not fit"):
+        CubicNetwork(tn.zeros(legs))
+
+
+def test_public_names():
+    assert tn.HOTRG3D is HOTRG3D and tn.CubicNetwork is CubicNetwork
+    assert repr(CubicIsing(beta=0.4).network()) == "CubicNetwork, bond dimension 2, float64 on numpy"
