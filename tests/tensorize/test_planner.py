@@ -41,7 +41,7 @@ def test_the_fastest_of_the_measured_plans_is_taken(cache, mpo, monkeypatch):
     def seconds(acts, *_):
         return [len(act.plan.groups) + bool(act.plan.block) + 2 * act.plan.again for act in acts]
 
-    monkeypatch.setattr(planner, "_fastest_seconds", seconds)
+    monkeypatch.setattr(planner, "fastest_seconds", seconds)
     assert QUICK.plan(mpo, 20).groups == (1, 1)
     assert Planner(seconds=0.02, whole_matrix=True, candidates=50).plan(mpo, 20).groups == (2,)
     timed = QUICK.measure(mpo, 20)

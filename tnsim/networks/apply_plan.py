@@ -15,6 +15,8 @@ _CACHE = 2**18
 # of one core: products of large matrices, of small ones, memory, and one call of BLAS; only ratios matter
 _FLOPS, _BYTES, _CALL, _STEP = 4e10, 8e9, 4e-7, 4e-6
 _SMALL = 12
+# up to so many sites every grouping is considered
+_SITES_MAX = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def estimated_seconds(shapes: Shapes, plan: ApplyPlan, rows: int, itemsize: int)
 def plans(shapes: Shapes, rows: int, itemsize: int, numbers_max: int) -> Iterator[ApplyPlan]:
     """Every plan worth a look whose kept cores have at most `numbers_max` numbers; the chain is always among them."""
     sites = len(shapes)
-    for groups in _compositions(sites):
+    for groups in _groupings(sites):
         for first in ("last", "first") if len(groups) > 1 else ("last",):
             plan = ApplyPlan(groups=groups, first=first)
             if max(groups) > 1 and kept_numbers(shapes, plan) > numbers_max:
@@ -130,6 +132,18 @@ def quick_plan(shapes: Shapes, rows: int, itemsize: int) -> ApplyPlan:
     cores = sum(prod(shape) for shape in shapes)
     choices = [p for p in plans(shapes, rows, itemsize, 2 * cores) if len(p.groups) > 1 or len(shapes) == 1]
     return min(choices, key=lambda plan: estimated_seconds(shapes, plan, rows, itemsize))
+
+
+def _groupings(sites: int) -> Iterator[tuple[int, ...]]:
+    """All ways to merge neighbours; of long chains those of equal groups alone, as all would be too many."""
+    if sites <= _SITES_MAX:
+        yield from _compositions(sites)
+        return
+    size = 1
+    while size < 2 * sites:
+        count, rest = divmod(sites, min(size, sites))
+        yield (*(min(size, sites),) * count, *((rest,) if rest else ()))
+        size *= 2
 
 
 def _compositions(total: int) -> Iterator[tuple[int, ...]]:

@@ -14,6 +14,17 @@ from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
 from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
+from tnsim.tensorize.decide import (
+    DO_NOT_BUILD,
+    Decision,
+    KVCache,
+    Needs,
+    decide,
+    kv_placement,
+    quantization_for,
+    worth_compressing,
+)
+from tnsim.tensorize.disentangle import DisentangledChain, Disentangler
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import FitSolution, MetricFit
@@ -32,6 +43,9 @@ _WITH_TORCH = {
     **dict.fromkeys(["BlockTermLinear", "GraphLinear", "RingLinear"], "tnsim.tensorize.nn.graph_linear"),
     **dict.fromkeys(["Allocation", "Tensorized", "tensorize"], "tnsim.tensorize.nn.whole_model"),
     **dict.fromkeys(["Healing", "core_penalty", "heal_"], "tnsim.tensorize.nn.heal"),
+    **dict.fromkeys(["ResidualStream", "permute_hidden", "rotate_residual"], "tnsim.tensorize.nn.basis"),
+    **dict.fromkeys(["Growth", "inflate_", "insert_core_"], "tnsim.tensorize.nn.grow"),
+    "tune_plans_": "tnsim.tensorize.nn.tuning",
     "LayerFormat": "tnsim.tensorize.nn.ladder",
     **dict.fromkeys(["quantize_chains_", "quantize_layer"], "tnsim.tensorize.nn.quantized"),
     **dict.fromkeys(["Profile", "profile"], "tnsim.tensorize.nn.profile"),
@@ -41,11 +55,12 @@ _WITH_TORCH = {
 }
 
 __all__ = [
-    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CutProfile", "FitSolution",
-    "GradientTraining", "Gram", "IndexOrder", "MPSClassifier", "MetricFit", "Planner", "Quantization",
-    "QuantizedChain", "SizeReport", "SweepTraining", "classifier_report", "corrected_bias", "cut_profile",
-    "drop_bonds", "functional_error", "migrate", "quadrature", "save_chains", "size_report", "smallest_rank",
-    "snake", *_WITH_TORCH,
+    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CutProfile", "DO_NOT_BUILD", "Decision",
+    "DisentangledChain", "Disentangler", "FitSolution", "GradientTraining", "Gram", "IndexOrder", "KVCache",
+    "MPSClassifier", "MetricFit", "Needs", "Planner", "Quantization", "QuantizedChain", "SizeReport",
+    "SweepTraining", "classifier_report", "corrected_bias", "cut_profile", "decide", "drop_bonds",
+    "functional_error", "kv_placement", "migrate", "quadrature", "quantization_for", "save_chains", "size_report",
+    "smallest_rank", "snake", "worth_compressing", *_WITH_TORCH,
 ]  # fmt: skip
 
 

@@ -5,15 +5,16 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tnsim.backend import Array, normal, thread_count
+from tnsim.backend import normal, thread_count
 from tnsim.errors import SettingsError, check_fields
 from tnsim.io.atomic import replace_file
 from tnsim.networks.apply_plan import ApplyPlan, Shapes, estimated_seconds, plans
@@ -56,24 +57,32 @@ class Planner:
         if rows < 1:
             raise SettingsError(f"a batch has at least one row, found {rows}.")
         rows = 1 << (rows - 1).bit_length()
-        key = _key(mpo, rows, self.whole_matrix)
+        return self.remembered(_key(mpo, rows, self.whole_matrix), lambda: self.measure(mpo, rows)[0][1])
+
+    def remembered(self, key: str, measure: Callable[[], ApplyPlan]) -> ApplyPlan:
+        """The plan that is known under a key, or measured now and kept."""
         known = _known(_file()) if self.remember else {}
         if key not in known:
-            known[key] = self.measure(mpo, rows)[0][1]
+            known[key] = measure()
             if self.remember:
                 _write(_file(), known)
         return known[key]
 
+    def candidates_for(self, shapes: Shapes, rows: int, itemsize: int, count: int = 0) -> list[ApplyPlan]:
+        """So many plans (`count`, else `candidates`) of least estimated cost, within what may be kept in memory."""
+        choices = plans(shapes, rows, itemsize, self._numbers_max(shapes))
+        found = sorted(choices, key=lambda plan: estimated_seconds(shapes, plan, rows, itemsize))
+        return found[: count or self.candidates]
+
     def measure(self, mpo: MPO, rows: int, count: int = 0) -> list[tuple[float, ApplyPlan]]:
         """(seconds, plan) of the plans of least estimated cost (`count` of them, else `candidates`), fastest first."""
-        shapes, itemsize = site_shapes(mpo), mpo.dtype.itemsize
-        choices = sorted(
-            plans(shapes, rows, itemsize, self._numbers_max(shapes)),
-            key=lambda plan: estimated_seconds(shapes, plan, rows, itemsize),
-        )[: count or self.candidates]
+        shapes = site_shapes(mpo)
+        choices = self.candidates_for(shapes, rows, mpo.dtype.itemsize, count)
         width = mpo.axes.columns.size if mpo.axes else prod(shape[2] for shape in shapes)
         batch = normal(rows * width, mpo.dtype, 0, mpo.backend).reshape((rows, width))
-        seconds = _fastest_seconds([prepare(mpo, plan) for plan in choices], batch, self.seconds)
+        seconds = fastest_seconds(
+            [prepare(mpo, plan) for plan in choices], batch, self.seconds, mpo.backend.synchronize
+        )
         timed = sorted(zip(seconds, choices, strict=True), key=lambda pair: pair[0])
         _LOG.debug("%s, %d rows: %s in %.3g ms", mpo, rows, timed[0][1], 1e3 * timed[0][0])
         return timed
@@ -86,7 +95,9 @@ class Planner:
         return min(whole - 1, max(whole // 4, 2 * sum(prod(shape) for shape in shapes)))
 
 
-def _fastest_seconds(acts: Sequence[RowMap], batch: Array, seconds: float) -> list[float]:
+def fastest_seconds(
+    acts: Sequence[Callable[[Any], Any]], batch: Any, seconds: float, synchronize: Callable[[], Any]
+) -> list[float]:
     """Of every map its fastest call; they take turns, so that what else the machine does strikes all of them.
 
     Maps that took twice as long as the fastest one are out after three rounds.
@@ -98,29 +109,29 @@ def _fastest_seconds(acts: Sequence[RowMap], batch: Array, seconds: float) -> li
         limit = np.inf if number < 3 else 2 * min(best)
         for n, act in enumerate(acts):
             if best[n] <= limit:
-                best[n] = min(best[n], _one_call(act, batch))
+                best[n] = min(best[n], _one_call(act, batch, synchronize))
         if time.perf_counter() > end and number > 3:
             break
     return best
 
 
-def _one_call(act: RowMap, batch: Array) -> float:
-    backend = act.mpo.backend
-    backend.synchronize()
+def _one_call(act: Callable[[Any], Any], batch: Any, synchronize: Callable[[], Any]) -> float:
+    synchronize()
     start = time.perf_counter()
     act(batch)
-    backend.synchronize()
+    synchronize()
     return time.perf_counter() - start
 
 
 def _key(mpo: MPO, rows: int, whole_matrix: bool) -> str:
     sizes = " ".join("x".join(map(str, shape)) for shape in site_shapes(mpo))
-    machine = f"{_processor()}, {thread_count()} threads, tnsim {__version__}, numpy {np.__version__}"
+    machine = f"{processor()}, {thread_count()} threads, tnsim {__version__}, numpy {np.__version__}"
     return f"{machine}, {mpo.backend.name}, {mpo.dtype}, {sizes}, {rows} rows, whole matrix {whole_matrix}"
 
 
 @cache
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor and how many cores it has, for keys of measured plans."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(errors="replace").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

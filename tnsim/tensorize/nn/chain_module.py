@@ -11,7 +11,7 @@ from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize.nn.arrays import mpo_of
-from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix
+from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix, prepared_chain
 
 _AUTOCAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -26,6 +26,7 @@ class ChainModule(nn.Module):
         super().__init__()
         self.cores = nn.ParameterList([nn.Parameter(core) for core in cores])
         self.plan: ApplyPlan | None = None
+        self._kept: tuple[Any, ...] | None = None
         self._sizes = axes.shape
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
             self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
@@ -80,7 +81,21 @@ class ChainModule(nn.Module):
             rows = nn.functional.pad(rows, (0, padding))
         if self.column_places is not None:
             rows = rows.index_select(1, self.column_places)
-        return _gathered(apply_chain(rows, cores, self.plan), 1, self.row_places, self._sizes[0])
+        return _gathered(self._through(rows, cores), 1, self.row_places, self._sizes[0])
+
+    def _through(self, rows: torch.Tensor, cores: Sequence[torch.Tensor]) -> torch.Tensor:
+        """With a plan, in evaluation and without gradients, merged cores are kept from call to call."""
+        if self.plan is None or self.plan.again or self.training or torch.is_grad_enabled():
+            return apply_chain(rows, cores, self.plan)
+        key = self.plan, *((core.data_ptr(), core._version, core.dtype) for core in cores)
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, prepared_chain(cores, self.plan)
+        return self._kept[1](rows)
+
+    def train(self, mode: bool = True) -> "ChainModule":
+        """As in `nn.Module`; merged cores are forgotten."""
+        self._kept = None
+        return super().train(mode)
 
 
 def _gathered(array: torch.Tensor, axis: int, places: torch.Tensor | None, size: int) -> torch.Tensor:

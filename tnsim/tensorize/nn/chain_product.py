@@ -4,8 +4,8 @@ Of the forward pass only its input is kept for the gradient. Rows pass all layer
 what lies between two layers is never in memory for the whole batch, forwards or backwards.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache, reduce
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial, reduce
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -39,6 +39,18 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
         return _last(rows, steps, matrices)
     block = plan.block or max(1, rows.shape[0])
     return _ChainProduct.apply(rows, steps, block, *matrices)
+
+
+def prepared_chain(cores: Sequence[torch.Tensor], plan: ApplyPlan) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The chain with its cores merged once and for all, to be called with rows; without gradients."""
+    if len(plan.groups) == 1:
+        return partial(_times, chain_matrix(cores))
+    steps, matrices = _steps(cores, plan)
+    return partial(_in_blocks, steps=steps, block=plan.block, matrices=matrices)
+
+
+def _times(matrix: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return functional.linear(rows, matrix)
 
 
 def core_shapes(cores: Sequence[torch.Tensor]) -> Shapes:
@@ -109,12 +121,7 @@ class _ChainProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(rows: torch.Tensor, steps: tuple[Step, ...], block: int, *matrices: torch.Tensor) -> torch.Tensor:
-        if block >= rows.shape[0]:
-            return _last(rows, steps, matrices)
-        result = rows.new_empty(rows.shape[0], _width(steps, matrices))
-        for part, out in zip(rows.split(block), result.split(block), strict=True):
-            out.copy_(_last(part, steps, matrices))
-        return result
+        return _in_blocks(rows, steps, block, matrices)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
@@ -138,6 +145,16 @@ class _ChainProduct(torch.autograd.Function):
             if of_rows is not None:
                 of_rows[start:stop] = part
         return of_rows, None, None, *of_matrices
+
+
+def _in_blocks(rows: torch.Tensor, steps: Sequence[Step], block: int, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+    """All layers, so many rows at a time (0: all)."""
+    if not block or block >= rows.shape[0]:
+        return _last(rows, steps, matrices)
+    result = rows.new_empty(rows.shape[0], _width(steps, matrices))
+    for part, out in zip(rows.split(block), result.split(block), strict=True):
+        out.copy_(_last(part, steps, matrices))
+    return result
 
 
 def _last(rows: torch.Tensor, steps: Sequence[Step], matrices: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -1,0 +1,48 @@
+"""Measured plans for the layers of a network, and merged cores that are kept between calls."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="layers need PyTorch (the extra torch)")
+from torch import nn  # noqa: E402
+
+import tnsim.tensorize as tz  # noqa: E402
+from tnsim.tensorize import planner  # noqa: E402
+from tnsim.tensorize.nn import tuning  # noqa: E402
+
+torch.set_num_threads(1)
+QUICK = tz.Planner(seconds=0.02)
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setenv("TNSIM_CACHE", str(tmp_path))
+    monkeypatch.setattr(planner, "_MEMORY", {})
+    torch.manual_seed(0)
+    return nn.Sequential(tz.TTLinear(36, 64, chi=3), nn.ReLU(), tz.TTLinear(64, 36, chi=3)).eval()
+
+
+def test_plans_are_measured_once_and_change_no_output(model, monkeypatch):
+    x = torch.randn(5, 7, 36)
+    before = model(x)
+    plans = tz.tune_plans_(model, x, QUICK)
+    assert set(plans) == {"0", "2"}
+    torch.testing.assert_close(model(x), before, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(planner, "_MEMORY", {})
+    monkeypatch.setattr(tuning, "measured_plans", lambda *_: pytest.fail("measured again"))
+    assert tz.tune_plans_(model, x, QUICK) == plans
+
+
+@pytest.mark.parametrize("groups", [(2, 1), (3,), (1, 2)])
+def test_kept_cores_follow_the_parameters(model, groups):
+    layer, x = model[0], torch.randn(6, 36)
+    layer.plan = tz.ApplyPlan(groups=groups, block=2 if groups == (1, 2) else 0)
+    with torch.no_grad():
+        wanted = x @ layer.weight.T + layer.bias
+        torch.testing.assert_close(layer(x), wanted, rtol=1e-4, atol=1e-5)
+        assert layer(x).data_ptr() != layer(x[:1]).data_ptr() and layer._kept is not None
+        layer.cores[1].mul_(2)
+        torch.testing.assert_close(layer(x) - layer.bias, 2 * (wanted - layer.bias), rtol=1e-4, atol=1e-5)
+        layer.load_state_dict(tz.TTLinear(36, 64, chi=3).state_dict())
+        torch.testing.assert_close(layer(x), x @ layer.weight.T + layer.bias, rtol=1e-4, atol=1e-5)
+    layer.train()
+    assert layer._kept is None and layer(x).requires_grad
