@@ -1,4 +1,4 @@
-"""First use: a second process compiles the numerical kernels of DMRG while the first one compiles its plans.
+"""First use: a second process compiles the numerical kernels of DMRG while the first one compiles what makes its plans.
 
 Both write into the same cache, and Numba replaces its files whole. What the second process does not manage is compiled
 by the first as if there were no second.
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import lanczos, leading, serve, split
+from tnsim.kernels.cpu import lanczos, leading, sectors, serve, split
 from tnsim.kernels.cpu.team import DTYPES, TEAM, new_board
 from tnsim.kernels.table import A_STRIDE, B_STRIDE, C_BUFFER, C_STRIDE, COLUMNS, K, M, N
 
@@ -67,6 +67,7 @@ def wait(to_the_end: bool = False) -> None:
     for process in _running[:]:
         stuck = threading.Timer(_PATIENCE, process.kill)
         stuck.start()
+        compile_plans()
         if process.stdout is not None and not process.stdout.closed:
             process.stdout.read(len(_READY))  # nothing where it failed
             process.stdout.close()
@@ -76,6 +77,16 @@ def wait(to_the_end: bool = False) -> None:
         if process.poll() is not None:
             _running.remove(process)
             TEAM.held = False
+
+
+def compile_plans() -> None:
+    """Call what else the first bond update needs after Lanczos, on one sector without blocks."""
+    one, none = np.ones(1, dtype=np.int64), np.empty((0, COLUMNS), dtype=np.int64)
+    table, blocks = np.zeros((1, 1), dtype=np.int64), (none[:, :3].copy(), one)
+    panels = table, table, one
+    split.choose(np.ones(1), one, 0.0, 1, 1, 0.0, 0.0, 0.0)
+    sectors.split_rows(one - 1, panels, panels, one, one, one, one, blocks, blocks, one, True)
+    sectors.project_rows(none, one, one - 1, one, one)
 
 
 def compile_kernels(dtype: str, threads: int) -> None:
@@ -90,7 +101,6 @@ def compile_kernels(dtype: str, threads: int) -> None:
     for rightwards in (True, False):
         leading.leading(wide, blocks, rightwards, wide[:0], scale, 1, 1)
     split.bases(theta, blocks, True, False, theta[:0], theta.dtype.type(0), theta.real.dtype, 1)
-    split.choose(np.ones(1), np.ones(1, dtype=np.int64), 0.0, 1, 1, 0.0, 0.0, 0.0)
     with suppress(OSError):  # the first process may have ended
         sys.stdout.buffer.write(_READY)
         sys.stdout.flush()

@@ -4,14 +4,14 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 """
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import copy_vector
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _sizes(blocks):
     """Start of every u (rows x k), s (k) and vh (k x cols), with k = min(rows, cols)."""
     count = len(blocks)
@@ -25,7 +25,7 @@ def _sizes(blocks):
     return starts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def svd_blocks(source, blocks, real):
     """Thin SVD of every block. `real` is an empty array of the real dtype. Returns u, s, vh, starts, infos."""
     starts = _sizes(blocks)
@@ -46,7 +46,7 @@ def svd_blocks(source, blocks, real):
     return u, s, vh, starts, infos
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def qr_blocks(source, blocks, by_rows):
     """Thin QR (or LQ, where `by_rows`) of every block: factors rows x k and k x cols, starts, infos."""
     starts = _sizes(blocks)
@@ -67,7 +67,7 @@ def qr_blocks(source, blocks, by_rows):
     return left, right, starts, infos
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def eigh_blocks(source, blocks, real):
     """Eigenvalues (ascending) and eigenvectors (columns) of every Hermitian block. Returns v, w, starts, infos."""
     starts = _sizes(blocks)

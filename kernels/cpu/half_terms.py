@@ -7,8 +7,8 @@ most of it.
 """
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, kernel
 from tnsim.kernels.cpu.layout import copy_vector, first_places, stable_order
 from tnsim.kernels.table import (
     ADD,
@@ -37,7 +37,7 @@ UNIT, BLOCK, DENSE = 0, 1, 2
 FILL = 0.7
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _pieces(env, entries, states, fused, bond_dims, left, unit_channel):
     """All (entry, environment block) pairs as terms; a first pass counts, a second one writes."""
     indices, offsets, op_starts, op_dims = env
@@ -87,7 +87,7 @@ def _pieces(env, entries, states, fused, bond_dims, left, unit_channel):
     return terms, which
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channel, channels):
     """Terms of one half, grouped by (channel, target sector).
 

@@ -1,8 +1,8 @@
 """Integer kernels that turn the terms of two halves into plans: products, environments, noise."""
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.half_terms import (
     BLOCK,
     COLS,
@@ -48,7 +48,7 @@ from tnsim.kernels.table import (
 )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _only_units(terms, first, last):
     units = True
     for i in range(first, last):
@@ -56,21 +56,21 @@ def _only_units(terms, first, last):
     return units
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _left_factor(row, term, env_buffer, turned):
     """The term's matrix, of a turned term its transpose, as the left operand of a product."""
     row[A_BUFFER] = env_buffer if term[WHAT] == BLOCK else env_buffer + 1
     row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = term[OFFSET], term[STRIDE], TRANSPOSE if turned else NO_TRANSPOSE
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _right_factor(row, term, env_buffer, turned):
     """The term's matrix, transposed unless the term is turned, as the right operand of a product."""
     row[B_BUFFER] = env_buffer if term[WHAT] == BLOCK else env_buffer + 1
     row[B_OFFSET], row[B_STRIDE], row[B_TRANSPOSE] = term[OFFSET], term[STRIDE], NO_TRANSPOSE if turned else TRANSPOSE
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _turn(terms, groups):
     """Terms and groups of the transposed half: source and target change places."""
     turned, places = terms.copy(), np.zeros_like(groups)
@@ -87,13 +87,13 @@ def _turn(terms, groups):
     return turned, places
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _clear(row, buffer, offset, count):
     row[KIND], row[M], row[N] = CLEAR, 1, count
     row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = buffer, offset, count
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _close_task(rows, weights, task, first, last):
     """Number the rows of a task and add up its flops."""
     for i in range(first, last):
@@ -101,7 +101,7 @@ def _close_task(rows, weights, task, first, last):
         weights[task] += 2.0 * rows[i, M] * rows[i, N] * max(1, rows[i, K] if rows[i, KIND] == PRODUCT else 1)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _block_offsets(n_left, n_right):
     offsets = np.zeros(len(n_left) + 1, dtype=np.int64)
     for q in range(len(n_left)):
@@ -109,7 +109,7 @@ def _block_offsets(n_left, n_right):
     return offsets
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _capacity(l_groups, r_groups):
     """An upper bound on the rows of a matrix-vector product."""
     channels, nq = l_groups.shape[0], l_groups.shape[1]
@@ -122,7 +122,7 @@ def _capacity(l_groups, r_groups):
     return capacity
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left, n_right, turned):
     """out = sum_m L_m theta R_m^T, turned: sum_m L_m^T theta R_m; one task a target sector.
 
@@ -175,7 +175,7 @@ def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left
     return rows[:r].copy(), alphas[:r].copy(), starts, weights, work
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset, turned):
     """work[dst, :] += alpha * matrix * theta[src, :], both `width` wide."""
     row = rows[r]
@@ -191,7 +191,7 @@ def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset, turned):
     return r + 1
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _apply_right(rows, alphas, r, term, alpha, buffer, offset, stride, count, c_buffer, c_offset, c_stride, turned):
     """C[:, dst] += alpha * T[:, src] * matrix^T on all `count` rows."""
     row = rows[r]
@@ -209,7 +209,7 @@ def _apply_right(rows, alphas, r, term, alpha, buffer, offset, stride, count, c_
     return r + 1
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c_stride, turned):
     """out[l dst, r dst] += alpha * theta[l src, r src] times the one matrix there is, if any."""
     row = rows[r]
@@ -232,7 +232,7 @@ def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c
     return r + 1
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _transfer(rows, alphas, r, term, alpha, q_from, d_from, q_to, d_to, work, target, stride):
     """One term of an environment: C += alpha Q_to[dst]^dagger (matrix Q_from[src]), through `work` where there is a
     matrix. Returns the next row."""
@@ -258,7 +258,7 @@ def _transfer(rows, alphas, r, term, alpha, q_from, d_from, q_to, d_to, work, ta
     return r + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, unit_channel):
     """New environment block (x', channel, x) = Q_x'^dagger H_m Q_x.
 
@@ -300,7 +300,7 @@ def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, 
     return rows[:r].copy(), alphas[:r].copy(), starts, weights, work
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
     """Gram matrices of all H_m theta: G = sum_m T_m T_m^dagger (left) or T_m^dagger T_m (right).
 

@@ -6,8 +6,8 @@ Source: G. H. Golub and C. F. Van Loan, Matrix Computations, 5.1.3 and 5.2.3 (R.
 """
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, inner
 from tnsim.kernels.cpu.symbols import dot, gemm
 from tnsim.kernels.table import NO_TRANSPOSE
 
@@ -16,7 +16,7 @@ _WIDTH = 8
 _PLAIN = np.int64(NO_TRANSPOSE)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _norm(x, ints):
     """The norm of a vector, also where the squares leave the range of the dtype."""
     square = dot(x, x, ints).real
@@ -33,7 +33,7 @@ def _norm(x, ints):
     return largest * np.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _reflector(x, v, ints):
     """v with v[0] = 1 and tau, such that (1 - tau v v^H)^H x has a first element alone."""
     norm, one = _norm(x, ints), x.dtype.type(1)
@@ -48,7 +48,7 @@ def _reflector(x, v, ints):
     return (beta - x[0]) / beta
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _block(a, first, last, v, triangle, ints):
     """Reflectors of rows first..last - 1, which end up below one another in v, and T of their product 1 - V T V^H."""
     for i in range(first, last):
@@ -71,7 +71,7 @@ def _block(a, first, last, v, triangle, ints):
         triangle[b, b] = tau
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _apply(a, first, v, adjoint, triangle, start, scales, work, ints, chars):
     """Rows of a from `first` on -= (rows V^*) triangle V^T, from column `start` on; `adjoint` holds V^* densely."""
     (rows, cols), size = a.shape, len(triangle)
@@ -88,7 +88,7 @@ def _apply(a, first, v, adjoint, triangle, start, scales, work, ints, chars):
     gemm(_PLAIN, _PLAIN, m, n, size, minus, ones, outer, size, reflectors, cols, target, cols, ints, chars)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def lq(matrix):
     """Row-orthonormal factor of a row-major matrix with rows <= cols, in place: A = L Q becomes Q.
 

@@ -1,8 +1,8 @@
 """Lanczos for the lowest eigenvector of a product plan, all in one compiled call."""
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import share_rows
@@ -13,32 +13,32 @@ from tnsim.kernels.cpu.team import led
 _FEW, _LONG = 6, 2048
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _subtract(w, alpha, v):
     """w -= alpha v."""
     for i in range(len(w)):
         w[i] -= alpha * v[i]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _subtract_both(w, alpha, v, beta, u):
     """w -= alpha v + beta u."""
     for i in range(len(w)):
         w[i] -= alpha * v[i] + beta * u[i]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _norm(w):
     return np.sqrt(real_dot(w, w))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _scale(a, factor):
     for i in range(len(a)):
         a[i] *= factor
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _combine(basis, coefficients, vector):
     """vector = sum of coefficients times rows of the basis, scaled to norm 1."""
     number, zero = basis.dtype.type, basis.dtype.type(0)
@@ -53,7 +53,7 @@ def _combine(basis, coefficients, vector):
     _scale(vector, number(1 / _norm(vector)))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _project_out(w, constraints):
     """w without its parts along the (orthonormal) constraints."""
     ints = np.empty(2, dtype=np.int32)
@@ -61,7 +61,7 @@ def _project_out(w, constraints):
         _subtract(w, dot(constraints[i], w, ints), constraints[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
     """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
+from tnsim.kernels.cpu.compiled import overload
 from tnsim.kernels.cpu.symbols import FUNCTIONS, char_arguments, int_arguments
 
 

@@ -1,17 +1,18 @@
 """Integer kernels of the block bookkeeping: charges as packed 64-bit keys, tables of allowed blocks."""
 
 import numpy as np
-from numba import njit
+
+from tnsim.kernels.cpu.compiled import inner, kernel
 
 
-@njit(cache=True, nogil=True)
+@inner
 def copy_vector(target, source):
     """target[:] = source, whose check of shapes would compile for two seconds (it writes a text)."""
     for i in range(len(source)):
         target[i] = source[i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def stable_order(keys):
     """Argsort of integers, equal ones in their old order (merge sort from below; NumPy's compiles for seconds)."""
     count = len(keys)
@@ -38,7 +39,7 @@ def longest_first(weights):
     return stable_order(-weights)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def first_places(sorted_keys, count):
     """Where 0, 1, ..., count - 1 begin in sorted keys, and the end."""
     first = np.zeros(count + 1, dtype=np.int64)
@@ -49,7 +50,7 @@ def first_places(sorted_keys, count):
     return first
 
 
-@njit(cache=True, nogil=True)
+@inner
 def find(sorted_keys, key):
     """Place of a key in sorted distinct keys, or -1."""
     low, high = 0, len(sorted_keys)
@@ -62,7 +63,7 @@ def find(sorted_keys, key):
     return low if low < len(sorted_keys) and sorted_keys[low] == key else -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def fuse_key(a, b, sign, moduli):
     """Key of charge a + sign * b. A key holds one signed digit per component, base 2**(62 // components)."""
     finite = False
@@ -84,7 +85,7 @@ def fuse_key(a, b, sign, moduli):
     return key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def enumerate_blocks(keys, dims, starts, flows, moduli, total):
     """All sector tuples of `len(flows)` legs whose charges, with flow, add up to `total`.
 
@@ -137,7 +138,7 @@ def enumerate_blocks(keys, dims, starts, flows, moduli, total):
             return indices[:count].copy(), offsets[: count + 1].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copy_blocks(source, target, table, conjugate):
     """Copy blocks with permuted axes; the target is written in C order.
 
@@ -149,7 +150,7 @@ def copy_blocks(source, target, table, conjugate):
         _copy_block(source[row[0] :], target[row[1] :], shape, strides, conjugate)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _copy_block(source, target, shape, strides, conjugate):
     rank = len(shape)
     if rank == 0:

@@ -6,8 +6,8 @@ Source: G. W. Stewart, SIAM J. Sci. Comput. 20, 1336 (1999), on pivoted triangul
 """
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
@@ -20,7 +20,7 @@ from tnsim.kernels.table import NO_TRANSPOSE
 EPS = 2.0**-52
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _factor(i, theta, blocks, rightwards, noise, amplitude, places, work):
     """Gram matrix of a block and its pivoted Cholesky factor.
 
@@ -40,7 +40,7 @@ def _factor(i, theta, blocks, rightwards, noise, amplitude, places, work):
         weights[rows[i] + j] = matrix[j, j].real ** 2 if j < rank else 0.0
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _iterate(i, places, work):
     """One step of subspace iteration on the leading rows of a factor, and their Rayleigh quotients."""
     (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
@@ -68,7 +68,7 @@ def _iterate(i, places, work):
     copy_vector(basis, flat)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _candidates(pivots, rows, count, kept):
     """How many rows of every block are among the `count` largest of all."""
     smallest = pivots[stable_order(-pivots)[min(count, len(pivots)) - 1]]
@@ -78,7 +78,7 @@ def _candidates(pivots, rows, count, kept):
             kept[i] += size > 0 and size >= smallest
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _gathered(places, work):
     """The weights of all rows that are kept, and the weight of the blocks outside of them."""
     (squares, rows), (grams, _, _, weights, kept, _) = places, work
@@ -96,7 +96,7 @@ def _gathered(places, work):
     return found, lost
 
 
-@njit(cache=True, nogil=True)
+@inner
 def help_leading(board, left, like, factoring):
     """A helper's task of `lead_leading`."""
     i, given, (squares, rows, kept, infos), place = blocks_at(board, left, like)
@@ -112,7 +112,7 @@ def help_leading(board, left, like, factoring):
         _iterate(i, (squares, rows), work)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
     """Both rounds, alone (with an empty board) or with helpers; see `leading`."""
     shared = len(board) > 0

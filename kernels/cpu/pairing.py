@@ -1,8 +1,8 @@
 """Which pairs of blocks meet in a contraction: the rows of a product plan, found by sorting."""
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.layout import find, first_places, stable_order
 from tnsim.kernels.table import (
     A_BUFFER,
@@ -26,7 +26,7 @@ from tnsim.kernels.table import (
 )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _codes(indices, axes, radix):
     """The sector numbers on some axes as one integer, in lexicographic order."""
     codes = np.zeros(len(indices), dtype=np.int64)
@@ -36,7 +36,7 @@ def _codes(indices, axes, radix):
     return codes
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _volumes(shapes, axes):
     volumes = np.ones(len(shapes), dtype=np.int64)
     for i in range(len(shapes)):
@@ -45,7 +45,7 @@ def _volumes(shapes, axes):
     return volumes
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _ranges(sorted_keys, keys):
     """First and one past the last place of every key in sorted keys."""
     first, last = np.empty(len(keys), dtype=np.int64), np.empty(len(keys), dtype=np.int64)
@@ -64,7 +64,7 @@ def _ranges(sorted_keys, keys):
     return first, last
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair_blocks(a, b, c, free_a, bound_a, bound_b, free_b, radix_a, radix_k, radix_b, transposes):
     """Rows C[free_a free_b] += A[free_a bound] B[bound free_b] for all pairs of blocks that share `bound`.
 

@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.symbols import gemm
 from tnsim.kernels.cpu.team import (
@@ -47,7 +47,7 @@ from tnsim.kernels.table import (
 )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _add(m, n, alpha, conjugate, b, row_b, step_b, c, row_c, step_c):
     """c += alpha b (or its conjugate), element by element on strided matrices."""
     if step_b == 1 and step_c == 1 and not conjugate:
@@ -65,7 +65,7 @@ def _add(m, n, alpha, conjugate, b, row_b, step_b, c, row_c, step_c):
                 c[i * row_c + j * step_c] += alpha * b[i * row_b + j * step_b]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def run_rows(rows, alphas, one, buffers, first, last):
     """Run rows first..last-1 in order, on this thread."""
     ints = np.empty(6, dtype=np.int32)
@@ -102,12 +102,12 @@ def run_rows(rows, alphas, one, buffers, first, last):
                 c[r * row[C_STRIDE]] += alphas[i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def share_rows(rows, alphas, starts, order, buffers, board):
     """Run all rows, with helpers where there is a board."""
     one = np.ones(1, dtype=alphas.dtype)
     if len(board) == 0:
-        run_rows(rows, alphas, one, buffers, 0, len(rows))
+        run_rows(rows, alphas, one, buffers, np.int64(0), len(rows))  # a literal would be compiled for apart
         return
     place = describe(board, ARGUMENTS, rows.ravel())
     place = describe(board, place, alphas)
@@ -122,7 +122,7 @@ def share_rows(rows, alphas, starts, order, buffers, board):
     wait(board, len(order))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def help_rows(board, left, like, one):
     """A helper's task of `share_rows`."""
     rows, alphas = table_at(board, ARGUMENTS, COLUMNS), array_at(board, ARGUMENTS + 2, like)

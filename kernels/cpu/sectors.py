@@ -6,8 +6,8 @@ rows of a left site block; right panels (s, x), the columns of a right site bloc
 """
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.layout import find, first_places, fuse_key, stable_order
 from tnsim.kernels.table import (
     A_BUFFER,
@@ -36,7 +36,7 @@ from tnsim.kernels.table import (
 )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fused_keys(bond_keys, phys_keys, sign, moduli):
     """Charge of every (bond, physical) pair of sectors: bond + sign * physical."""
     keys = np.empty((len(bond_keys), len(phys_keys)), dtype=np.int64)
@@ -46,7 +46,7 @@ def fused_keys(bond_keys, phys_keys, sign, moduli):
     return keys
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def common_keys(left, right):
     """Sorted charges that occur in both tables of fused keys."""
     a, b = left.ravel(), right.ravel()
@@ -62,7 +62,7 @@ def common_keys(left, right):
     return result[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def panels(keys, bond_dims, phys_dims, center_keys):
     """Centre sector (-1: none) and start of every panel, and the size of every centre sector."""
     sector = np.full(keys.shape, -1, dtype=np.int64)
@@ -77,14 +77,14 @@ def panels(keys, bond_dims, phys_dims, center_keys):
     return sector, start, sizes
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _bond_blocks(indices, offsets, bond_axis, count):
     """Site blocks by sector of the bond they share: (bond sector, block number), sorted by sector."""
     sectors = np.ascontiguousarray(indices[:, bond_axis])
     return stable_order(sectors), first_places(sectors, count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def join_rows(a_indices, a_offsets, b_indices, b_offsets, bond_dims, left, right, l_dims, s_dims, t_dims, r_dims, bond):
     """theta = A B in centre blocks: rows C(buffer 2) += A(0) B(1), one task a centre sector.
 
@@ -126,7 +126,7 @@ def join_rows(a_indices, a_offsets, b_indices, b_offsets, bond_dims, left, right
     return rows[:r].copy(), starts, weights, offsets
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project_rows(join, bond_dims, bond, left_sizes, right_sizes):
     """Project a centre tensor on the right site: C = A^dagger r.
 
@@ -151,7 +151,7 @@ def project_rows(join, bond_dims, bond, left_sizes, right_sizes):
     return rows, sizes[len(bond_dims)]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def split_rows(center, left, right, l_dims, s_dims, t_dims, r_dims, a_blocks, b_blocks, dims, rightwards):
     """Site tensors from theta (buffer 0) and the kept basis P (1): isometry Q (2), left site (3), right site (4).
 
@@ -221,7 +221,7 @@ def split_rows(center, left, right, l_dims, s_dims, t_dims, r_dims, a_blocks, b_
     return rows[:r].copy(), starts, weights, q_offset[len(dims)]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_rows(indices, offsets, bond_axis, sector_of_bond, fused, x_dims, s_dims, bond_dims, by_columns):
     """The isometry Q of a site tensor (buffer 0) as one (size x kept) matrix a bond sector (buffer 1).
 

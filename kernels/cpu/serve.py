@@ -1,15 +1,15 @@
 """What a helper thread does: tasks of whatever job is on the board, without coming back to Python between them."""
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import kernel
 from tnsim.kernels.cpu.leading import help_leading
 from tnsim.kernels.cpu.products import help_rows
 from tnsim.kernels.cpu.split import help_bases
 from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, ROWS, SVD, await_claim, finish
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def serve(board, index, dtype, like):
     """Work for jobs on data of the dtype of `like` (its number on the board: `dtype`) until there is long none."""
     one, real = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype)

@@ -1,8 +1,8 @@
 """Orthonormal bases of the centre blocks of a two-site tensor, many blocks in one compiled call."""
 
 import numpy as np
-from numba import njit
 
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
@@ -27,7 +27,7 @@ from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 LONGER = 1.3
 
 
-@njit(cache=True, nogil=True)
+@inner
 def product(ta, tb, m, n, k, a, lda, b, ldb, c):
     """C = op(A) op(B) on row-major matrices, C (m x n) without gaps; see `gemm`."""
     one = np.ones(1, dtype=c.dtype)
@@ -35,7 +35,7 @@ def product(ta, tb, m, n, k, a, lda, b, ldb, c):
     gemm(ta, tb, m, n, k, one, one, a, lda, b, ldb, c, n, np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _descending(rows, values, basis, weights):
     """Rows and values of `eigh` in reverse order, as many as fit; rounding below zero becomes zero."""
     n = len(values)
@@ -44,7 +44,7 @@ def _descending(rows, values, basis, weights):
         copy_vector(basis[i], rows[n - 1 - i])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def gram_matrix(theta, m, n, of_rows, noise, amplitude, gram):
     """Theta times its adjoint, or the other way round, with a share of the noise where there is any."""
     own = m if of_rows else n
@@ -54,7 +54,7 @@ def gram_matrix(theta, m, n, of_rows, noise, amplitude, gram):
             gram[i] += amplitude * noise[i]
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     """Basis of the rows (rightwards: its adjoint) or columns from the smaller Gram matrix."""
     own, other = (m, n) if rightwards else (n, m)
@@ -77,7 +77,7 @@ def _gram_basis(theta, m, n, rightwards, noise, amplitude, basis, weights):
     return max(info, lq(basis))
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _svd_basis(theta, m, n, rightwards, basis, weights):
     k = min(m, n)
     u, vh = np.empty((m, k), dtype=theta.dtype), np.empty((k, n), dtype=theta.dtype)
@@ -88,7 +88,7 @@ def _svd_basis(theta, m, n, rightwards, basis, weights):
     return info
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def squares_of(blocks, rightwards):
     """Starts of the Gram matrices (and of the bases, which leave gaps) and of their rows."""
     squares, rows = np.zeros(len(blocks) + 1, dtype=np.int64), np.zeros(len(blocks) + 1, dtype=np.int64)
@@ -98,7 +98,7 @@ def squares_of(blocks, rightwards):
     return squares, rows
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ranks(blocks, rightwards, noisy):
     """Rows of every basis, and the starts of their weights."""
     ranks, sums = np.empty(len(blocks), dtype=np.int64), np.zeros(len(blocks) + 1, dtype=np.int64)
@@ -109,7 +109,7 @@ def _ranks(blocks, rightwards, noisy):
     return ranks, sums
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results):
     """Block number i; places: (squares, ranks, sums), results: (basis, weights, infos)."""
     (squares, ranks, sums), (basis, weights, infos) = places, results
@@ -119,7 +119,7 @@ def _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results):
     infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude[0], rows, found)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _svd_task(i, theta, blocks, rightwards, places, results):
     """Like `_gram_task`."""
     (squares, ranks, sums), (basis, weights, infos) = places, results
@@ -128,7 +128,7 @@ def _svd_task(i, theta, blocks, rightwards, places, results):
     infos[i] = _svd_basis(theta[offset:], m, n, rightwards, rows, weights[sums[i] : sums[i + 1]])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, integers):
     """Write down what every job on blocks takes (four arrays of `integers` in it); the next free place."""
     board[ARGUMENTS] = rightwards
@@ -142,7 +142,7 @@ def describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, i
     return place
 
 
-@njit(cache=True, nogil=True)
+@inner
 def blocks_at(board, left, like):
     """What `describe_blocks` wrote down, for the task that was claimed: its block, (theta, blocks, rightwards, noise,
     amplitude), the four arrays of integers, and the next place."""
@@ -158,7 +158,7 @@ def blocks_at(board, left, like):
     return order[len(order) - left], given, integers, first + 18
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _open_job(board, kind, theta, blocks, rightwards, noise, amplitude, places, results, order):
     """Write a job on a board and open its round; nothing where there is no board."""
     if len(board) == 0:
@@ -172,7 +172,7 @@ def _open_job(board, kind, theta, blocks, rightwards, noise, amplitude, places, 
     open_round(board, len(order))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def help_bases(board, left, like, real, use_svd):
     """A helper's task of `bases`."""
     i, given, (squares, ranks, sums, infos), place = blocks_at(board, left, like)
@@ -184,7 +184,7 @@ def help_bases(board, left, like, real, use_svd):
         _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """All blocks, alone (with an empty board) or with helpers."""
     _open_job(board, GRAM, theta, blocks, rightwards, noise, amplitude, places, results, order)
@@ -193,7 +193,7 @@ def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order
     wait(board, len(order))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _by_svd(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """Like `_by_gram`; apart, as most runs need only one of the two compiled."""
     _open_job(board, SVD, theta, blocks, rightwards, noise, amplitude, places, results, order)
@@ -224,7 +224,7 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
     return basis, weights, ranks, infos
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
     """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
 

@@ -7,9 +7,10 @@ registered would jump to address zero. The addresses are SciPy's (`scipy.linalg.
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import njit, types
-from numba.extending import get_cython_function_address, overload
+from numba import types
+from numba.extending import get_cython_function_address
 
+from tnsim.kernels.cpu.compiled import inner, overload
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE, TRANSPOSE
 
 _LETTERS = {types.float32: "s", types.float64: "d", types.complex64: "c", types.complex128: "z"}
@@ -48,7 +49,7 @@ _SMALL, _LARGE, _TILE_ROWS, _TILE_COLS, _TILE_DEPTH = 1_000_000, 10_000_000, 96,
 _TILES = bool(llvm.get_host_cpu_features().get("avx512f", False))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def int_arguments(a, b, c, d):
     """Integer arguments of a LAPACK routine and its info, 0 (`np.array` of a list compiles for a second)."""
     ints = np.zeros(5, dtype=np.int32)
@@ -56,7 +57,7 @@ def int_arguments(a, b, c, d):
     return ints
 
 
-@njit(cache=True, nogil=True)
+@inner
 def char_arguments(a, b):
     """Letters of a routine, by their codes."""
     chars = np.empty(2, dtype=np.uint8)

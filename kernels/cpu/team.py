@@ -24,6 +24,8 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tnsim.kernels.cpu.compiled import inner, kernel
+
 # places on a board, each on a cache line of its own
 WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
 # in a job: what to do, the dtype of its data, then its arguments
@@ -81,14 +83,14 @@ def _exchange(typing_context, board, index, expected, value):
 if os.name == "posix":
     _sched_yield = types.ExternalFunction("sched_yield", types.intc())
 
-    @njit(cache=True, nogil=True)
+    @inner
     def _give_way(looks):
         if looks % _PATIENCE == _PATIENCE - 1:
             _sched_yield()
 
 else:
 
-    @njit(cache=True, nogil=True)
+    @inner
     def _give_way(looks):
         pass
 
@@ -101,7 +103,7 @@ def _pointer(typing_context, address):
     return types.voidptr(types.int64), generate
 
 
-@njit(cache=True, nogil=True)
+@inner
 def open_round(board, count):
     """Offer `count` tasks of the job on the board; the lead's, after the last round is done."""
     _store(board, DONE, 0)
@@ -109,7 +111,7 @@ def open_round(board, count):
     _store(board, WORD, ((word >> 32) + 1) << 32 | count)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def claim(board):
     """Tasks that were left before one was claimed, or 0 where there is none to do."""
     while True:
@@ -119,7 +121,7 @@ def claim(board):
             return left
 
 
-@njit(cache=True, nogil=True)
+@inner
 def finish(board):
     """A claimed task is done."""
     _add(board, DONE, 1)
@@ -144,7 +146,7 @@ def tasks(board, order):
         finish(board)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def wait(board, count):
     """Until all `count` tasks of the round are done. Raises RuntimeError where a helper failed."""
     looks = 0
@@ -155,32 +157,32 @@ def wait(board, count):
         looks += 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def describe(board, place, array):
     """Write down where an array lies and how long it is; the next free place of the job."""
     board[place], board[place + 1] = array.ctypes.data, array.size
     return place + 2
 
 
-@njit(cache=True, nogil=True)
+@inner
 def array_at(board, place, like):
     """The flat array that `describe` wrote down, of the dtype of `like`."""
     return carray(_pointer(board[place]), board[place + 1], like.dtype)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def integers_at(board, place):
     """The flat array of integers that `describe` wrote down."""
     return carray(_pointer(board[place]), board[place + 1], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def table_at(board, place, columns):
     """The table of integers that `describe` wrote down."""
     return carray(_pointer(board[place]), (board[place + 1] // columns, columns), np.int64)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def await_claim(board, index, dtype):
     """A helper's claim: tasks left before it, or 0 after a long time without a task of this dtype."""
     looks = 0
@@ -199,7 +201,7 @@ def await_claim(board, index, dtype):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fail(board):
     _store(board, FAILED, 1)
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
-from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu import householder
+
+lq = njit(householder.lq)
 
 
 def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:

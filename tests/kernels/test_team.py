@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numba import njit
 
 from tnsim.kernels import table as t
-from tnsim.kernels.cpu import leading, products, split
+from tnsim.kernels.cpu import leading, products, split, team
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.kernels.cpu.team import AWAKE, TEAM, claim, finish, led, new_board, open_round, wait
+from tnsim.kernels.cpu.team import AWAKE, TEAM, led, new_board
+
+claim, finish, open_round, wait = (njit(nogil=True)(f) for f in (team.claim, team.finish, team.open_round, team.wait))
 
 
 def plan_of_sums(count: int, dtype: str) -> tuple[np.ndarray, ...]:
