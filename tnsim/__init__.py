@@ -55,6 +55,7 @@ _PUBLIC = {
     "HOTRG": "tnsim.algorithms.hotrg",
     "HOTRG3D": "tnsim.algorithms.hotrg_3d",
     "CubicNetwork": "tnsim.networks.cubic_network",
+    "InfiniteBoundary": "tnsim.algorithms.infinite_boundary",
     "LoopTNR": "tnsim.algorithms.loop_tnr",
     **dict.fromkeys(["BTRG", "TRG"], "tnsim.algorithms.trg"),
     **dict.fromkeys(["Spectrum", "Truncation", "eigh", "lq", "qr", "svd"], "tnsim.linalg"),
@@ -124,6 +125,7 @@ _PUBLIC = {
     "read_openqasm": "tnsim.io.openqasm",
     **dict.fromkeys(
         [
+            "plot_boundary",
             "plot_coarse_graining",
             "plot_convergence",
             "plot_corners",

@@ -20,7 +20,7 @@ from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.tensor import Tensor, contract, random_tensor
 
 # an update of a site needs no more products: the next one goes on from its result
-_KRYLOV, _RESTARTS = 12, 2
+_KRYLOV, _RESTARTS = 20, 20
 
 
 @dataclass(frozen=True, eq=False)

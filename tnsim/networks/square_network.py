@@ -189,17 +189,35 @@ class InfiniteNetwork(_Grid):
             edges=self.edges,
         )
 
-    @property
-    def tensor(self) -> Tensor:
-        """The whole cell as one tensor; bonds of a larger cell are fused, exactly."""
+    def mirrored(self) -> "InfiniteNetwork":
+        """North and south exchanged: the last row becomes the first. Same value."""
+
+        def turned(t):
+            return _with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST)))
+
+        return InfiniteNetwork(
+            [[turned(t) for t in row] for row in self.rows[::-1]],
+            log_scale=self.log_scale,
+            sites=self.sites,
+            impurities={name: turned(t) for name, t in self.impurities.items()},
+            edges=self.edges,
+        )
+
+    def fused_row(self) -> tuple[Tensor, ...]:
+        """All rows of a cell as one row: what lies in one column is stacked, bonds to the east and west are fused."""
         columns = []
         for j in range(self.shape[1]):
             column = self.rows[0][j]
             for row in self.rows[1:]:
                 column = stack(column, row[j])
             columns.append(column)
-        joined = columns[0]
-        for column in columns[1:]:
+        return tuple(columns)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The whole cell as one tensor; bonds of a larger cell are fused, exactly."""
+        joined, *others = self.fused_row()
+        for column in others:
             joined = beside(joined, column)
         return joined
 

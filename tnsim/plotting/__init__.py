@@ -1,5 +1,6 @@
 """Figures of runs, states and lattices; matplotlib is loaded when the first one is drawn."""
 
+from tnsim.plotting.boundary import plot_boundary
 from tnsim.plotting.classifier import plot_classifier
 from tnsim.plotting.coarse import plot_coarse_graining
 from tnsim.plotting.compression import plot_compression, plot_profile
@@ -11,7 +12,7 @@ from tnsim.plotting.levels import plot_extrapolation, plot_levels
 from tnsim.plotting.maps import plot_correlation, plot_spectrum
 
 __all__ = [
-    "plot_classifier", "plot_coarse_graining", "plot_compression", "plot_convergence", "plot_corners",
+    "plot_boundary", "plot_classifier", "plot_coarse_graining", "plot_compression", "plot_convergence", "plot_corners",
     "plot_correlation", "plot_dispersion", "plot_dynamics", "plot_entropy", "plot_evolution", "plot_extrapolation",
     "plot_lattice", "plot_levels", "plot_profile", "plot_run", "plot_spectrum",
 ]  # fmt: skip
