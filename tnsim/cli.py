@@ -1,4 +1,4 @@
-"""The command line: `tnsim dmrg | vumps | idmrg | evolve | run | info | plot | resume | doctor | schema`."""
+"""The command line: `tnsim dmrg | vumps | idmrg | evolve | tensorize | run | info | plot | resume | doctor | ...`."""
 
 import inspect
 import sys
@@ -28,6 +28,7 @@ from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.plotting import plot_entropy
 from tnsim.runner import make_console, resumed, run_job
+from tnsim.tensorize_commands import app as tensorize_app
 
 _PICTURES = (".png", ".pdf", ".svg")
 
@@ -46,6 +47,7 @@ evolve_app = typer.Typer(
     no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
 )
 app.add_typer(evolve_app, name="evolve")
+app.add_typer(tensorize_app, name="tensorize")
 
 
 # -- flags generated from the settings -----------------------------------------------------------------

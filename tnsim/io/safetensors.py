@@ -23,6 +23,8 @@ _DTYPES = {
     "BOOL": "|b1",
 }  # fmt: skip
 _NAMES = {np.dtype(word): name for name, word in _DTYPES.items()}
+# bfloat16: the upper half of a single-precision number, which NumPy lacks; read as that
+_HALVED, _HALVED_WORD = "BF16", "<u2"
 _HEADER_MAX = 100_000_000
 
 
@@ -95,7 +97,7 @@ class SafetensorsFile:
         place = 0
         for name, entry in sorted(self.entries.items(), key=lambda item: item[1]["data_offsets"]):
             start, end = entry["data_offsets"]
-            known = _DTYPES.get(entry["dtype"])
+            known = _HALVED_WORD if entry["dtype"] == _HALVED else _DTYPES.get(entry["dtype"])
             whole = known is None or end - start == prod(entry["shape"]) * np.dtype(known).itemsize
             if start != place or end < start or not whole:
                 raise FileCorruptError(f"{self.path}: the place of {name!r} is not what its shape asks for.")
@@ -106,13 +108,17 @@ class SafetensorsFile:
             )
 
     def read(self, name: str) -> np.ndarray:
-        """One array, on the host."""
+        """One array, on the host; bfloat16 as single precision."""
         if name not in self.entries:
             raise FileError(f"{self.path} holds no array {name!r}. {suggest(name, self.entries)}")
         entry = self.entries[name]
-        if entry["dtype"] not in _DTYPES:
+        word = _HALVED_WORD if entry["dtype"] == _HALVED else _DTYPES.get(entry["dtype"])
+        if word is None:
             raise FileError(f"{name!r} in {self.path} is {entry['dtype']}, which NumPy does not have.")
         start, end = entry["data_offsets"]
         with self.path.open("rb") as file:
             file.seek(len(self.head) + start)
-            return np.frombuffer(file.read(end - start), dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy()
+            array = np.frombuffer(file.read(end - start), dtype=word).reshape(entry["shape"])
+        if entry["dtype"] == _HALVED:
+            return (array.astype(np.uint32) << 16).view(np.float32)
+        return array.copy()

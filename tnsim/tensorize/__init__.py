@@ -11,6 +11,7 @@ from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.tensorize.artifact import ChainFile, migrate, save_chains
 from tnsim.tensorize.budget import Budget
+from tnsim.tensorize.checkpoint import Weights, read_arrays
 from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
 from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
@@ -27,6 +28,7 @@ from tnsim.tensorize.decide import (
 from tnsim.tensorize.disentangle import DisentangledChain, Disentangler
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
+from tnsim.tensorize.matrices import CompressedMatrices, MatrixReport, compress_matrices
 from tnsim.tensorize.metric_fit import FitSolution, MetricFit
 from tnsim.tensorize.mps_classifier import MPSClassifier, snake
 from tnsim.tensorize.planner import Planner
@@ -35,6 +37,7 @@ from tnsim.tensorize.size_report import SizeReport, size_report
 
 # name: module that holds it and needs PyTorch
 _WITH_TORCH = {
+    **dict.fromkeys(["collect_inputs", "read_torch"], "tnsim.tensorize.nn.torch_checkpoint"),
     **dict.fromkeys(["Served"], "tnsim.tensorize.nn.served"),
     **dict.fromkeys(["load", "save_model", "weights_hash"], "tnsim.tensorize.nn.model_file"),
     "TTConv2d": "tnsim.tensorize.nn.tt_conv",
@@ -55,12 +58,13 @@ _WITH_TORCH = {
 }
 
 __all__ = [
-    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CutProfile", "DO_NOT_BUILD", "Decision",
-    "DisentangledChain", "Disentangler", "FitSolution", "GradientTraining", "Gram", "IndexOrder", "KVCache",
-    "MPSClassifier", "MetricFit", "Needs", "Planner", "Quantization", "QuantizedChain", "SizeReport",
-    "SweepTraining", "classifier_report", "corrected_bias", "cut_profile", "decide", "drop_bonds",
-    "functional_error", "kv_placement", "migrate", "quadrature", "quantization_for", "save_chains", "size_report",
-    "smallest_rank", "snake", "worth_compressing", *_WITH_TORCH,
+    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CompressedMatrices", "CutProfile",
+    "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution", "GradientTraining", "Gram",
+    "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs", "Planner", "Quantization",
+    "QuantizedChain", "SizeReport", "SweepTraining", "Weights", "classifier_report", "compress_matrices",
+    "corrected_bias", "cut_profile", "decide", "drop_bonds", "functional_error", "kv_placement", "migrate",
+    "quadrature", "quantization_for", "read_arrays", "save_chains", "size_report", "smallest_rank", "snake",
+    "worth_compressing", *_WITH_TORCH,
 ]  # fmt: skip
 
 
