@@ -1,7 +1,7 @@
 """What every classical model on the square lattice offers: tensors, networks, facts."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any, ClassVar
@@ -96,6 +96,10 @@ class ClassicalModel(WeightsModel, ABC):
         """Arrays that measure a quantity (in the place of the tensor) by name."""
         return {}
 
+    def taylor(self) -> Sequence[np.ndarray]:
+        """The coefficients of the first and second power of a change of beta in the tensor, where they are known."""
+        return ()
+
     def edges(self) -> Mapping[str, np.ndarray]:
         """Vectors on a leg that close the network, by name: "free", "fixed"."""
         return {}
@@ -110,6 +114,7 @@ class ClassicalModel(WeightsModel, ABC):
             sites=self.sites,
             impurities={name: self._tensor(array, dtype, backend) for name, array in self.measured().items()},
             edges=self.edges(),
+            taylor=[self._tensor(array, dtype, backend) for array in self.taylor()],
         )
 
     def finite(

@@ -4,7 +4,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
 import numpy as np
 
@@ -112,6 +113,22 @@ class NeighbourModel(ClassicalModel):
             total = total + assembled(site, *legs)
         return total
 
+    def taylor(self) -> Sequence[np.ndarray]:
+        """With halves of bonds that stay mirror images of each other; where energies are known."""
+        if self.energy_bond(0) is None:
+            return ()
+        site = np.exp(self.log_site() - self.log_site().max())
+        sites = [site, -site * self.energy_site(), site * self.energy_site() ** 2 / 2]
+        (Xh, Yh), (Xv, Yv) = (
+            _half_series(*self._halves[axis], cast(np.ndarray, self.energy_bond(axis))) for axis in (0, 1)
+        )
+        parts = (sites, [Y.T for Y in Yv], Xh, Xv, [Y.T for Y in Yh])
+        found: list[np.ndarray] = []
+        for total in (1, 2):
+            orders = (n for n in product(range(total + 1), repeat=5) if sum(n) == total)
+            found.append(sum(assembled(*(part[k] for part, k in zip(parts, n, strict=True))) for n in orders))
+        return found
+
     def plaquettes(self, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> InfiniteNetwork:
         """The lattice as every second plaquette, a tensor of its corners (two sites a tensor), turned by 45 degrees.
 
@@ -171,6 +188,20 @@ def split_bond(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-np.abs(values), kind="stable")
     values, X = values[order], vectors[:, order] * _roots(values[order])
     return X, np.where(values < 0, -1.0, 1.0)[:, None] * X.T
+
+
+def _half_series(X: np.ndarray, Y: np.ndarray, energy: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Coefficients of X and Y where X Y becomes W exp(-energy change): X alone changes, or both alike."""
+    W = X @ Y
+    changes = [W * -energy, W * energy**2 / 2]
+    if not np.allclose(W, W.T):
+        return [X, *(change @ np.linalg.inv(Y) for change in changes)], [Y, 0 * Y, 0 * Y]
+    # Y = signs X^dagger
+    signs = np.diag(np.sign(np.diag(Y @ np.linalg.inv(X.conj().T)).real))
+    inverse = np.linalg.inv(Y)
+    first = changes[0] @ inverse / 2
+    second = (changes[1] - first @ signs @ first.conj().T) @ inverse / 2
+    return [X, first, second], [Y, signs @ first.conj().T, signs @ second.conj().T]
 
 
 def _roots(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Three dimensions: exact small tori, the published free energy and critical temperature, order."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from tnsim.models.classical.cubic import CRITICAL, CRITICAL_FREE_ENERGY
 from tnsim.networks.cubic_network import CubicNetwork
 
 
-def torus_of_eight(model: CubicIsing) -> tuple[float, float, float]:
-    """ln Z, and means of spin and energy a site, of 2 x 2 x 2 spins where every bond counts twice."""
-    spins = np.array(list(itertools.product([1, -1], repeat=8))).reshape(-1, 2, 2, 2)
-    pairs = sum((spins.take(0, axis) * spins.take(1, axis)).sum((1, 2)) for axis in (1, 2, 3))
-    energy = -2 * model.J * pairs - model.field * spins.sum((1, 2, 3))
+def torus(model: CubicIsing, *shape: int) -> tuple[float, float, float]:
+    """ln Z, and means of spin and energy a site; a bond between two spins of a row of two counts twice."""
+    spins = np.array(list(itertools.product([1, -1], repeat=math.prod(shape)))).reshape(-1, *shape)
+    pairs = sum((spins * np.roll(spins, 1, axis)).sum((1, 2, 3)) for axis in (1, 2, 3))
+    energy = -model.J * pairs - model.field * spins.sum((1, 2, 3))
     weight = np.exp(-model.beta * energy)
     total = weight.sum()
-    return float(np.log(total)), float(spins[:, 0, 0, 0] @ weight / total), float(energy @ weight / total / 8)
+    mean = float(energy @ weight / total / math.prod(shape))
+    return float(np.log(total)), float(spins[:, 0, 0, 0] @ weight / total), mean
 
 
 @pytest.mark.parametrize(("device", "dtype"), PLACES)
@@ -35,13 +37,18 @@ def test_a_torus_of_two_spins_is_exact(device, dtype):
     assert run.cell.transfer().dtype == dtype and run.cell.transfer().backend is network.backend
 
 
-def test_a_torus_of_eight_spins_is_exact():
+def test_a_torus_of_four_spins_is_exact_with_its_means():
     model = CubicIsing(beta=0.3, J=-0.7, field=0.2)
-    run = tn.CoarseGraining(step=HOTRG3D(chi_max=16, svd_min=0.0), max_steps=3, measure=("spin", "energy")).solve(model)
-    log_z, spin, energy = torus_of_eight(model)
-    assert 8 * run.log_z == pytest.approx(log_z, rel=1e-9)
-    assert run.means["spin"] == pytest.approx(spin, abs=1e-7)
-    assert run.means["energy"] == pytest.approx(energy, abs=1e-7)
+    run = tn.CoarseGraining(step=HOTRG3D(chi_max=4, svd_min=0.0), max_steps=2, measure=("spin", "energy")).solve(model)
+    log_z, spin, energy = torus(model, 2, 2, 1)
+    assert 4 * run.log_z == pytest.approx(log_z, rel=1e-12)
+    assert (run.means["spin"], run.means["energy"]) == pytest.approx((spin, energy), abs=1e-10)
+
+
+def test_a_torus_of_eight_spins_is_exact():
+    model = CubicIsing(beta=0.3, conserve="parity")
+    run = tn.CoarseGraining(step=HOTRG3D(chi_max=16, svd_min=0.0), max_steps=3).solve(model)
+    assert 8 * run.log_z == pytest.approx(torus(model, 2, 2, 2)[0], rel=1e-9)
 
 
 def test_the_free_energy_at_the_critical_point_is_the_published_one():

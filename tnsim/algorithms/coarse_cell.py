@@ -48,6 +48,8 @@ class CoarseCell(ABC):
 
     patch: Patch
     planar = True
+    # of ln Z per site by beta, where the step carries them along
+    derivatives: tuple[float, ...] = ()
 
     @abstractmethod
     def transfer(self, impurity: str | None = None) -> Tensor:

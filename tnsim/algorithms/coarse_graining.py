@@ -22,7 +22,7 @@ class CoarseReport:
     log_z: ln Z of that torus, per site; trunc_err: largest discarded weight of the step; dimensions: scaling
     dimensions from the transfer spectrum, the first 0; central_charge: from transfer matrices of two widths, or (width
     1) from this torus and the one before, NaN where their shapes are too similar to tell; means: of the impurities;
-    phases: 1 in a disordered phase, q in one with q states of order.
+    derivatives: of ln Z per site by beta; phases: 1 in a disordered phase, q in one with q states of order.
     """
 
     step: int
@@ -35,6 +35,7 @@ class CoarseReport:
     dimensions: tuple[float, ...]
     central_charge: float
     means: dict[str, float]
+    derivatives: tuple[float, ...]
     phases: float
     seconds: float
 
@@ -59,6 +60,11 @@ class CoarseGrained:
         """Means of the impurities on the last torus."""
         return self.history[-1].means
 
+    @property
+    def derivatives(self) -> tuple[float, ...]:
+        """Of ln Z per site by beta: minus the energy, and the specific heat over beta^2."""
+        return self.history[-1].derivatives
+
     def at(self, step: int) -> CoarseReport:
         """The report after so many steps."""
         for report in self.history:
@@ -81,6 +87,7 @@ class CoarseGrained:
             f"  bond dimension {last.chi}, discarded {worst:.1e} at most",
         ]
         lines += [f"  {name:<14} {value:.10g}" for name, value in last.means.items()]
+        lines += [f"  {'d' * n} ln Z / {'d beta ' * n} {value:.10g}" for n, value in enumerate(self.derivatives, 1)]
         if not self.status.converged:
             lines.append(f"  advice         {self.status.advice}")
         return "\n".join(lines)
@@ -159,7 +166,8 @@ class CoarseGraining:
         report = CoarseReport(
             step=step, sites=patch.sites, log_z=log_z, log_z_change=log_z - before[0].log_z if before else float("inf"),
             trunc_err=patch.trunc_err, chi=patch.chi, ratio=patch.ratio, dimensions=found.dimensions,
-            central_charge=charge, means=dict(found.means), phases=found.phases, seconds=0.0,
+            central_charge=charge, means=dict(found.means), derivatives=cell.derivatives, phases=found.phases,
+            seconds=0.0,
         )  # fmt: skip
         return report, found.log_first
 

@@ -139,7 +139,8 @@ class InfiniteNetwork(_Grid):
 
     sites: degrees of freedom in the cell, by which ln Z is divided; log_scale: ln of a factor of the whole cell;
     impurities: tensors that stand for the (only) one of the cell and measure a quantity by name; edges: vectors on
-    a leg, by name, that close a network at a boundary.
+    a leg, by name, that close a network at a boundary; taylor: of the tensor as a function of a parameter (of models
+    beta), the coefficients of the first and second power of a change of it, log_scale held.
 
     >>> from tnsim.models.classical import Ising
     >>> Ising(beta=0.4, conserve="parity").network()
@@ -154,6 +155,7 @@ class InfiniteNetwork(_Grid):
         sites: int | None = None,
         impurities: Mapping[str, Tensor] | None = None,
         edges: Mapping[str, np.ndarray] | None = None,
+        taylor: Sequence[Tensor] = (),
     ) -> None:
         super().__init__(rows, log_scale)
         m, n = self.shape
@@ -163,11 +165,15 @@ class InfiniteNetwork(_Grid):
         self.sites = m * n if sites is None else sites
         self.impurities = MappingProxyType(dict(impurities or {}))
         self.edges = MappingProxyType(dict(edges or {}))
+        self.taylor = tuple(taylor)
         if self.sites < 1:
             raise ShapeError(f"a cell holds at least one degree of freedom, found sites = {sites}.")
         for name, impurity in self.impurities.items():
             if self.shape != (1, 1) or impurity.legs != self.rows[0][0].legs:
                 raise LegError(f"the impurity {name!r} does not have the legs of a single tensor of the cell.")
+        for part in self.taylor:
+            if self.shape != (1, 1) or part.legs != self.rows[0][0].legs:
+                raise LegError("a coefficient of taylor does not have the legs of a single tensor of the cell.")
 
     def __repr__(self) -> str:
         return self._describe("InfiniteNetwork")
@@ -187,6 +193,7 @@ class InfiniteNetwork(_Grid):
             sites=self.sites,
             impurities={name: change(t) for name, t in self.impurities.items()},
             edges=self.edges,
+            taylor=[change(t) for t in self.taylor],
         )
 
     def mirrored(self) -> "InfiniteNetwork":
