@@ -7,6 +7,8 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 
 class TnsimError(Exception):
     """Base of all errors that tnsim raises on purpose."""
@@ -106,3 +108,23 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in _NUMBERS:
         return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
     return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def finite_numbers(name: str, values: Any) -> np.ndarray:
+    """Real, finite numbers as an array of floats; SettingsError names what was given otherwise.
+
+    >>> finite_numbers("frequencies", [1, 2.5])
+    array([1. , 2.5])
+    """
+    found = np.asarray(values)
+    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+        raise SettingsError(f"{name} must be real and finite, found {values!r}.")
+    return found.astype(float)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """One real, finite number; SettingsError otherwise."""
+    found = finite_numbers(name, value)
+    if found.ndim:
+        raise SettingsError(f"{name} must be one number, found {value!r}.")
+    return float(found)

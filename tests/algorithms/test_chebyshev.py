@@ -127,3 +127,17 @@ def test_bad_input():
         chebyshev().run(H, psi.without_symmetry(), energy=0.0)
     with pytest.raises(StateError, match="not zero"):
         chebyshev().run(H, psi * 0.0, energy=0.0)
+
+
+def test_energies_bounds_and_frequencies_that_are_none():
+    H, psi, _ = chain(4)
+    found = chebyshev(count=4).run(H, psi, energy=0.0, bounds=(-8.0, 8.0))
+    for energy in ("low", None, 1j, float("inf"), [1.0]):
+        with pytest.raises(SettingsError, match="energy must be"):
+            chebyshev().run(H, psi, energy=energy)
+    for bounds in (3.0, (1.0, 2.0, 3.0), (2.0, 1.0), ("a", "b"), (-1j, 1.0), (float("nan"), 1.0)):
+        with pytest.raises(SettingsError, match="bounds "):
+            chebyshev().run(H, psi, energy=0.0, bounds=bounds)
+    for frequencies in ("all", [float("nan")], 1j, None):
+        with pytest.raises(SettingsError, match="frequencies must be real and finite"):
+            found(frequencies)

@@ -8,7 +8,7 @@ import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.exact import dense
 from tests.suites.chains import FEW_CHAINS, PLACES, random_state, tolerance, vector
-from tnsim.errors import ChargeError, SettingsError, ShapeError
+from tnsim.errors import ChargeError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.measure.time_series import linear_prediction, spectrum_of, window_of
 from tnsim.measure.transition import transition_values
 from tnsim.models import XX
@@ -141,5 +141,31 @@ def test_a_site_that_is_not_there_and_uneven_times():
     for predict in (1.0, 2.0):
         with pytest.raises(ShapeError, match="equally spaced times"):
             uneven.structure_factor([0.5], [0.0, 1.0], predict=predict)
-    with pytest.raises(SettingsError, match="predict is at least 1"):
+    with pytest.raises(SettingsError, match="predict must be real and finite"):
         uneven.structure_factor([0.5], [0.0], predict=np.inf)
+
+
+def test_what_is_no_number_no_pair_and_no_state(correlation):
+    model, evolution = XX(L=4), tn.TEBD(dt=0.1, truncation=tn.Truncation(chi_max=4))
+    H, psi, pair = model.operator_sum(), model.product(), ("Sz", "Sz")
+    for energy in ("low", None, float("nan"), 1j, [0.0]):
+        with pytest.raises(SettingsError, match="energy must be"):
+            tn.dynamical_correlation(evolution, H, psi, pair, site=1, time=1.0, energy=energy)
+    for operators in ("Sz", ("Sz",), ("Sz", "Sz", "Sz"), None):
+        with pytest.raises(OperatorError, match="operators are a pair"):
+            tn.dynamical_correlation(evolution, H, psi, operators, site=1, time=1.0, energy=0.0)
+    for wrong in ((None, H, psi), (evolution, H, None)):
+        with pytest.raises(StateError, match="takes an evolution, H and a finite state"):
+            tn.dynamical_correlation(*wrong, pair, site=1, time=1.0, energy=0.0)
+    for numbers in ("all", [np.nan], [1j], None):
+        with pytest.raises(SettingsError, match="momenta must be real and finite"):
+            correlation.at_momentum(numbers)
+        with pytest.raises(SettingsError, match="frequencies must be real and finite"):
+            correlation.structure_factor([0.5], numbers)
+    for series in ("text", 1.0, [1.0, np.nan, 2.0, 3.0]):
+        with pytest.raises(ShapeError, match="takes finite numbers"):
+            linear_prediction(series, 2)
+    with pytest.raises(SettingsError, match="whole numbers, found 1.5"):
+        linear_prediction(np.ones(9), 1.5)
+    with pytest.raises(StateError, match="correlation takes a state first"):
+        tn.correlation(None, "Sz", "Sz")

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.dmrg import DMRG
-from tnsim.errors import NumericalError, OperatorError, SettingsError, StateError, check_fields, suggest
+from tnsim.errors import (
+    NumericalError,
+    OperatorError,
+    SettingsError,
+    StateError,
+    check_fields,
+    finite_number,
+    finite_numbers,
+    suggest,
+)
 from tnsim.linalg.truncation import Truncation
 from tnsim.measure.operator import shifted
 from tnsim.networks.acting import check_acts_on
@@ -60,7 +69,7 @@ class SpectralFunction:
         weights = (
             kernel_weights(len(self.moments), kernel) * self.moments * np.where(np.arange(len(self.moments)), 2, 1)
         )
-        x = (np.asarray(frequencies, dtype=float) + self.energy - self.center) / self.scale
+        x = (finite_numbers("frequencies", frequencies) + self.energy - self.center) / self.scale
         inside = np.abs(x) < 1
         root = np.sqrt(np.where(inside, 1 - np.where(inside, x, 0) ** 2, 1))
         series = np.polynomial.chebyshev.chebval(np.where(inside, x, 0), weights)
@@ -141,11 +150,8 @@ class Chebyshev:
         norm = psi.norm()
         if not 0 < norm < np.inf:
             raise StateError(f"a spectral function needs a state of finite norm, not zero; found norm {norm}.")
-        low, high = _bounds(H, psi) if bounds is None else bounds
-        if not (np.isfinite([low, high, energy]).all() and low < high):
-            raise SettingsError(
-                f"bounds are two finite energies, the lower one first, found {(low, high)} at {energy}."
-            )
+        energy = finite_number("energy", energy)
+        low, high = _bounds(H, psi) if bounds is None else _checked_bounds(bounds)
         center, scale = (low + high) / 2, (high - low) / 2 / (_FILLED if bounds is None else 1.0)
         operator = shifted(H, center) * (1 / scale)
         start = canonicalize(psi.astype(matching_dtype(psi.dtype, operator)) / norm, 0)
@@ -183,6 +189,13 @@ def _check_bounded(vector: MPS, count: int) -> None:
             f"the Chebyshev vectors grow (norm {norm:.3g} at moment {count}): levels lie outside of the bounds. Give "
             "wider bounds=(lowest, highest), or a larger chi_max."
         )
+
+
+def _checked_bounds(bounds: Any) -> tuple[float, float]:
+    found = finite_numbers("bounds", bounds)
+    if found.shape != (2,) or not found[0] < found[1]:
+        raise SettingsError(f"bounds are two finite energies, the lower one first, found {bounds!r}.")
+    return float(found[0]), float(found[1])
 
 
 def _bounds(H: MPO, psi: MPS) -> tuple[float, float]:

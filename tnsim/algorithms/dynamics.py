@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution import Evolution, Evolved
-from tnsim.errors import SettingsError, ShapeError
+from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError, finite_number, finite_numbers
 from tnsim.measure.local import Operator, norm_squared
 from tnsim.measure.time_series import check_equal_spacing, linear_prediction, spectrum_of
 from tnsim.measure.transition import transition_values
@@ -30,7 +30,7 @@ class DynamicalCorrelation:
         The chain has to be long enough that no boundary is seen.
         """
         distance = np.arange(self.values.shape[1]) - self.site
-        return np.exp(-1j * np.multiply.outer(np.asarray(momenta, dtype=float), distance)) @ self.values.T
+        return np.exp(-1j * np.multiply.outer(finite_numbers("momenta", momenta), distance)) @ self.values.T
 
     def structure_factor(
         self, momenta: Any, frequencies: Any, *, window: str = "gauss", predict: float = 1.0
@@ -41,7 +41,7 @@ class DynamicalCorrelation:
         are made so many times as long by linear prediction before the window; 1 takes those there are. Levels are
         broadened to 3 / T by the window "gauss". The integral over omega is the static structure factor.
         """
-        if not 1 <= predict < np.inf:
+        if not finite_number("predict", predict) >= 1:
             raise SettingsError(f"predict is at least 1 (no prediction), found {predict!r}.")
         values, times = self.at_momentum(momenta), self.times
         count = int(round((predict - 1) * (len(times) - 1)))
@@ -92,6 +92,14 @@ def dynamical_correlation(
     >>> found.values.round(6).real.tolist()
     [[0.25, 0.25], [0.25, 0.25], [0.25, 0.25]]
     """
+    energy = finite_number("energy", energy)
+    if not isinstance(psi, MPS) or not isinstance(evolution, Evolution):
+        raise StateError(
+            f"a dynamical correlation takes an evolution, H and a finite state, found {type(evolution).__name__} and "
+            f"{type(psi).__name__}."
+        )
+    if not isinstance(operators, tuple) or len(operators) != 2:
+        raise OperatorError(f"operators are a pair (A, B) of names or matrices, found {operators!r}.")
     if evolution.imaginary:
         raise SettingsError("a dynamical correlation is one in real time: take imaginary=False.")
     if not isinstance(site, (int, np.integer)) or not 0 <= site < psi.L:

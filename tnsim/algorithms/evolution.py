@@ -122,7 +122,9 @@ class Evolution(ABC):
 
 
 def check_start(psi: MPS) -> None:
-    """StateError for a start state that is zero or not finite."""
+    """StateError for what is no finite chain, and for a start state that is zero or not finite."""
+    if not isinstance(psi, MPS):
+        raise StateError(f"an evolution starts from an MPS, found {type(psi).__name__}.")
     norm = psi.norm()
     if not 0 < norm < np.inf:
         raise StateError(f"an evolution needs a start state of finite norm, not zero; found norm {norm}.")

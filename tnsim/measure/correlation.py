@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tnsim.errors import StateError
 from tnsim.measure.local import Operator, checked_site, components, is_hermitian, local_values, norm_squared
 from tnsim.networks.canonical import canonicalize, center_tensors
 from tnsim.networks.infinite_mps import InfiniteMPS
@@ -44,6 +45,8 @@ def correlation(
         start = min(places, default=0) - 1
         stretch = window(psi, start + 1, max(places, default=0))
         return correlation(stretch, first, second, [i - start for i in places], connected=connected)
+    if not isinstance(psi, MPS):
+        raise StateError(f"correlation takes a state first, then two operators; found {type(psi).__name__}.")
     chosen = list(range(psi.L)) if sites is None else [checked_site(psi, i) for i in sites]
     if not chosen:
         return np.zeros((0, 0))

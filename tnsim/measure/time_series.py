@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.errors import SettingsError, ShapeError, suggest
+from tnsim.errors import SettingsError, ShapeError, finite_numbers, suggest
 
 WINDOWS = ("gauss", "hann", "none")
 # a Gaussian window falls to exp(-_WIDTH / 2) at the last time
@@ -28,6 +28,10 @@ def linear_prediction(values: Any, count: int, *, order: int = 0) -> np.ndarray:
     True
     """
     series = np.asarray(values)
+    if series.dtype.kind not in "iufc" or not series.ndim or not np.isfinite(series).all():
+        raise ShapeError(f"a prediction takes finite numbers, at least one axis of them, found {values!r}.")
+    if not isinstance(count, (int, np.integer)) or not isinstance(order, (int, np.integer)):
+        raise SettingsError(f"count and order of a prediction are whole numbers, found {count!r} and {order!r}.")
     if series.ndim > 1:
         each = [linear_prediction(row, count, order=order) for row in series.reshape(-1, series.shape[-1])]
         return np.array(each).reshape(*series.shape[:-1], -1)
@@ -78,7 +82,7 @@ def spectrum_of(times: np.ndarray, values: np.ndarray, frequencies: Any, *, wind
     check_equal_spacing(times, values)
     weights = np.full(len(times), abs(times[1] - times[0]))
     weights[[0, -1]] /= 2
-    phases = np.exp(1j * np.multiply.outer(times, np.asarray(frequencies, dtype=float)))
+    phases = np.exp(1j * np.multiply.outer(times, finite_numbers("frequencies", frequencies)))
     return ((values * (weights * window_of(window, times))) @ phases).real / np.pi
 
 
