@@ -143,6 +143,35 @@ class Portable:
         basis, weights, ranks = self.bases(theta, blocks, rightwards, False, noise, amplitude, threads)
         return basis if dtype == double else self.backend.astype(basis, dtype), weights, ranks, 0.0
 
+    def sketched(
+        self, theta: Array, blocks: np.ndarray, rightwards: bool, ranks: np.ndarray
+    ) -> tuple[Array, np.ndarray, np.ndarray, float]:
+        """So many rows of every centre block by QR alone; see `kernels/cpu/sketch.py`. Two device reads."""
+        xp, parts, values, wholes = self.backend, [], [], []
+        views = [xp.strided(theta, offset, (m, n), (n, 1)) for offset, m, n in blocks.tolist()]
+        sides = [xp.conj(view).T if rightwards else view for view in views]
+        for rows, order, rank in zip(sides, self._by_norm(sides), ranks.tolist(), strict=True):
+            own = rows.shape[1]
+            _, guess = self._lq(xp.take(rows, order[:rank], 0))
+            _, across = self._lq(guess @ xp.conj(rows).T)
+            lower, found = self._lq(across @ rows)
+            _, s, vh = xp.svd(lower)
+            parts += [(vh @ found).reshape(-1), xp.zeros(own * (own - rank), theta.dtype)]
+            values.append(s * s)
+            wholes.append(xp.real(xp.vdot(rows.reshape(-1), rows.reshape(-1))).reshape(1))
+        weights, sums = (xp.to_host(xp.concatenate(part)).astype(np.float64) for part in (values, wholes))
+        inside = np.add.reduceat(np.append(weights, 0.0), np.cumsum([0, *ranks[:-1]])) * (ranks > 0)
+        rest = sums - inside
+        return xp.concatenate(parts), weights, ranks, float(np.where(rest <= 4 * 2.0**-52 * sums, 0.0, rest).sum())
+
+    def _by_norm(self, blocks: list[Array]) -> list[np.ndarray]:
+        """Rows of every block in the order of falling norms; one device read."""
+        xp = self.backend
+        squares = [xp.real(block * xp.conj(block)) for block in blocks]
+        sums = [part @ xp.asarray(np.ones(part.shape[1], dtype=part.dtype)) for part in squares]
+        sizes, starts = xp.to_host(xp.concatenate(sums)), np.cumsum([0, *(part.shape[0] for part in sums)])
+        return [np.argsort(-sizes[a:b], kind="stable") for a, b in zip(starts[:-1], starts[1:], strict=True)]
+
     def _decompose(self, source: Array, blocks: np.ndarray, function: Any, count: int) -> tuple[Array, ...]:
         parts: list[list[Array]] = [[] for _ in range(count)]
         # without blocks, an empty one gives empty results of the right dtypes

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, serve, split
+from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, serve, sketch, split
 from tnsim.kernels.cpu import leading as leading_rows
 from tnsim.kernels.cpu.team import TEAM
 
@@ -85,6 +85,17 @@ class CpuKernels:
         )
         _check(infos, "QR")
         return basis.astype(dtype, copy=False), weights, ranks, lost
+
+    @staticmethod
+    def sketched(
+        theta: np.ndarray, blocks: np.ndarray, rightwards: bool, ranks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """So many rows of every centre block by QR alone, their weights and ranks, and the weight outside of them.
+
+        On one thread; see `sketch`."""
+        basis, weights, lost, infos = sketch.sketches(theta, blocks, rightwards, ranks, _no_reals(theta))
+        _check(infos, "QR or SVD")
+        return basis, weights.astype(np.float64), ranks, lost
 
     @staticmethod
     def lowest(

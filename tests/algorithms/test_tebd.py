@@ -206,7 +206,7 @@ def test_a_sum_that_becomes_complex_in_imaginary_time():
     np.testing.assert_allclose(vector(result.state), exact / np.linalg.norm(exact), atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["leading", "gram", "svd"])
+@pytest.mark.parametrize("method", ["leading", "qr", "gram", "svd"])
 def test_truncation(method):
     """The summed discarded weight is what the norm lost, and tells the distance from the exact state."""
     chain = CHAINS[1]

@@ -80,6 +80,39 @@ def test_leading_states_are_nearly_the_best_and_their_loss_is_told(chain, char, 
     assert best.trunc_err - tolerance(dtype) <= cut.trunc_err < 1.2 * best.trunc_err + tolerance(dtype)
 
 
+@pytest.mark.parametrize(("place", "dtype"), PLACES)
+@pytest.mark.parametrize("chain", FEW_CHAINS, ids=lambda chain: chain.name)
+@pytest.mark.parametrize("rightwards", [True, False])
+def test_cuts_by_qr_alone(chain, place, dtype, rightwards):
+    """Once a bond is full, QR looks for a few states more than it had: near the best, and what is lost is told."""
+    heff, first, _, theta = two_sites(chain, place, dtype, BOND if rightwards else BOND + 1)
+    whole = split_two_site(heff, theta, tn.Truncation(chi_max=64), rightwards=rightwards, method="qr")
+    assert whole.method == "qr" and whole.bond.dim == first.legs[2].dim
+    assert product_error(heff, theta, whole) < tolerance(dtype) and isometry_error(whole, rightwards) < tolerance(dtype)
+    heff.known = whole.bond
+    for chi in (2, 4):
+        cut, best = (
+            split_two_site(heff, theta, tn.Truncation(chi_max=chi), rightwards=rightwards, method=method)
+            for method in ("qr", "svd")
+        )
+        assert cut.bond.dim == best.bond.dim == chi and isometry_error(cut, rightwards) < tolerance(dtype)
+        assert product_error(heff, theta, cut) ** 2 == pytest.approx(cut.trunc_err, abs=tolerance(dtype))
+        assert best.trunc_err - tolerance(dtype) <= cut.trunc_err < 1.2 * best.trunc_err + tolerance(dtype)
+
+
+def test_qr_takes_a_few_rows_and_loses_little():
+    rng = np.random.default_rng(2)
+    for rows, cols in ((80, 80), (60, 120), (120, 60)):
+        u, v = (np.linalg.qr(rng.normal(size=(n, min(rows, cols))))[0] for n in (rows, cols))
+        values = np.exp(-0.2 * np.arange(min(rows, cols)))
+        theta, blocks = ((u * values) @ v.T).reshape(-1), np.array([(0, rows, cols)])
+        theta /= np.linalg.norm(theta)
+        least = (values[20:] ** 2).sum() / (values**2).sum()
+        for rightwards in (True, False):
+            _, weights, ranks, lost = CpuKernels.sketched(theta, blocks, rightwards, np.array([24]))
+            assert least < choose(weights, ranks, lost, 20, 1, 0.0, 0.0, 0.0)[2] < 1.2 * least
+
+
 @pytest.mark.parametrize(("rows", "cols"), [(60, 60), (40, 90), (90, 40)])
 @pytest.mark.parametrize("rightwards", [True, False])
 def test_the_weight_outside_the_leading_rows_is_near_the_least_and_is_told(rows, cols, rightwards):

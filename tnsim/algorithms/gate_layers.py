@@ -92,12 +92,18 @@ class GateLayers(ABC):
 
     def _run(self, terms: Terms, stages: tuple[float, ...], dt: float) -> None:
         """Even and odd bonds in turn."""
+        layers = []
         for number, length in enumerate(stages):
             key = number % 2, length * dt
             if key not in self._layers:
                 self._layers[key] = self._gates(terms, *key)
-            if self._layers[key]:
-                self._apply_layer(self._layers[key])
+            layers.append(self._layers[key])
+        self._apply_layers([layer for layer in layers if layer])
+
+    def _apply_layers(self, layers: list[Layer]) -> None:
+        """One layer after the other."""
+        for layer in layers:
+            self._apply_layer(layer)
 
     def _gates(self, terms: Terms, parity: int, tau: float) -> Layer:
         """The exponentials on all even or all odd bonds; equal ones are made once."""

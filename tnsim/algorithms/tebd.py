@@ -5,7 +5,6 @@ Sources: G. Vidal, Phys. Rev. Lett. 93, 040502 (2004); S. R. White, A. E. Feigui
 
 from dataclasses import dataclass, field
 
-from tnsim.algorithms.dmrg import SPLITS
 from tnsim.algorithms.evolution import Evolution
 from tnsim.algorithms.gate_layers import TimeDependent
 from tnsim.algorithms.splitting import SPLITTINGS, stage_lengths
@@ -15,6 +14,8 @@ from tnsim.errors import SettingsError, StateError
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
+
+SPLITS = ("auto", "leading", "qr", "gram", "svd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class TEBD(Evolution):
     )
     split: str = field(
         default="auto",
-        metadata={"help": "leading, gram or svd; auto is leading where svd_min allows it", "choices": SPLITS},
+        metadata={"help": "leading, qr, gram or svd; auto is leading where svd_min allows it", "choices": SPLITS},
     )
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """TEBD of a finite state: layers of gates on neighbours, or one sequence of gates and swaps for terms that reach
 farther."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from tnsim.algorithms.evolution import check_start, middle_entropy
 from tnsim.algorithms.gate_layers import GateLayers, Layer, Terms, TimeDependent, exponential
 from tnsim.algorithms.splitting import composition_lengths
+from tnsim.backend import one_thread, thread_count
 from tnsim.errors import ShapeError
 from tnsim.measure.expectation import expect_mpo
 from tnsim.networks.gated_state import GatedState, swap_gate, swap_matrix
@@ -19,6 +21,9 @@ from tnsim.networks.two_site_gate import two_site_gate
 
 if TYPE_CHECKING:
     from tnsim.algorithms.tebd import TEBD
+
+# chains below have halves of few gates
+_SHORT = 8
 
 
 class FiniteTEBD(GateLayers):
@@ -107,6 +112,29 @@ class FiniteTEBD(GateLayers):
             following = steps[min(number + 1, len(steps) - 1)][0]
             self._gated.on_bond(bond, gate, rightwards=following > bond)
 
+    def _apply_layers(self, layers: list[Layer]) -> None:
+        """With two threads, two layers at a time on both halves of the chain: outwards, then back to the middle."""
+        pairs = len(layers) // 2 if self._has_halves() else 0
+        for number in range(pairs):
+            self._apply_pair(*layers[2 * number : 2 * number + 2])
+        super()._apply_layers(layers[2 * pairs :])
+
+    def _has_halves(self) -> bool:
+        """Whether two threads are to be had, and halves that are worth one each."""
+        here = self._gated.tensors[0].backend.kernels.name == "cpu" and len(self._sites) >= _SHORT
+        return here and thread_count() > 1
+
+    def _apply_pair(self, outwards: Layer, inwards: Layer) -> None:
+        """A layer without the middle bond, and one with it: all but its gate side by side."""
+        middle, gate = min(inwards, key=lambda step: abs(2 * step[0] + 2 - len(self._sites)))
+        left, right, values = self._gated.halves(middle)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(_sweep_half, right, outwards, inwards, middle + 1)
+            _sweep_half(left, outwards, inwards, 0, middle)
+            other.result()
+        self._gated.rejoin(left, right, values)
+        self._gated.on_bond(middle, gate, rightwards=False)
+
     def _apply_layer(self, gates: Layer) -> None:
         """From the end that is nearer to the centre; it stays near the other end."""
         center = self._gated.center
@@ -115,3 +143,15 @@ class FiniteTEBD(GateLayers):
         for number, (bond, gate) in enumerate(ordered):
             turns = number == len(ordered) - 1  # the next layer comes back
             self._gated.on_bond(bond, gate, rightwards=rightwards != turns)
+
+
+def _sweep_half(half: GatedState, outwards: Layer, inwards: Layer, first: int, end: int | None = None) -> None:
+    """The gates of two layers that lie in a half, from the middle to the end of the chain and back; `first` is the
+    half's first site in the chain, `end` the bond that ends the left half."""
+    to_the_left = end is not None
+    with one_thread():
+        for layer, goes_left in ((outwards, to_the_left), (inwards, not to_the_left)):
+            steps = [(bond - first, gate) for bond, gate in layer if bond >= first and (end is None or bond < end)]
+            for number, (bond, gate) in enumerate(steps[::-1] if goes_left else steps):
+                turns = number == len(steps) - 1 and layer is outwards
+                half.on_bond(bond, gate, rightwards=goes_left == turns)

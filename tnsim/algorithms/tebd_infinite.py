@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tnsim.algorithms.gate_layers import GateLayers, Layer, Terms, TimeDependent
-from tnsim.errors import SettingsError, ShapeError
+from tnsim.errors import ShapeError
+from tnsim.linalg import qr
 from tnsim.measure.entanglement import entropy_of_weights
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.pair_terms import cell_terms
 from tnsim.networks.two_site_gate import TwoSiteGate, TwoSites, two_site_gate
-from tnsim.networks.two_site_split import choose_method, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 from tnsim.networks.uniform_gauge import left_gauge
 from tnsim.tensor import Tensor, contract, diagonal
 
@@ -31,11 +32,9 @@ class InfiniteTEBD(GateLayers):
     def __init__(self, settings: "TEBD", H: OperatorSum | TimeDependent, psi: InfiniteMPS) -> None:
         if psi.L % 2:
             raise ShapeError(f"infinite TEBD needs a cell of an even number of sites, found {psi.L}: psi.repeated(2).")
-        if settings.split == "leading":
-            raise SettingsError('infinite TEBD needs Schmidt values: split is "auto", "gram" or "svd".')
         super().__init__(settings, H, psi.sites)
         dtype = self._dtype(psi.dtype)
-        self._method = choose_method(settings.split, settings.truncation, dtype, spectrum=True)
+        self._method = choose_method(settings.split, settings.truncation, dtype)
         self._state: InfiniteMPS | None = psi.astype(dtype)
         self._tensors, self._centers = list(self._state.AR), list(self._state.C)
         self._weight = self._log_norm = 0.0
@@ -108,13 +107,14 @@ class InfiniteTEBD(GateLayers):
         kept = norm * (1 - cut.trunc_err) ** 0.5
         self._tensors[there] = cut.second
         self._tensors[here] = pair.onto_first(pair.transform(pair.join(left, right), gate), cut.second) / kept
-        self._centers[here] = _schmidt_matrix(cut.weights, cut.second)
+        self._centers[here] = self._center(cut)
         self._weight += cut.trunc_err
         if not self.unitary:
             self._log_norm += float(np.log(kept))
 
-
-def _schmidt_matrix(weights: np.ndarray, second: Tensor) -> Tensor:
-    """Schmidt values on the left bond of a site tensor."""
-    values = np.sqrt(weights).astype(second.dtype)
-    return diagonal(second.backend.asarray(values), second.legs[0])
+    def _center(self, cut: TwoSiteSplit) -> Tensor:
+        """The new C: Schmidt values, or R of the left tensor where the basis is not theirs."""
+        if self._method in ("leading", "qr"):
+            return qr(cut.first, (0, 1))[1]
+        values = np.sqrt(cut.weights).astype(cut.second.dtype)
+        return diagonal(cut.second.backend.asarray(values), cut.second.legs[0])

@@ -108,6 +108,7 @@ class TwoSites(TwoSiteHamiltonian):
 
     def __init__(self, first: Tensor, second: Tensor) -> None:
         self.backend, self.dtype = first.backend, first.dtype
+        self.known = first.legs[2].dual
         (left, phys_left, _), (_, phys_right, right) = first.legs, second.legs
         self.plan = _frame(left.with_flow(1), phys_left, phys_right, right.with_flow(1))
 

@@ -18,6 +18,8 @@ from tnsim.tensor import Tensor
 GRAM_FLOOR = 1e-8
 # candidates for the kept states: this many more, and one more in this many
 _SPARE = 8
+# what QR takes beside the states of a sector that the bond had before: one in so many, and so many
+_SKETCHED, _MORE = 10, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,7 @@ def _floor(method: str, dtype: np.dtype) -> float:
     """Singular values below are rounding, and so are the states that belong to them: eps in the weights of a Gram
     matrix (in double precision for "leading"), eps in the data."""
     single = float(np.finfo(dtype).eps)
-    return {"svd": 0.0, "gram": single**0.5, "leading": max(single, 2.0**-26)}[method]
+    return {"svd": 0.0, "qr": 4 * single, "gram": single**0.5, "leading": max(single, 2.0**-26)}[method]
 
 
 def _rows(
@@ -124,6 +126,8 @@ def _rows(
 ) -> tuple[Array, np.ndarray, np.ndarray, float]:  # fmt: skip
     """Orthonormal rows of the blocks, their weights and numbers, and the weight that lies outside of them."""
     kernels, blocks = heff.backend.kernels, heff.plan.blocks
+    if method == "qr":
+        return kernels.sketched(theta, blocks, rightwards, _sketched_ranks(heff, chi_max))
     threads, lone = threads_for(heff.plan.matvec)
     with blas_for(lone):
         if method == "leading":
@@ -134,3 +138,14 @@ def _rows(
 
 def _empty(legs: tuple[Leg, Leg, Leg], backend, dtype) -> Tensor:
     return Tensor(legs, backend.zeros(layout(legs, legs[0].group.identity).size, dtype))
+
+
+def _sketched_ranks(heff: TwoSiteHamiltonian, chi_max: int) -> np.ndarray:
+    """Rows that QR looks for in every block: some more than the bond had, once that is full; all before."""
+    blocks, known = heff.plan.blocks, getattr(heff, "known", None)
+    every = np.minimum(blocks[:, 1], blocks[:, 2])
+    if known is None or known.dim < chi_max:
+        return every
+    before = np.zeros(len(blocks), dtype=np.int64)
+    before[np.searchsorted(heff.plan.left.center.keys, known.keys)] = known.dims_array
+    return np.minimum(every, before + before // _SKETCHED + _MORE)
