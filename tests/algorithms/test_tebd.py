@@ -274,7 +274,7 @@ def test_bad_input():
     with pytest.raises(SettingsError, match="splitting must be one of optimized, suzuki"):
         tebd(0.1, splitting="best")
     with pytest.raises(SettingsError, match="split must be one of"):
-        tebd(0.1, split="qr")
+        tebd(0.1, split="lu")
     with pytest.raises(OperatorError, match="takes an OperatorSum, or a function of the time .* found MPO"):
         tebd(0.1).run(model.mpo(), psi, time=1.0)
     with pytest.raises(StateError, match="evolves an MPS or an InfiniteMPS, found OperatorSum"):
