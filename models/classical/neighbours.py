@@ -10,10 +10,11 @@ from typing import Any, cast
 import numpy as np
 
 from tnsim.backend import Backend, default_backend, get_backend
+from tnsim.errors import SettingsError
 from tnsim.models.classical.classical_model import ALL, ClassicalModel, Present
-from tnsim.networks.square_network import FLOWS, InfiniteNetwork
+from tnsim.networks.square_network import FLOWS, FiniteNetwork, InfiniteNetwork
 from tnsim.symmetry import Group, Leg, Zn, trivial_leg
-from tnsim.tensor import from_dense
+from tnsim.tensor import Tensor, from_dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,25 @@ class NeighbourModel(ClassicalModel):
         for total in (1, 2):
             orders = (n for n in product(range(total + 1), repeat=5) if sum(n) == total)
             found.append(sum(assembled(*(part[k] for part, k in zip(parts, n, strict=True))) for n in orders))
+        return found
+
+    def outcomes(
+        self, rows: int, columns: int, *, dtype: Any = np.float64, backend: str | Backend | None = None
+    ) -> list[FiniteNetwork]:
+        """An open lattice once for every state, each tensor that of a site in it: for samples and marginals.
+
+        Raises SettingsError where bonds carry charges, which a single state breaks.
+        """
+        if self.conserves:
+            raise SettingsError(f"a state breaks the symmetry: build {type(self).__name__} with conserve=None.")
+        site, found = np.exp(self.log_site() - self.log_site().max()), []
+        whole = self.finite(rows, columns, dtype=dtype, backend=backend)
+        for state in np.eye(self.q):
+            made: dict[Present, Tensor] = {}
+            lines = [[(i > 0, j < columns - 1, i < rows - 1, j > 0) for j in range(columns)] for i in range(rows)]
+            for key in {key for line in lines for key in line}:
+                made[key] = self._tensor(assembled(site * state, *self._outer(key)), dtype, backend)
+            found.append(FiniteNetwork([[made[key] for key in line] for line in lines], log_scale=whole.log_scale))
         return found
 
     def plaquettes(self, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> InfiniteNetwork:

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tnsim.algorithms.solution import Status
-from tnsim.errors import OperatorError, SettingsError, ShapeError, check_fields
+from tnsim.errors import OperatorError, SettingsError, ShapeError, check_fields, suggest
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.acting import bond_site
-from tnsim.networks.apply import zip_up
+from tnsim.networks.apply import apply_with_weight, check_method
 from tnsim.networks.compress import fit
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
-from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST, FiniteNetwork
+from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST, FiniteNetwork, with_flows
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, flip_leg, from_dense, transpose
 
 # a row that discards less needs no fit
 _EXACT = 1e-15
+_SIDES = ("north", "east", "south", "west")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class BoundarySum:
 class BoundaryMPS:
     """Settings of a contraction by boundary MPS.
 
-    Every row is applied by zip-up, and fitted in up to `sweeps` sweeps, which improve little. Cost O(m n D^2 chi^3) for
-    bonds D, six times in all for the error; exact where nothing is discarded.
+    Every row is applied by `method`, and fitted in up to `sweeps` sweeps, which improve little. Cost O(m n D^2 chi^3)
+    for bonds D, six times in all for the error; exact where nothing is discarded.
 
     >>> from tnsim.models.classical import Dimers
     >>> total = BoundaryMPS(truncation=Truncation(chi_max=32)).solve(Dimers().finite(8, 8))
@@ -66,11 +67,15 @@ class BoundaryMPS:
     """
 
     truncation: Truncation = field(metadata={"help": "chi_max and cutoffs of the boundary's bonds"})
+    method: str = field(
+        default="zip-up", metadata={"help": "how a row is taken in: zip-up, variational, density-matrix, src or svd"}
+    )
     sweeps: int = field(default=0, metadata={"help": "most variational sweeps a row; 0: zip-up alone"})
     tol: float = field(default=1e-8, metadata={"help": "converged: the error of ln Z is below this"})
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_method(self.method)
         if self.sweeps < 0 or not self.tol >= 0:
             raise SettingsError(f"sweeps and tol are at least 0, found {self.sweeps} and {self.tol}.")
 
@@ -102,21 +107,42 @@ class BoundaryMPS:
         # above[i] holds the rows before i, below[i] those after i
         return Boundaries(network, above[:-1], below[-2::-1])
 
-    def _below(self, network: FiniteNetwork, rows: int | None = None) -> list["_Boundary"]:
+    def _below(self, network: FiniteNetwork, rows: int | None = None) -> list["Boundary"]:
         """The boundaries of no row, the last row, the last two, ... from the bottom."""
-        boundaries = [_edge(network)]
+        boundaries = [bottom_edge(network)]
         for row in network.rows[::-1][:rows]:
             boundaries.append(self._grown(row, boundaries[-1]))
         return boundaries
 
-    def _grown(self, row: Sequence[Tensor], below: "_Boundary") -> "_Boundary":
+    def boundary(self, network: FiniteNetwork, side: str = "south", lines: int | None = None) -> "Boundary":
+        """What so many rows (or columns) from one side make of the network, all by default, looking inward.
+
+        side: north, east, south or west; sites from the left of who stands outside and looks at that side from the
+        south, so from west to east for north and south, from north to south for east and west. Raises SettingsError for
+        other sides and for more lines than there are.
+        """
+        _check(network)
+        if side not in _SIDES:
+            raise SettingsError(f"unknown side {side!r}. {suggest(side, _SIDES)}")
+        turned = network.turned() if side in ("east", "west") else network
+        turned = turned.mirrored() if side in ("north", "east") else turned
+        count = turned.shape[0] if lines is None else lines
+        if not 0 <= count <= turned.shape[0]:
+            raise SettingsError(f"this network has {turned.shape[0]} lines from the {side}, found lines = {lines}.")
+        return self._below(turned, count)[-1]
+
+    def taken_in(self, row: Sequence[Tensor], above: "Boundary") -> "Boundary":
+        """The boundary above with the next row of the network."""
+        return self._grown([with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row], above)
+
+    def _grown(self, row: Sequence[Tensor], below: "Boundary") -> "Boundary":
         operator = MPO([transpose(t, (WEST, NORTH, SOUTH, EAST)) for t in row])
-        psi, distance = zip_up(operator, below.state, self.truncation)
+        psi, distance = apply_with_weight(operator, below.state, self.truncation, self.method)
         if self.sweeps and distance > _EXACT:
             psi, distance = fit(psi, below.state, operator, max_sweeps=self.sweeps)
         norm = psi.norm()
         log_norm = below.log_norm + float(np.log(norm)) if norm > 0 else -np.inf
-        return _Boundary(psi / norm if norm > 0 else psi, log_norm, below.weight + distance)
+        return Boundary(psi / norm if norm > 0 else psi, log_norm, below.weight + distance)
 
     def _judge(self, error: float, overlap: float, eps: float) -> Status:
         if overlap <= 100 * eps:
@@ -133,7 +159,7 @@ class BoundaryMPS:
 
 
 @dataclass(frozen=True, eq=False)
-class _Boundary:
+class Boundary:
     """exp(log_norm) times a normalised state; weight: squared distances of the rows so far, summed."""
 
     state: MPS
@@ -155,11 +181,11 @@ class _Direction:
 class Boundaries:
     """A network with what lies above and below every row."""
 
-    def __init__(self, network: FiniteNetwork, above: Sequence[_Boundary], below: Sequence[_Boundary]) -> None:
-        self.network, self._above, self._below = network, tuple(above), tuple(below)
+    def __init__(self, network: FiniteNetwork, above: Sequence[Boundary], below: Sequence[Boundary]) -> None:
+        self.network, self.above, self.below = network, tuple(above), tuple(below)
 
     def __repr__(self) -> str:
-        chi = max(max(edge.state.bond_dimensions) for edge in (*self._above, *self._below))
+        chi = max(max(edge.state.bond_dimensions) for edge in (*self.above, *self.below))
         return f"Boundaries of {self.network!r}, up to {chi} states"
 
     def means(self, impurities: FiniteNetwork) -> np.ndarray:
@@ -181,13 +207,13 @@ class Boundaries:
            |
         y--low--v
         """
-        top = [flip_leg(t, 1) for t in self._above[i].state.tensors]
-        low, row = self._below[i].state.tensors, self.network.rows[i]
-        lefts, right = [_ones([top[0].legs[0], row[0].legs[WEST], low[0].legs[0]], row[0])], None
+        top = [flip_leg(t, 1) for t in self.above[i].state.tensors]
+        low, row = self.below[i].state.tensors, self.network.rows[i]
+        lefts, right = [ones([top[0].legs[0], row[0].legs[WEST], low[0].legs[0]], row[0])], None
         step = "x w y, x s u, s e t w, y t v -> u e v"
         for a, tensor, b in zip(top, row, low, strict=True):
             lefts.append(contract(step, lefts[-1], a, tensor, b))
-        right = _ones([top[-1].legs[2], row[-1].legs[EAST], low[-1].legs[2]], row[0])
+        right = ones([top[-1].legs[2], row[-1].legs[EAST], low[-1].legs[2]], row[0])
         total = contract("u e v, u e v -> ", lefts[-1], right).item()
         means = []
         for j in range(len(row) - 1, -1, -1):
@@ -207,15 +233,15 @@ def _check(network: FiniteNetwork) -> None:
         )
 
 
-def _edge(network: FiniteNetwork) -> _Boundary:
+def bottom_edge(network: FiniteNetwork) -> Boundary:
     """What lies below the last row: legs of dimension 1."""
     last = network.rows[-1]
     sites = [bond_site(tensor.legs[SOUTH].dual) for tensor in last]
     state = MPS.product(sites, ["0"] * len(sites), dtype=network.dtype, backend=network.backend)
-    return _Boundary(state, 0.0, 0.0)
+    return Boundary(state, 0.0, 0.0)
 
 
-def _joined(above: _Boundary, below: _Boundary, log_scale: float) -> tuple[float, complex, float]:
+def _joined(above: Boundary, below: Boundary, log_scale: float) -> tuple[float, complex, float]:
     """ln of the magnitude of the sum over the bonds between two boundaries, its phase, and that of unit vectors."""
     env = None
     for a, b in zip(above.state.tensors, below.state.tensors, strict=True):
@@ -233,7 +259,7 @@ def _joined(above: _Boundary, below: _Boundary, log_scale: float) -> tuple[float
     return float(np.log(size)) + above.log_norm + below.log_norm + log_scale, value / size, size
 
 
-def _ones(legs: Sequence[Leg], like: Tensor) -> Tensor:
+def ones(legs: Sequence[Leg], like: Tensor) -> Tensor:
     """1 on legs of dimension 1."""
     array = np.ones((1,) * len(legs), dtype=like.dtype)
     return from_dense(array, [leg.dual for leg in legs]).to(like.backend)

@@ -47,7 +47,7 @@ def apply_exact(H: MPO, psi: MPS) -> MPS:
     for w, a in zip(H.tensors, psi.tensors, strict=True):
         joined = contract("a t s b, l s r -> a l t b r", w, a)
         tensors.append(fuse(joined, [(0, 1), (2,), (3, 4)], [1, 1, -1]))
-    return MPS(tensors, psi.sites, None)
+    return MPS(tensors, image_sites(H, psi), None)
 
 
 def zip_up(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS, float]:
@@ -102,7 +102,7 @@ def apply_density_matrix(H: MPO, psi: MPS, truncation: Truncation) -> tuple[MPS,
         carried = contract("a l t x, k t x -> a l k", tail, site.conj())
         tail = contract("c m t a l, a l k -> c m t k", halves[i - 1], carried)
     tensors.append(fuse(tail, [(0, 1), (2,), (3,)], [1, 1, -1]))
-    return MPS(tensors[::-1], psi.sites, 0), weight
+    return MPS(tensors[::-1], image_sites(H, psi), 0), weight
 
 
 _METHODS: dict[str, Callable[[MPO, MPS, Truncation], tuple[MPS, float]]] = {

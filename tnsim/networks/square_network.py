@@ -118,16 +118,16 @@ class FiniteNetwork(_Grid):
     def turned(self) -> "FiniteNetwork":
         """A quarter turn counterclockwise: east becomes north, the last column the first row. Same value."""
         columns = range(self.shape[1] - 1, -1, -1)
-        rows = [[_with_flows(transpose(row[j], (EAST, SOUTH, WEST, NORTH))) for row in self.rows] for j in columns]
+        rows = [[with_flows(transpose(row[j], (EAST, SOUTH, WEST, NORTH))) for row in self.rows] for j in columns]
         return FiniteNetwork(rows, log_scale=self.log_scale)
 
     def mirrored(self) -> "FiniteNetwork":
         """North and south exchanged: the last row becomes the first. Same value."""
-        rows = [[_with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row] for row in self.rows[::-1]]
+        rows = [[with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row] for row in self.rows[::-1]]
         return FiniteNetwork(rows, log_scale=self.log_scale)
 
 
-def _with_flows(tensor: Tensor) -> Tensor:
+def with_flows(tensor: Tensor) -> Tensor:
     """Legs that point the wrong way after a move, written with the opposite flow."""
     for axis in range(4):
         tensor = flip_leg(tensor, axis) if tensor.legs[axis].flow != FLOWS[axis] else tensor
@@ -200,7 +200,7 @@ class InfiniteNetwork(_Grid):
         """North and south exchanged: the last row becomes the first. Same value."""
 
         def turned(t):
-            return _with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST)))
+            return with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST)))
 
         return InfiniteNetwork(
             [[turned(t) for t in row] for row in self.rows[::-1]],
