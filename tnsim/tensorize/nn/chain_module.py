@@ -40,7 +40,9 @@ class ChainModule(nn.Module):
 
     def chain_cores(self) -> list[torch.Tensor]:
         """The cores as they act."""
-        return list(self.cores)
+        cores = self.cores
+        # iterating a ParameterList takes a microsecond a core
+        return list(cores._parameters.values()) if type(cores) is nn.ParameterList else list(cores)
 
     def core_shapes(self) -> list[tuple[int, ...]]:
         """(left, out, in, right) of every core."""

@@ -37,6 +37,8 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
     steps, matrices = _steps(cores, plan)
     if tracing:
         return _last(rows, steps, matrices)
+    if not torch.is_grad_enabled():
+        return _in_blocks(rows, steps, plan.block, matrices)
     block = plan.block or max(1, rows.shape[0])
     return _ChainProduct.apply(rows, steps, block, *matrices)
 
