@@ -3,7 +3,7 @@
 from tnsim.plotting.boundary import plot_boundary
 from tnsim.plotting.classifier import plot_classifier
 from tnsim.plotting.coarse import plot_coarse_graining
-from tnsim.plotting.compression import plot_compression, plot_profile
+from tnsim.plotting.compression import plot_compression, plot_pareto, plot_profile
 from tnsim.plotting.corners import plot_corners
 from tnsim.plotting.curves import plot_convergence, plot_dispersion, plot_entropy, plot_run
 from tnsim.plotting.evolution import plot_dynamics, plot_evolution
@@ -14,5 +14,5 @@ from tnsim.plotting.maps import plot_correlation, plot_spectrum
 __all__ = [
     "plot_boundary", "plot_classifier", "plot_coarse_graining", "plot_compression", "plot_convergence", "plot_corners",
     "plot_correlation", "plot_dispersion", "plot_dynamics", "plot_entropy", "plot_evolution", "plot_extrapolation",
-    "plot_lattice", "plot_levels", "plot_profile", "plot_run", "plot_spectrum",
+    "plot_lattice", "plot_levels", "plot_pareto", "plot_profile", "plot_run", "plot_spectrum",
 ]  # fmt: skip

@@ -63,6 +63,24 @@ def plot_profile(profile: Any, *, path: str | Path | None = None) -> Any:
     return finish(figure, path)
 
 
+def plot_pareto(sweep: Any, *, path: str | Path | None = None) -> Any:
+    """Loss over numbers of all sizes (`pareto`), joined where no other size is better. Returns the figure."""
+    figure, axes = new_figure()
+    axis = axes[0, 0]
+    best = [point for point in sweep.points if point.best]
+    axis.plot([p.numbers for p in best], [p.loss for p in best], "o-", color=ACCENT, label="no size is better")
+    rest = [point for point in sweep.points if not point.best]
+    axis.plot([p.numbers for p in rest], [p.loss for p in rest], "x", color=SECOND, label="beaten")
+    for point in sweep.points:
+        place = point.numbers, point.loss
+        axis.annotate(f"{point.ratio:g}x", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+    axis.set_xscale("log")
+    axis.set_xlabel("numbers in the layers")
+    axis.set_ylabel("loss")
+    axis.legend(fontsize=7, frameon=False)
+    return finish(figure, path)
+
+
 def _name_rows(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=5 if len(names) > 20 else 8)
     axes.invert_yaxis()

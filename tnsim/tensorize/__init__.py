@@ -33,6 +33,7 @@ from tnsim.tensorize.metric_fit import FitSolution, MetricFit
 from tnsim.tensorize.mps_classifier import MPSClassifier, snake
 from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
+from tnsim.tensorize.sampled_svd import SampledSVD, sampled_svd
 from tnsim.tensorize.size_report import SizeReport, size_report
 
 # name: module that holds it and needs PyTorch
@@ -48,6 +49,7 @@ _WITH_TORCH = {
     **dict.fromkeys(["Healing", "core_penalty", "heal_"], "tnsim.tensorize.nn.heal"),
     **dict.fromkeys(["ResidualStream", "permute_hidden", "rotate_residual"], "tnsim.tensorize.nn.basis"),
     **dict.fromkeys(["Growth", "inflate_", "insert_core_"], "tnsim.tensorize.nn.grow"),
+    **dict.fromkeys(["Pareto", "pareto"], "tnsim.tensorize.nn.pareto"),
     "tune_plans_": "tnsim.tensorize.nn.tuning",
     "LayerFormat": "tnsim.tensorize.nn.ladder",
     **dict.fromkeys(["quantize_chains_", "quantize_layer"], "tnsim.tensorize.nn.quantized"),
@@ -61,10 +63,10 @@ __all__ = [
     "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CompressedMatrices", "CutProfile",
     "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution", "GradientTraining", "Gram",
     "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs", "Planner", "Quantization",
-    "QuantizedChain", "SizeReport", "SweepTraining", "Weights", "classifier_report", "compress_matrices",
-    "corrected_bias", "cut_profile", "decide", "drop_bonds", "functional_error", "kv_placement", "migrate",
-    "quadrature", "quantization_for", "read_arrays", "save_chains", "size_report", "smallest_rank", "snake",
-    "worth_compressing", *_WITH_TORCH,
+    "QuantizedChain", "SampledSVD", "SizeReport", "SweepTraining", "Weights", "classifier_report",
+    "compress_matrices", "corrected_bias", "cut_profile", "decide", "drop_bonds", "functional_error",
+    "kv_placement", "migrate", "quadrature", "quantization_for", "read_arrays", "sampled_svd", "save_chains",
+    "size_report", "smallest_rank", "snake", "worth_compressing", *_WITH_TORCH,
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from torch import nn  # noqa: E402
 import tnsim.tensorize as tz  # noqa: E402
 from tnsim.errors import NumericalError, SettingsError, ShapeError  # noqa: E402
 from tnsim.tensorize.nn.candidates import ladders_of  # noqa: E402
+from tnsim.tensorize.nn.quantized import quantize_dense_  # noqa: E402
 from tnsim.tensorize.nn.trial import Trial  # noqa: E402
 
 torch.set_num_threads(1)
@@ -171,6 +172,56 @@ def test_healing_and_few_bits_compose(trained, gram):
     bare = tz.quantize_layer(tz.TTLinear(16, 16, bias=False, chi=2), "int4")
     with pytest.raises(ShapeError, match="heal before quantize"):
         tz.heal_(bare, nn.Linear(16, 16), [torch.ones(2, 16)])
+
+
+def test_a_searched_budget_beats_a_uniform_one(trained, gram):
+    """C7."""
+    model, _, loss = trained
+    losses = {}
+    for strategy in ("lagrange", "uniform"):
+        plan = tz.Allocation(strategy=strategy, compare=False)
+        report = tz.tensorize(model, tz.Budget(ratio=2.5), gram, loss, 10.0, allocation=plan).report
+        assert report.numbers <= report.budget
+        losses[strategy] = report.loss
+    assert losses["lagrange"] < losses["uniform"]
+
+
+def test_the_sweep_of_sizes_marks_those_that_no_other_beats(trained, gram, tmp_path):
+    """A17: two runs give the same file."""
+    model, _, loss = trained
+    runs = [tz.pareto(model, gram, loss, (1.5, 3.0, 6.0), form=QUICK) for _ in range(2)]
+    files = [run.to_csv(tmp_path / f"{n}.csv").read_bytes() for n, run in enumerate(runs)]
+    assert files[0] == files[1] and files[0].startswith(b"ratio,numbers,loss,error,best")
+    points = runs[0].points
+    assert points[0].ratio == 1.0 and points[0].best and len(points) == 4
+    for point in points:
+        better = [p for p in points if p.numbers < point.numbers and p.loss < point.loss]
+        assert point.best == (not better)
+    pytest.importorskip("matplotlib")
+    runs[0].plot(tmp_path / "pareto.png")
+    assert (tmp_path / "pareto.png").stat().st_size > 10_000
+
+
+def test_pruning_and_chains_compose_in_both_orders(trained, gram):
+    """B15, B20: fewer hidden units, then chains; chains, then 8 bits; 8 bits, then chains of what is left."""
+    model, batches, loss = trained
+    with torch.no_grad():
+        narrow, how = tz.smaller_dense(model, 2600, lambda m: float(loss(m)), gram)
+        assert "hidden units" in how and narrow.body[0].out_features < 36
+        plan = tz.Allocation(form=QUICK, compare=False)
+        after = tz.tensorize(
+            narrow, tz.Budget(ratio=1.5), tz.Gram.collect(narrow, batches), loss, 10.0, allocation=plan
+        )
+        assert after.report.numbers < 0.7 * after.report.dense_numbers
+        rounded = quantize_dense_(copy.deepcopy(model), list(gram), "int8")
+        back = copy.deepcopy(model)
+        for name, layer in back.named_modules():
+            if name in gram:
+                layer.weight.copy_(rounded.get_submodule(name).weight)
+        first = tz.tensorize(back, tz.Budget(ratio=2), gram, loss, 10.0, allocation=plan)
+        second = tz.tensorize(model, tz.Budget(ratio=2), gram, loss, 10.0, allocation=plan)
+        orders = [float(loss(found.quantize("int8").model)) for found in (first, second)]
+        assert abs(orders[0] - orders[1]) < 0.1 * max(orders)
 
 
 def test_bad_input_is_named(trained, gram):
