@@ -7,8 +7,9 @@ from tnsim.models.classical.neighbours import NeighbourModel
 from tnsim.models.classical.potts import BoltzmannWeights, Clock, HardSquares, Potts
 from tnsim.models.classical.random_bonds import RandomBondIsing
 from tnsim.models.classical.vertex import Dimers, EightVertex, SixVertex
+from tnsim.models.classical.xy import XY
 
 __all__ = [
     "BoltzmannWeights", "ClassicalModel", "Clock", "CubicIsing", "Dimers", "EightVertex", "HardSquares",
-    "HoneycombIsing", "Ising", "NeighbourModel", "Potts", "RandomBondIsing", "SixVertex", "TriangularIsing",
+    "HoneycombIsing", "Ising", "NeighbourModel", "Potts", "RandomBondIsing", "SixVertex", "TriangularIsing", "XY",
 ]  # fmt: skip
