@@ -8,7 +8,11 @@ import numpy as np
 from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import eigh, svd
-from tnsim.kernels.cpu.layout import copy_vector
+from tnsim.kernels.cpu.layout import adjoint, copy_vector
+from tnsim.kernels.cpu.split import product
+from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
+
+_PLAIN, _ADJOINT = np.int64(NO_TRANSPOSE), np.int64(ADJOINT)
 
 
 @inner
@@ -57,13 +61,17 @@ def qr_blocks(source, blocks, by_rows):
         offset, rows, cols = blocks[i, 0], blocks[i, 1], blocks[i, 2]
         k = min(rows, cols)
         a, c = starts[i, 0], starts[i, 2]
-        block = source[offset : offset + rows * cols].reshape(rows, cols)
-        basis = block[:k].copy() if by_rows else np.ascontiguousarray(block[:, :k].T.conj())
-        infos[i] = lq(basis)
-        adjoint = np.ascontiguousarray(basis.T.conj())
-        first, second = (np.dot(block, adjoint), basis) if by_rows else (adjoint, np.dot(basis, block))
-        copy_vector(left[a : a + rows * k], first.reshape(rows * k))
-        copy_vector(right[c : c + k * cols], second.reshape(k * cols))
+        block, first, second = source[offset : offset + rows * cols], left[a : a + rows * k], right[c : c + k * cols]
+        if by_rows:
+            copy_vector(second, block[: k * cols])
+            infos[i] = lq(second.reshape(k, cols))
+            product(_PLAIN, _ADJOINT, rows, k, cols, block, cols, second, cols, first)
+        else:
+            basis = np.empty((k, rows), dtype=source.dtype)
+            adjoint(block, cols, basis)
+            infos[i] = lq(basis)
+            adjoint(basis.reshape(k * rows), rows, first.reshape(rows, k))
+            product(_PLAIN, _PLAIN, k, cols, rows, basis.reshape(k * rows), rows, block, cols, second)
     return left, right, starts, infos
 
 
@@ -78,5 +86,5 @@ def eigh_blocks(source, blocks, real):
         offset, n = blocks[i, 0], blocks[i, 1]
         rows = source[offset : offset + n * n].copy().reshape(n, n)
         infos[i] = eigh(rows, w[starts[i, 1] : starts[i, 1] + n])
-        v[starts[i, 0] : starts[i, 0] + n * n].reshape(n, n)[:] = rows.T.conj()
+        adjoint(rows.reshape(n * n), n, v[starts[i, 0] : starts[i, 0] + n * n].reshape(n, n))
     return v, w, starts, infos

@@ -12,6 +12,14 @@ def copy_vector(target, source):
         target[i] = source[i]
 
 
+@inner
+def adjoint(flat, stride, target):
+    """target = adjoint of a flat row-major matrix (`.T.conj()` would compile for a second)."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = np.conj(flat[j * stride + i])
+
+
 @kernel
 def stable_order(keys):
     """Argsort of integers, equal ones in their old order (merge sort from below; NumPy's compiles for seconds)."""

@@ -5,7 +5,7 @@ import numpy as np
 from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import eigh, svd
-from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
+from tnsim.kernels.cpu.layout import adjoint, copy_vector, longest_first, stable_order
 from tnsim.kernels.cpu.symbols import gemm, square
 from tnsim.kernels.cpu.team import (
     ARGUMENTS,
@@ -82,7 +82,10 @@ def _svd_basis(theta, m, n, rightwards, basis, weights):
     k = min(m, n)
     u, vh = np.empty((m, k), dtype=theta.dtype), np.empty((k, n), dtype=theta.dtype)
     info = svd(theta[: m * n].copy().reshape(m, n), u, weights, vh)
-    basis[:] = u.T.conj() if rightwards else vh
+    if rightwards:
+        adjoint(u.reshape(m * k), k, basis)
+    else:
+        copy_vector(basis.reshape(k * n), vh.reshape(k * n))
     for i in range(k):
         weights[i] *= weights[i]
     return info
