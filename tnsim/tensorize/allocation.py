@@ -14,7 +14,7 @@ def lagrange(layers: Sequence[Sizes], budget: int) -> list[int]:
     Sizes off the lower convex hull of (numbers, cost) are not taken, except by a last step that uses what is left over.
 
     >>> lagrange([[(100, 0.0), (50, 1.0), (25, 9.0)], [(100, 0.0), (50, 0.1), (25, 0.3)]], 125)
-    [1, 2]
+    [0, 2]
     """
     low, high = 0.0, 1.0
     while _numbers(layers, _at_price(layers, high)) > budget:
