@@ -202,7 +202,6 @@ class DMRGRun:
             k_max=settings.krylov_max,
             tolerance=max(_RESIDUAL_FLOOR, trunc_err**0.5),
             gain=settings.krylov_gain,
-            method=settings.eigensolver,
         )
 
     def _count(
