@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import ahead, decompose, lanczos, layout, products, serve, sketch, split
+from tnsim.kernels.cpu import ahead, davidson, decompose, lanczos, layout, products, serve, sketch, split
 from tnsim.kernels.cpu import leading as leading_rows
 from tnsim.kernels.cpu.team import TEAM
 
@@ -105,6 +105,15 @@ class CpuKernels:
         """Lowest Ritz pair of a product plan; `limits` are (k_min, k_max, tolerance, gain); see `lanczos.solve`."""
         ahead.wait()
         return lanczos.solve(plan, start, halves, limits, threads, constraints)
+
+    @staticmethod
+    def lowest_few(
+        plan: Any, guesses: np.ndarray, diagonal: np.ndarray, halves: tuple, limits: tuple[int, int, float, float],
+        threads: int, constraints: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:  # fmt: skip
+        """Lowest Ritz pairs near the rows of `guesses`, as many, by block Davidson; see `davidson.solve`."""
+        ahead.wait()
+        return davidson.solve(plan, guesses, diagonal, halves, limits, threads, constraints)
 
 
 def _no_reals(source: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ _FEW, _LONG = 6, 2048
 
 
 @inner
-def _subtract(w, alpha, v):
+def subtract(w, alpha, v):
     """w -= alpha v."""
     for i in range(len(w)):
         w[i] -= alpha * v[i]
@@ -28,12 +28,14 @@ def _subtract_both(w, alpha, v, beta, u):
 
 
 @inner
-def _norm(w):
+def norm_of(w):
+    """The 2-norm."""
     return np.sqrt(real_dot(w, w))
 
 
 @inner
-def _scale(a, factor):
+def rescale(a, factor):
+    """a *= factor."""
     for i in range(len(a)):
         a[i] *= factor
 
@@ -50,15 +52,15 @@ def _combine(basis, coefficients, vector):
         c, u = number(coefficients[j]), basis[j]
         for i in range(len(vector)):
             vector[i] += c * u[i]
-    _scale(vector, number(1 / _norm(vector)))
+    rescale(vector, number(1 / norm_of(vector)))
 
 
 @inner
-def _project_out(w, constraints):
+def project_out(w, constraints):
     """w without its parts along the (orthonormal) constraints."""
     ints = np.empty(2, dtype=np.int32)
     for i in range(len(constraints)):
-        _subtract(w, dot(constraints[i], w, ints), constraints[i])
+        subtract(w, dot(constraints[i], w, ints), constraints[i])
 
 
 @kernel
@@ -77,7 +79,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
     free = size
     if constraints is not None:
         free -= len(constraints)
-    _scale(basis[0], number(1 / _norm(basis[0])))
+    rescale(basis[0], number(1 / norm_of(basis[0])))
     first_residual = np.empty(size, dtype=basis.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
     ints = np.empty(2, dtype=np.int32)
@@ -88,16 +90,16 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
         share_rows(rows, alphas, starts, order, buffers, board)
         count = j + 1
         if constraints is not None:
-            _project_out(w, constraints)
+            project_out(w, constraints)
         alpha[j] = real_dot(v, w)
         _subtract_both(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
-        _subtract(w, number(real_dot(v, w)), v)  # most of H v cancelled: so did digits of what is left
+        subtract(w, number(real_dot(v, w)), v)  # most of H v cancelled: so did digits of what is left
         if j >= _FEW or size < _LONG:
             for i in range(j, -1, -1):
-                _subtract(w, dot(basis[i], w, ints), basis[i])
+                subtract(w, dot(basis[i], w, ints), basis[i])
         if constraints is not None:
-            _project_out(w, constraints)
-        beta[j] = _norm(w)
+            project_out(w, constraints)
+        beta[j] = norm_of(w)
         scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
         ritz, values = np.zeros((count, count)), np.empty(count)
         for i in range(count):
@@ -111,7 +113,7 @@ def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints
         exhausted = beta[j] <= rounding * scale or count >= free
         if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
             break
-        _scale(w, number(1 / beta[j]))
+        rescale(w, number(1 / beta[j]))
     vector = np.empty(size, dtype=basis.dtype)
     _combine(basis, ritz[0], vector)
     return vector, values[0], alpha[0], first_residual, beta[0], count

@@ -1,6 +1,5 @@
 """DMRG for several states at once: one basis for all, and a centre tensor each."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +8,6 @@ from tnsim.algorithms.dmrg_run import DMRGRun, with_random_part
 from tnsim.algorithms.solution import BondReport
 from tnsim.backend import Array, normal
 from tnsim.errors import NumericalError, StateError
-from tnsim.linalg.complement import as_rows, orthonormal_rows, start_in_complement
 from tnsim.networks.bundle import split_bundle
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.mpo import MPO
@@ -72,32 +70,25 @@ class AveragedRun(DMRGRun):
             return thetas + [normal(heff.plan.size, heff.dtype, seed, heff.backend) for seed in seeds]
         return thetas + [heff.join(c, second) if rightwards else heff.join(first, c) for c in self._others]
 
-    def _lowest(self, heff: TwoSiteHamiltonian, thetas: Sequence[Array], bond: int) -> tuple[list[Array], int, float]:
-        """The lowest eigenvectors near thetas: one by one in the complement of those before, then mixed for the best.
+    def _lowest(self, heff: TwoSiteHamiltonian, thetas: list[Array], bond: int) -> tuple[list[Array], int, float]:
+        """The lowest eigenvectors near thetas, in one Krylov space for all.
 
         Returns them, the products spent and the largest projected gradient of the start vectors.
         """
-        backend, size = heff.backend, heff.plan.size
+        size, backend = heff.plan.size, heff.backend
         if size < self.count:
             raise StateError(
                 f"the two sites at bond {bond} hold {size} states of the sector between their neighbours, and "
                 f"{self.count} are wanted: raise chi_max, or find the levels one by one."
             )
-        found: list[Array] = []
-        matvecs, gradient = self.count, 0.0
-        for number, theta in enumerate(thetas):
-            rows = orthonormal_rows(as_rows(found, backend), backend, most=number) if found else None
-            start = start_in_complement(theta, rows, backend, self.settings.seed + number)
-            ritz = heff.lowest(start, self._krylov(bond), rows)
-            found.append(ritz.vector)
-            matvecs += ritz.matvecs
-            seen = heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1])
-            gradient = max(gradient, float(backend.read(backend.norm(seen))))
-        table = as_rows(found, backend)
-        images = as_rows([heff.apply(vector) for vector in found], backend)
-        matrix = backend.to_host(backend.conj(table) @ images.T)
-        if not np.isfinite(matrix).all():
+        pairs = heff.lowest_few(thetas, self._krylov(bond))
+        if len(pairs) < self.count:  # a cut left states that depend on each other
+            seeds = range(self.settings.seed, self.settings.seed + self.count)
+            thetas = thetas + [normal(size, heff.dtype, seed, backend) for seed in seeds]
+            pairs = heff.lowest_few(thetas, self._krylov(bond))
+        self.energies = np.array([ritz.energy for ritz in pairs[: self.count]])
+        if not np.isfinite(self.energies).all():
             raise NumericalError(f"the energies at bond {bond} are not finite: check the MPO for NaN.")
-        self.energies, mixing = np.linalg.eigh((matrix + matrix.conj().T) / 2)
-        table = backend.asarray(np.ascontiguousarray(mixing.T.astype(heff.dtype))) @ table
-        return [backend.copy(table[k]) for k in range(self.count)], matvecs, gradient
+        seen = [heff.project(ritz.residual, self.tensors[bond], self.tensors[bond + 1]) for ritz in pairs[: self.count]]
+        gradient = max(float(backend.read(backend.norm(part))) for part in seen)
+        return [ritz.vector for ritz in pairs[: self.count]], pairs[0].matvecs, gradient

@@ -21,6 +21,7 @@ from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 
+EIGENSOLVERS = ("lanczos", "davidson")
 SPLITS = ("auto", "leading", "gram", "svd")
 _EXPANSION = 0.1
 
@@ -74,6 +75,13 @@ class DMRG:
     krylov_gain: float = field(
         default=0.3, metadata={"help": "a bond update stops once it reduced the residual by this factor"}
     )
+    eigensolver: str = field(
+        default="lanczos",
+        metadata={
+            "help": "lanczos, or davidson (fewer products where the diagonal of H varies much, such as for electrons)",
+            "choices": EIGENSOLVERS,
+        },
+    )
     split: str = field(
         default="auto",
         metadata={
@@ -117,8 +125,9 @@ class DMRG:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
             raise SettingsError(f"chi_ramp needs bond dimensions of at least 1, found {self.chi_ramp}.")
-        if self.split not in SPLITS:
-            raise SettingsError(f"split must be one of {SPLITS}, found {self.split!r}.")
+        for name, choices in (("split", SPLITS), ("eigensolver", EIGENSOLVERS)):
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"{name} must be one of {choices}, found {getattr(self, name)!r}.")
 
     def truncation_of(self, sweep: int) -> Truncation:
         """The cut in a given sweep: the chi ramp, then chi_max."""

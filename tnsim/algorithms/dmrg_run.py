@@ -202,6 +202,7 @@ class DMRGRun:
             k_max=settings.krylov_max,
             tolerance=max(_RESIDUAL_FLOOR, trunc_err**0.5),
             gain=settings.krylov_gain,
+            method=settings.eigensolver,
         )
 
     def _count(

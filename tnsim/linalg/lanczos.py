@@ -16,13 +16,15 @@ class Krylov:
     """When a Krylov solver stops: residual norm below `tolerance`, or below `gain` times that at the start.
 
     At least k_min and at most k_max products with the operator are spent. The energy error is bounded by
-    residual^2 / gap, so a residual of the order of the truncation error's square root is enough.
+    residual^2 / gap, so a residual of the order of the truncation error's square root is enough. method: "lanczos", or
+    "davidson" where the diagonal of the operator is at hand.
     """
 
     k_min: int = 2
     k_max: int = 20
     tolerance: float = 1e-8
     gain: float = 0.0
+    method: str = "lanczos"
 
     @property
     def limits(self) -> tuple[int, int, float, float]:

@@ -15,12 +15,15 @@ import numpy as np
 
 from tnsim.backend import Array, Backend, blas_for, thread_count
 from tnsim.errors import BackendError
+from tnsim.linalg.complement import as_rows
+from tnsim.linalg.davidson import davidson
 from tnsim.linalg.lanczos import Krylov, Ritz, lanczos
 from tnsim.networks.effective_plans import (
     LEFT,
     HalfPlan,
     Rows,
     TwoSitePlan,
+    diagonal_plan,
     environment_plan,
     half_plan,
     isometry_plan,
@@ -144,12 +147,41 @@ class TwoSiteHamiltonian:
 
         constraints: orthonormal rows; theta has no part along them, and the pair is that of their complement.
         """
+        if krylov.method == "davidson":
+            return self.lowest_few([theta], krylov, constraints)[0]
         compiled = getattr(self.backend.kernels, "lowest", None)
         if compiled is None:
             return lanczos(self.apply, theta, self.backend, krylov, constraints=constraints)
         threads, lone = threads_for(self.plan.matvec)
         with blas_for(lone):
             return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads, constraints))
+
+    def lowest_few(self, thetas: Sequence[Array], krylov: Krylov, constraints: Array | None = None) -> list[Ritz]:
+        """Lowest eigenpairs near thetas, as many as these span, ascending, by block Davidson in one space for all.
+
+        Limits count the products for each pair; `matvecs` are those of all.
+        """
+        compiled = getattr(self.backend.kernels, "lowest_few", None)
+        if compiled is None:
+            return davidson(self.apply, thetas, self.diagonal(), self.backend, krylov, constraints=constraints)
+        threads, lone = threads_for(self.plan.matvec)
+        guesses = thetas[0].reshape(1, -1) if len(thetas) == 1 else as_rows(thetas, self.backend)
+        with blas_for(lone):
+            *pairs, matvecs = compiled(
+                self.plan.matvec, guesses, self.diagonal(), self.halves, krylov.limits, threads, constraints
+            )
+        return [
+            Ritz(vector, float(energy), float(start), residual, float(norm), matvecs)
+            for vector, energy, start, residual, norm in zip(*pairs, strict=True)
+        ]
+
+    def diagonal(self) -> Array:
+        """The diagonal of H_eff; cost O(chi^2 d^2) for every channel that has one."""
+        plan = diagonal_plan(self.plan)
+        out = self.backend.zeros(plan.size, self.dtype)
+        work = self.backend.empty(max(1, plan.work), self.dtype)
+        run(plan, (work, out, out, *self.halves), self.backend)
+        return out
 
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tnsim.kernels.cpu import half_terms, hamiltonian, sectors
+from tnsim.kernels.cpu import diagonal, half_terms, hamiltonian, sectors
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
 
@@ -151,6 +151,15 @@ def two_site_plan(
     sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
     return TwoSitePlan(a, b, Rows(*rows), np.column_stack([offsets, sizes]).astype(np.int64))
+
+
+@lru_cache(maxsize=512)
+def diagonal_plan(plan: TwoSitePlan) -> Rows:
+    """The diagonal of the effective Hamiltonian of two sites."""
+    a, b = plan.left, plan.right
+    return Rows(*diagonal.diagonal_rows(
+        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes
+    ))  # fmt: skip
 
 
 @lru_cache(maxsize=256)

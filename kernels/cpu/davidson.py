@@ -1,0 +1,180 @@
+"""Block Davidson for the lowest eigenvectors of a product plan, all in one compiled call.
+
+Every new direction is a residual divided by the diagonal of H minus the energy, so it goes where H is small on the
+diagonal: strong local interactions cost few products. Source: E. R. Davidson, J. Comput. Phys. 17, 87 (1975).
+"""
+
+from contextlib import suppress
+
+import numpy as np
+from numba.extending import register_jitable
+
+from tnsim.kernels.cpu.compiled import inner, kernel
+from tnsim.kernels.cpu.lanczos import norm_of, project_out, rescale, subtract
+from tnsim.kernels.cpu.lapack import eigh
+from tnsim.kernels.cpu.layout import copy_vector, longest_first
+from tnsim.kernels.cpu.products import share_rows
+from tnsim.kernels.cpu.symbols import dot
+from tnsim.kernels.cpu.team import led
+
+# added to differences between diagonal and energy, as a share of the energy (or of the residual)
+FLOOR = 1e-4
+# elements of a vector that are worked on at once
+_PIECE = 1024
+# what is left of a direction is made orthogonal again where it is a smaller share
+_CANCELLED = 0.1
+
+
+@inner
+def _added(space, count, t, constraints, rounding):
+    """Put t behind the vectors that are there, orthonormal to them; whether anything of it was left."""
+    ints = np.empty(2, dtype=np.int32)
+    first = before = norm_of(t)
+    for _ in range(3):
+        if constraints is not None:
+            project_out(t, constraints)
+        for i in range(count):
+            subtract(t, dot(space[i, 0], t, ints), space[i, 0])
+        after = norm_of(t)
+        if after > _CANCELLED * before:
+            break
+        before = after
+    if not after > rounding * first:
+        return False
+    factor, new = space.dtype.type(1 / after), space[count, 0]
+    for e in range(len(t)):
+        new[e] = factor * t[e]
+    return True
+
+
+@inner
+def _residual(space, coefficients, energy, out):
+    """(H - energy) of a Ritz vector, and its norm; piece by piece, so that `out` stays in the nearest cache."""
+    number = space.dtype.type
+    shift = number(energy)
+    for first in range(0, len(out), _PIECE):
+        piece = out[first : first + _PIECE]
+        last = first + len(piece)
+        piece[:] = 0
+        for i in range(len(coefficients)):
+            c, v, w = number(coefficients[i]), space[i, 0, first:last], space[i, 1, first:last]
+            for e in range(len(piece)):
+                piece[e] += c * (w[e] - shift * v[e])
+    return norm_of(out)
+
+
+@inner
+def _vector(space, coefficients, out):
+    """A Ritz vector of norm 1."""
+    number = space.dtype.type
+    for first in range(0, len(out), _PIECE):
+        piece = out[first : first + _PIECE]
+        piece[:] = 0
+        for i in range(len(coefficients)):
+            c, v = number(coefficients[i]), space[i, 0, first : first + len(piece)]
+            for e in range(len(piece)):
+                piece[e] += c * v[e]
+    rescale(out, number(1 / norm_of(out)))
+
+
+@register_jitable(error_model="numpy", no_cfunc_wrapper=True)  # a division that may be vectorised
+def _precondition(out, diagonal, energy, floor):
+    """out / (|diagonal - energy| + floor)."""
+    real = diagonal.real.dtype.type
+    shift, least = real(energy), real(floor)
+    for e in range(len(out)):
+        out[e] /= abs(diagonal[e].real - shift) + least
+
+
+@inner
+def _apply(rows, alphas, space, done, halves, work, starts, order, constraints, board, overlaps):
+    """The product of a vector, and its overlaps with all vectors so far."""
+    v, image, ints = space[done, 0], space[done, 1], np.empty(2, dtype=np.int32)
+    share_rows(rows, alphas, starts, order, (v, image, work, halves[0], halves[1], halves[2], halves[3], work), board)
+    if constraints is not None:
+        project_out(image, constraints)
+    for i in range(done + 1):
+        overlaps[done, i] = dot(image, space[i, 0], ints)
+        overlaps[i, done] = np.conj(overlaps[done, i])
+
+
+@kernel
+def lowest(rows, alphas, guesses, space, overlaps, halves, work, starts, order, diagonal, limits, constraints, board):
+    """Lowest Ritz pairs, as many as `guesses` has rows that do not depend on each other.
+
+    space: room for vectors and their products, in pairs; overlaps: room for <vector| H |vector> in double precision,
+    whose size is the most products. limits: (k_min, tolerance, gain, rounding): ends after k_min products for every
+    pair where every residual norm fell below `tolerance`, or below `gain` times that in the span of the guesses, or to
+    `rounding` of the energies. The rest as in `lanczos.lowest`.
+    Returns (vectors of norm 1, energies, first energies, first residuals, their norms, products).
+    """
+    k_min, tolerance, gain, rounding = limits
+    (wanted, size), most = guesses.shape, len(overlaps)
+    spare, residuals = np.empty(size, dtype=space.dtype), np.empty((wanted, size), dtype=space.dtype)
+    first_energies, first_norms = np.zeros(wanted), np.zeros(wanted)
+    count = done = 0
+    for row in range(wanted):
+        copy_vector(spare, guesses[row])
+        count += _added(space, count, spare, constraints, rounding)
+    pairs = count
+    ritz, values = np.conj(overlaps[:0, :0]), np.empty(0)
+    while True:
+        initial = done == 0
+        while done < count:
+            _apply(rows, alphas, space, done, halves, work, starts, order, constraints, board, overlaps)
+            done += 1
+        values, ritz = np.empty(done), overlaps[:done, :done].copy()
+        eigh(ritz, values)
+        ritz = np.conj(ritz)
+        for pair in range(pairs):
+            norm = _residual(space, ritz[pair], values[pair], spare)
+            if initial:
+                copy_vector(residuals[pair], spare)
+                first_energies[pair], first_norms[pair] = values[pair], norm
+            enough = rounding * max(abs(values[0]), abs(values[-1]))
+            if done >= k_min * pairs:
+                enough = max(enough, max(tolerance, gain * first_norms[pair]))
+            if norm > enough and count < most:
+                floor = FLOOR * max(abs(first_energies[0]), first_norms[0])
+                _precondition(spare, diagonal, values[pair], floor)
+                count += _added(space, count, spare, constraints, rounding)
+        if done == count:
+            break
+    vectors = np.empty((pairs, size), dtype=space.dtype)
+    for pair in range(pairs):
+        _vector(space, ritz[pair], vectors[pair])
+    return vectors, values[:pairs].copy(), first_energies[:pairs], residuals[:pairs], first_norms[:pairs], done
+
+
+def solve(plan, guesses, diagonal, halves, limits, threads, constraints=None):
+    """Lowest Ritz pairs of a product plan from the rows of `guesses`, as many as those span; `limits` are (k_min,
+    k_max, tolerance, gain), with products for every pair. Results as in `lanczos.solve`, a row a pair."""
+    (wanted, size), (k_min, k_max, tolerance, gain), dtype = guesses.shape, limits, guesses.dtype
+    most = min(wanted * k_max, size - (0 if constraints is None else len(constraints)))
+    limits = k_min, tolerance, gain, 30 * float(np.finfo(dtype).eps)
+    room = _room((most + 1) * 2 * size * dtype.itemsize)
+    space = room[: (most + 1) * 2 * size * dtype.itemsize].view(dtype).reshape(most + 1, 2, size)
+    overlaps = np.zeros((most, most), dtype=np.result_type(dtype, np.float64))
+    work = np.empty(max(1, plan.work), dtype=dtype)
+    order = longest_first(plan.weights)
+    result = led(
+        min(threads, len(order)), dtype, lowest,
+        plan.rows, plan.alphas, guesses, space, overlaps, halves, work, plan.starts, order, diagonal, limits,
+        constraints,
+    )  # fmt: skip
+    _ROOMS.append(room)
+    return result
+
+
+# Memory that the last call is done with: fresh pages cost as much as a few passes over the vectors.
+_ROOMS: list[np.ndarray] = []
+
+
+def _room(size):
+    """So many bytes, those of an earlier call where they suffice; of two calls at once each has its own."""
+    while _ROOMS:
+        with suppress(IndexError):
+            room = _ROOMS.pop()
+            if len(room) >= size:
+                return room
+    return np.empty(size + size // 4, dtype=np.uint8)

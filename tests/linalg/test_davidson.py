@@ -1,0 +1,135 @@
+"""Block Davidson, compiled and in array operations, against dense eigenvalues; and the diagonal it divides by."""
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.devices import backend_or_skip
+from tests.exact import sparse
+from tnsim.backend import get_backend
+from tnsim.errors import NumericalError, SettingsError
+from tnsim.linalg.complement import orthonormal_rows
+from tnsim.linalg.davidson import davidson
+from tnsim.linalg.lanczos import Krylov, lanczos
+from tnsim.models import XXZ, Hubbard, TransverseIsing
+from tnsim.networks.canonical import canonicalize
+from tnsim.networks.effective import TwoSiteHamiltonian
+from tnsim.networks.environments import Environments
+
+NUMPY = get_backend("numpy")
+MODELS = {
+    "two charges": Hubbard(L=6, U=8.0, conserve="N,Sz"),
+    "several states a charge": Hubbard(L=6, U=8.0, conserve="parity"),
+    "one charge": XXZ(L=8, delta=0.5),
+    "none": TransverseIsing(L=6, h=0.7),
+}
+
+
+def effective(name: str, dtype: str, place: str = "numpy") -> tuple[TwoSiteHamiltonian, np.ndarray]:
+    """H_eff in the middle of a chain, and its dense matrix."""
+    model, backend = MODELS[name], backend_or_skip(place)
+    bond = model.L // 2 - 1
+    psi = canonicalize(tn.MPS.random(model.sites, chi=5, like=model.product(), seed=1, dtype=dtype), bond).to(backend)
+    operators = model.mpo().to(backend).site_operators
+    environments = Environments(list(psi.tensors), operators)
+    heff = TwoSiteHamiltonian(
+        environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1), hermitian=True
+    )
+    unit = np.eye(heff.plan.size, dtype=dtype)
+    columns = [backend.to_host(heff.apply(backend.asarray(row))) for row in unit]
+    return heff, np.array(columns).T
+
+
+@pytest.mark.parametrize("place", ["numpy", "strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_diagonal_is_that_of_the_matrix(name, place):
+    for dtype in "dF":
+        heff, matrix = effective(name, dtype, place)
+        found = heff.backend.to_host(heff.diagonal())
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, np.diag(matrix), atol=50 * np.finfo(dtype).eps * np.abs(matrix).max())
+
+
+@pytest.mark.parametrize("place", ["numpy", "strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", "dF")
+@pytest.mark.parametrize("name", ["two charges", "one charge"])
+def test_lowest_levels_are_the_dense_ones(name, dtype, place):
+    heff, matrix = effective(name, dtype, place)
+    rng, backend = np.random.default_rng(3), heff.backend
+    guesses = [backend.asarray(rng.normal(size=heff.plan.size).astype(dtype)) for _ in range(3)]
+    pairs = heff.lowest_few(guesses, Krylov(k_max=40, tolerance=1e-5 if dtype in "fF" else 1e-7))
+    exact, scale = np.linalg.eigvalsh(matrix.astype("D"))[:3], np.abs(matrix).max()
+    accuracy = float(200 * np.finfo(dtype).eps * scale)
+    np.testing.assert_allclose([pair.energy for pair in pairs], exact, atol=accuracy)
+    vectors = np.array([backend.to_host(pair.vector) for pair in pairs])
+    np.testing.assert_allclose(vectors.conj() @ vectors.T, np.eye(3), atol=accuracy)
+    np.testing.assert_allclose(matrix @ vectors.T, vectors.T * exact, atol=1e3 * accuracy**0.5)
+    single = heff.lowest(guesses[0], Krylov(k_max=60, tolerance=1e-6, method="davidson"))
+    assert single.energy == pytest.approx(exact[0], abs=accuracy)
+
+
+def test_compiled_and_portable_take_the_same_steps():
+    heff, _ = effective("two charges", "d")
+    rng = np.random.default_rng(5)
+    guesses = [rng.normal(size=heff.plan.size) for _ in range(2)]
+    for krylov in (Krylov(), Krylov(k_min=1, k_max=3), Krylov(gain=0.3, tolerance=1e-6)):
+        ours = heff.lowest_few(guesses, krylov)
+        theirs = davidson(heff.apply, guesses, heff.diagonal(), NUMPY, krylov)
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.matvecs == b.matvecs
+            assert (a.energy, a.start_energy, a.start_residual) == pytest.approx(
+                (b.energy, b.start_energy, b.start_residual), abs=1e-9
+            )
+
+
+@pytest.mark.parametrize("place", ["numpy", "strict"])
+def test_constraints_are_kept_and_dependent_guesses_are_dropped(place):
+    heff, matrix = effective("one charge", "d", place)
+    backend = heff.backend
+    values, vectors = np.linalg.eigh(matrix)
+    rows = orthonormal_rows(backend.asarray(np.ascontiguousarray(vectors[:, :2].T)), backend, most=2)
+    start = np.random.default_rng(0).normal(size=len(values))
+    start = backend.asarray(start - vectors[:, :2] @ (vectors[:, :2].T @ start))
+    krylov = Krylov(k_max=40, tolerance=1e-7, method="davidson")
+    found = heff.lowest(start, krylov, rows)
+    assert found.energy == pytest.approx(values[2], abs=1e-9)
+    assert np.abs(vectors[:, :2].T @ backend.to_host(found.vector)).max() < 1e-12
+    assert len(heff.lowest_few([start, start * 2.0], krylov)) == 1
+
+
+def test_a_large_diagonal_spares_products():
+    size, rng = 400, np.random.default_rng(1)
+    matrix = rng.normal(size=(size, size)) * 0.05
+    matrix = np.diag(np.linspace(0, 50, size)) + matrix + matrix.T
+    krylov, start = Krylov(k_max=200, tolerance=1e-6), np.eye(size)[0] + 0.01
+    ours = davidson(lambda x: matrix @ x, [start], np.diag(matrix), NUMPY, krylov)[0]
+    theirs = lanczos(lambda x: matrix @ x, start, NUMPY, krylov, check_every=1)
+    assert ours.energy == pytest.approx(theirs.energy, abs=1e-10)
+    assert ours.matvecs < 0.5 * theirs.matvecs
+
+
+def test_nan_is_named():
+    with pytest.raises(NumericalError, match="Davidson matrix"):
+        davidson(lambda x: x * np.nan, [np.ones(3)], np.ones(3), NUMPY, Krylov())
+
+
+@pytest.mark.parametrize("sites", [1, 2])
+def test_dmrg_with_davidson_finds_the_same_levels_with_fewer_products(sites):
+    model = Hubbard(L=8, U=8.0)
+    runs = {
+        eigensolver: tn.DMRG(
+            truncation=tn.Truncation(chi_max=64), max_sweeps=8, eigensolver=eigensolver, sites=sites
+        ).excited(model.mpo(), model.product(), n=2)
+        for eigensolver in ("lanczos", "davidson")
+    }
+    exact = sparse.ground_energies(model.operator_sum(), model.sites, model.product().charge, 2)
+    spent = {}
+    for eigensolver, levels in runs.items():
+        np.testing.assert_allclose(levels.energies, exact, atol=1e-6)
+        spent[eigensolver] = sum(report.matvecs for report in levels[0].history[:3])
+    assert spent["davidson"] < spent["lanczos"]
+
+
+def test_an_eigensolver_that_is_none_is_named():
+    with pytest.raises(SettingsError, match="eigensolver must be one of .*lanczos.*davidson.*found 'arnoldi'"):
+        tn.DMRG(truncation=tn.Truncation(chi_max=4), eigensolver="arnoldi")
