@@ -151,3 +151,20 @@ def test_a_run_from_its_file_draws_itself(solved, tmp_path):
     left, right = load_run(job.run.out).plot().axes
     assert left.get_legend().get_texts()[0].get_text() == "energy error (exact known)"
     assert curve(right.get_lines()[0])[1] == pytest.approx(tn.entropy(solved.state).tolist())
+
+
+def test_errors_and_scans(tmp_path):
+    figure = tn.plot_errors({"TRG": {16: 4.6e-6, 8: 3e-5}, "BTRG": {8: 1.1e-5}}, published={"TRG": {24: 2e-6}})
+    (axis,) = figure.axes
+    trg, published, btrg = axis.get_lines()
+    assert curve(trg) == ([8, 16], [3e-5, 4.6e-6]) and curve(published) == ([24], [2e-6])
+    assert curve(btrg) == ([8], [1.1e-5]) and (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["TRG", "TRG, published", "BTRG"]
+    figure = tn.plot_scan([0.5, 0.4], {"chi 8": [0.9, 0.0]}, exact=([0.4, 0.5], [0, 0.91]), path=tmp_path / "m.svg")
+    exact, found = figure.axes[0].get_lines()
+    assert curve(found) == ([0.4, 0.5], [0.0, 0.9]) and curve(exact) == ([0.4, 0.5], [0, 0.91])
+    assert "<svg" in (tmp_path / "m.svg").read_text()
+    with pytest.raises(SettingsError, match="1 values for 2"):
+        tn.plot_scan([0.5, 0.4], {"chi 8": [0.9]})
+    with pytest.raises(SettingsError, match="no error above zero"):
+        tn.plot_errors({"TRG": {8: 0.0}})
