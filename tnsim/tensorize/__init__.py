@@ -26,6 +26,7 @@ from tnsim.tensorize.decide import (
     worth_compressing,
 )
 from tnsim.tensorize.disentangle import DisentangledChain, Disentangler
+from tnsim.tensorize.fixed_gauge import CoreActivation, fixed_gauge
 from tnsim.tensorize.functional_error import corrected_bias, functional_error, smallest_rank
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.matrices import CompressedMatrices, MatrixReport, compress_matrices
@@ -35,6 +36,8 @@ from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
 from tnsim.tensorize.sampled_svd import SampledSVD, sampled_svd
 from tnsim.tensorize.size_report import SizeReport, size_report
+from tnsim.tensorize.state_network import PolynomialActivation, StateLayer, StateNetwork
+from tnsim.tensorize.vector_state import rows_of_state, state_of_rows
 
 # name: module that holds it and needs PyTorch
 _WITH_TORCH = {
@@ -60,13 +63,14 @@ _WITH_TORCH = {
 }
 
 __all__ = [
-    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CompressedMatrices", "CutProfile",
-    "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution", "GradientTraining", "Gram",
-    "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs", "Planner", "Quantization",
-    "QuantizedChain", "SampledSVD", "SizeReport", "SweepTraining", "Weights", "classifier_report",
-    "compress_matrices", "corrected_bias", "cut_profile", "decide", "drop_bonds", "functional_error",
-    "kv_placement", "migrate", "quadrature", "quantization_for", "read_arrays", "sampled_svd", "save_chains",
-    "size_report", "smallest_rank", "snake", "worth_compressing", *_WITH_TORCH,
+    "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CompressedMatrices", "CoreActivation",
+    "CutProfile", "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution",
+    "GradientTraining", "Gram", "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs",
+    "Planner", "PolynomialActivation", "Quantization", "QuantizedChain", "SampledSVD", "SizeReport", "StateLayer",
+    "StateNetwork", "SweepTraining", "Weights", "classifier_report", "compress_matrices", "corrected_bias",
+    "cut_profile", "decide", "drop_bonds", "fixed_gauge", "functional_error", "kv_placement", "migrate",
+    "quadrature", "quantization_for", "read_arrays", "rows_of_state", "sampled_svd", "save_chains", "size_report",
+    "smallest_rank", "snake", "state_of_rows", "worth_compressing", *_WITH_TORCH,
 ]  # fmt: skip
 
 
