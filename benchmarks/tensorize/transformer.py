@@ -44,7 +44,7 @@ class Bench:
         self.model, self.accept = trained(steps), accept
         self.calibration = windows(training, 12, 100)
         self.healing = windows(training, 80, 200)
-        self.quick, self.full = windows(held_out, 6, 1), windows(held_out, 20, 1)
+        self.quick, self.full = windows(held_out, 4, 1), windows(held_out, 20, 1)
         self.figures: dict[str, Any] = {}
         self.figures["dense loss"] = self.measure(self.model)
         self.gram = self.activations(self.model)
@@ -81,7 +81,6 @@ class Bench:
             for name, strategy, formats in (
                 ("uniform chains", "uniform", ("chain",)),
                 ("uniform SVD", "uniform", ("svd",)),
-                ("common price, chains", "lagrange", ("chain",)),
                 ("common price, both", "lagrange", ("chain", "svd")),
             ):
                 found = self.compress(self.model, self.gram, ratio, strategy, formats)

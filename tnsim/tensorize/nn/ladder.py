@@ -23,22 +23,27 @@ from tnsim.tensorize.nn.dense_layers import DenseLayer
 
 _LOG = logging.getLogger("tnsim.tensorize")
 _FORMATS = ("chain", "svd")
+# two matrices that err less are not beaten by enough to fit a chain of that size, the most expensive one
+_GOOD = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFormat:
-    """In which forms layers are tried. Each size is made in all of them, and the one that errs least taken."""
+    """In which forms layers are tried. Each size is made in all of them, and the one that errs least taken.
+
+    Where two matrices err by less than a hundredth, no chain of that size is fitted.
+    """
 
     formats: tuple[str, ...] = field(
         default=_FORMATS, metadata={"help": "chain of sites, svd (two matrices, of the outputs where activations are)"}
     )
     sites: int = field(default=2, metadata={"help": "sites of a chain; two act fastest"})
     ratios: tuple[float, ...] = field(
-        default=(1.33, 1.6, 2.0, 2.6, 3.3, 4.3, 5.5, 7.0, 9.0, 12.0, 16.0, 24.0),
+        default=(1.4, 1.7, 2.0, 2.6, 3.3, 4.3, 5.5, 7.0, 9.0, 12.0, 16.0, 24.0),
         metadata={"help": "sizes that are tried: the numbers of the matrix over these"},
     )
     fit: MetricFit = field(
-        default_factory=lambda: MetricFit(max_sweeps=8, tol=0.01), metadata={"help": "how chains are fitted"}
+        default_factory=lambda: MetricFit(max_sweeps=4, tol=0.02), metadata={"help": "how chains are fitted"}
     )
 
     def __post_init__(self) -> None:
@@ -124,7 +129,10 @@ class Ladder:
         key = ratio, formats
         if key not in self._rungs:
             budget = int(self.layer.numbers / ratio)
-            found = [self._make(name, ratio, budget) for name in formats if self._smallest(name) <= budget]
+            found: list[Rung] = []
+            for name in sorted(formats, reverse=True):  # svd, the cheap one, first
+                if self._smallest(name) <= budget and not any(rung.error < _GOOD for rung in found):
+                    found.append(self._make(name, ratio, budget))
             self._rungs[key] = min(found, key=lambda rung: rung.squared) if found else None
         return self._rungs[key]
 
