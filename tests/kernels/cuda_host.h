@@ -1,7 +1,10 @@
-// Just enough of CUDA C++ to run the kernels' own sources on the host: the threads of one block are real
-// threads that meet at a barrier, blocks run one after the other.
-#include <barrier>
-#include <thread>
+// Just enough of CUDA C++ to run the kernels' own sources on the host: the threads of one block meet at barriers,
+// blocks run one after the other.
+//
+// Under ThreadSanitizer they are real threads. Else they take turns on one, each up to its next barrier, which is many
+// times faster than waking threads at every one; a kernel whose threads meet different barriers is stopped.
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -14,6 +17,11 @@ struct Index {
     unsigned x;
 };
 static thread_local Index threadIdx, blockIdx;
+
+#ifdef __SANITIZE_THREAD__
+#include <barrier>
+#include <thread>
+
 static std::barrier<> *meeting;
 #define __syncthreads() meeting->arrive_and_wait()
 
@@ -33,6 +41,56 @@ template <typename Body> static void launch(long blocks, int threads, Body body)
         });
     for (std::thread &thread : team) thread.join();
 }
+#else
+#include <functional>
+#include <ucontext.h>
+
+static constexpr std::size_t STACK = 1 << 16;
+static thread_local std::function<void()> work;
+static thread_local ucontext_t turns, *running;
+static thread_local bool at_barrier;
+
+static void meet()
+{
+    at_barrier = true;
+    swapcontext(running, &turns);
+}
+#define __syncthreads() meet()
+
+static void take_turn() { work(); }
+
+template <typename Body> static void launch(long blocks, int threads, Body body)
+{
+    static thread_local std::vector<char> stacks;
+    stacks.resize(threads * STACK);
+    std::vector<ucontext_t> contexts(threads);
+    work = body;
+    for (long block = 0; block < blocks; block++) {
+        blockIdx.x = block;
+        for (int number = 0; number < threads; number++) {
+            getcontext(&contexts[number]);
+            contexts[number].uc_stack.ss_sp = &stacks[number * STACK];
+            contexts[number].uc_stack.ss_size = STACK;
+            contexts[number].uc_link = &turns;
+            makecontext(&contexts[number], take_turn, 0);
+        }
+        for (int waiting = threads; waiting > 0;) {
+            waiting = 0;
+            for (int number = 0; number < threads; number++) {
+                threadIdx.x = number;
+                running = &contexts[number];
+                at_barrier = false;
+                swapcontext(&turns, running);
+                waiting += at_barrier;
+            }
+            if (waiting != 0 && waiting != threads) {
+                std::fprintf(stderr, "%d of %d threads of a block wait at a barrier\n", waiting, threads);
+                std::abort();
+            }
+        }
+    }
+}
+#endif
 
 // launch_NAME(blocks, arguments): the arguments as 64-bit words, addresses or integers.
 template <typename... Parameters, std::size_t... N>
