@@ -13,6 +13,7 @@ os.environ["TENPY_OPTIMIZE"] = "3"
 import importlib.metadata  # noqa: E402
 import importlib.util  # noqa: E402
 import json  # noqa: E402
+import statistics  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
@@ -33,13 +34,15 @@ from benchmarks.evolution_engines import ENGINES, INFINITE, SVD_MIN, Case, tnsim
 from tnsim.models.exact.quenches import MajoranaState, ising_matrix  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
+README = RESULTS.parent / "README.md"
+_BEGIN, _END = "<!-- evolution: begin -->", "<!-- evolution: end -->"
 ERROR_TIME = 0.5  # from the product state: bonds stay below chi, so the error is that of the splitting
 BOND_DIMENSIONS = (100, 300)
 PACKAGES = {"tnsim": "tnsim", "tenpy": "physics-tenpy", "quimb": "quimb"}
 INFINITE_STAGES = ((0.1, 100), (0.03, 100), (0.01, 200))
 INFINITE_ENERGY = 0.25 - np.log(2)
 _PREPARING_STEP, _LONGEST = 0.1, 12.0
-COLUMNS = ("engine", "order", "chi", "seconds", "ratio", "cpu_seconds", "error", "error_seconds")
+COLUMNS = ("engine", "order", "chi", "seconds", "ratio", "cpu_seconds", "cpu_ratio", "error", "error_seconds")
 
 
 def jobs(largest: int, L: int) -> dict[str, tuple[Case, tuple[str, ...]]]:
@@ -49,13 +52,15 @@ def jobs(largest: int, L: int) -> dict[str, tuple[Case, tuple[str, ...]]]:
     for chi in chis:
         xxz = Case(model="xxz", L=L, conserve="Sz", chi=chi, scheme="tebd", steps={2: 4, 4: 2})
         if chi <= BOND_DIMENSIONS[0]:
-            found[f"xxz-{chi}"] = xxz, ("tnsim", "tenpy", "tenpy:qr", "quimb")
+            found[f"xxz-{chi}"] = xxz, ("tnsim", "tnsim:2threads", "tenpy", "tenpy:qr", "quimb")
             ising = Case(model="tfim", L=L, conserve=None, chi=chi, scheme="tebd", steps={2: 4, 4: 2})
-            found[f"tfim-{chi}"] = ising, ("tnsim", "tenpy", "tenpy:qr", "quimb")
+            found[f"tfim-{chi}"] = ising, ("tnsim", "tnsim:2threads", "tenpy", "tenpy:qr", "quimb")
+            wide = replace(ising, model="xxz-3/2", L=min(L, 20), steps={2: 2})
+            found[f"qr-{chi}"] = wide, ("tnsim", "tnsim:svd", "tnsim:qr", "tenpy", "tenpy:qr")
             tdvp = replace(xxz, scheme="tdvp", steps={2: 2})
             found[f"tdvp-{chi}"] = tdvp, ("tnsim", "tnsim:hybrid", "tenpy", "tenpy:defaults")
         else:
-            found[f"xxz-{chi}"] = replace(xxz, steps={2: 2, 4: 1}), ("tnsim", "tenpy")
+            found[f"xxz-{chi}"] = replace(xxz, steps={2: 2, 4: 1}), ("tnsim", "tnsim:2threads", "tenpy")
     return found
 
 
@@ -72,7 +77,7 @@ def prepare(case: Case, folder: Path) -> dict[str, Any]:
         now += 2 * _PREPARING_STEP
     psi = run.state / run.state.norm()
     tn.save(folder / "state.h5", psi)
-    up_first = [model.sites[0].states.index(name) for name in ("up", "down")]
+    up_first = np.argsort(-model.sites[0].op(case.operator).diagonal().real)
     np.savez(folder / "state.npz", **{str(i): t.to_dense()[:, up_first] for i, t in enumerate(psi.tensors)})
     np.save(folder / "magnetization.npy", np.real(tn.expect(psi, case.operator)))
     return {"time": now, "bonds": list(psi.bond_dimensions)}
@@ -91,14 +96,14 @@ def reference(case: Case, folder: Path) -> str:
     return "tnsim, order 4, dt / 4, singular values to 1e-12"
 
 
-def measure(engine: str, case: Case, folder: Path) -> list[dict[str, Any]]:
+def measure(engine: str, case: Case, folder: Path, errors: bool) -> list[dict[str, Any]]:
     """A line an order: seconds of a step from the prepared state, error after ERROR_TIME from the product state."""
     name, _, variant = engine.partition(":")
     _warm_up(ENGINES[name](case, variant), folder)
     lines = []
     for order, steps in case.steps.items():
         peer, line = ENGINES[name](case, variant), {"engine": engine, "order": order, "steps": steps}
-        if (folder / "reference.npy").exists():
+        if errors and (folder / "reference.npy").exists():
             peer.start()
             peer.prepare(order)
             clock = time.perf_counter()
@@ -130,7 +135,7 @@ def _distance(peer: Any, path: Path) -> float:
     return float(np.abs(peer.magnetization() - np.load(path)).max())
 
 
-def measure_infinite(engine: str, chi: int) -> list[dict[str, Any]]:
+def measure_infinite(engine: str, chi: int, errors: bool) -> list[dict[str, Any]]:
     """Imaginary time from the Neel state; the error is that of the energy per site."""
     INFINITE[engine](min(chi, 8), ((0.1, 10),))[0]()  # compilation and caches
     work, result = INFINITE[engine](chi, INFINITE_STAGES)
@@ -151,33 +156,44 @@ def in_process(function: Callable[..., Any], *arguments: Any) -> Any:
 # -- the table ---------------------------------------------------------------------------------------------
 
 
-def lines_of(engines: tuple[str, ...], function: Callable[..., Any], *arguments: Any) -> list[dict[str, Any]]:
-    """Lines of all engines that are installed, with the ratio of their seconds to those of tnsim."""
-    lines: list[dict[str, Any]] = []
-    for engine in engines:
-        name = engine.partition(":")[0]
-        if not importlib.util.find_spec(name):
-            print(f"{engine} is not installed")
-            continue
-        version = importlib.metadata.version(PACKAGES[name]) if name != "tnsim" else tn.__version__
-        lines += [line | {"version": version} for line in in_process(function, engine, *arguments)]
-    ours = {line["order"]: line["seconds"] for line in lines if line["engine"] == "tnsim"}
-    return [line | {"ratio": line["seconds"] / ours[line["order"]]} for line in lines]
+def lines_of(engines: tuple[str, ...], repeats: int, function: Callable[..., Any], *arguments: Any) -> list[dict]:
+    """Lines of all engines that are installed, which run in turn: medians, and ratios to tnsim."""
+    known = [engine for engine in engines if importlib.util.find_spec(engine.partition(":")[0])]
+    if len(known) < len(engines):
+        print(f"not installed: {', '.join(sorted(set(engines) - set(known)))}")
+    rounds = []
+    for number in range(repeats):
+        rounds.append([line for e in known for line in in_process(function, e, *arguments, number == 0)])
+    lines = [_median(*same) for same in zip(*rounds, strict=True)]
+    ours = {line["order"]: line for line in lines if line["engine"] == "tnsim"}
+    for line in lines:
+        name, base = line["engine"].partition(":")[0], ours[line["order"]]
+        line["version"] = tn.__version__ if name == "tnsim" else importlib.metadata.version(PACKAGES[name])
+        line["ratio"] = line["seconds"] / base["seconds"]
+        line["cpu_ratio"] = line["cpu_seconds"] / base["cpu_seconds"]
+    return lines
 
 
-def quenches(largest: int, L: int, only: str) -> Iterator[dict[str, Any]]:
+def _median(first: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    """The first of some runs with the medians of all."""
+    runs = (first, *others)
+    return first | {name: statistics.median(run[name] for run in runs) for name in ("seconds", "cpu_seconds")}
+
+
+def quenches(largest: int, L: int, only: str, repeats: int) -> Iterator[dict[str, Any]]:
     """Result of one job after the other; those of the same quench share the state that was made for it."""
     with tempfile.TemporaryDirectory() as place:
         for name, (case, engines) in jobs(largest, L).items():
             if only and not name.startswith(only):
                 continue
-            folder = Path(place, f"{case.model}-{case.chi}")
+            folder = Path(place, f"{case.model.replace('/', '-')}-{case.chi}")
             made = folder / "made.json"
             if not made.exists():
                 folder.mkdir()
-                source = in_process(reference, case, folder) if case.chi <= BOND_DIMENSIONS[0] else "none"
+                exact = case.chi <= BOND_DIMENSIONS[0] and case.spin == 0.5
+                source = in_process(reference, case, folder) if exact else "none"
                 made.write_text(json.dumps(in_process(prepare, case, folder) | {"reference": source}))
-            lines = lines_of(engines, measure, case, folder)
+            lines = lines_of(engines, repeats, measure, case, folder)
             yield {
                 "job": f"evolution-{name}",
                 "case": asdict(case),
@@ -186,10 +202,10 @@ def quenches(largest: int, L: int, only: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def infinite(largest: int) -> dict[str, Any]:
+def infinite(largest: int, repeats: int) -> dict[str, Any]:
     """The ground state of the Heisenberg chain per site by iTEBD."""
     chi = min(BOND_DIMENSIONS[0], largest)
-    lines = lines_of(tuple(INFINITE), measure_infinite, chi)
+    lines = lines_of(tuple(INFINITE), repeats, measure_infinite, chi)
     return {"job": f"evolution-itebd-{chi}", "stages": INFINITE_STAGES, "exact": INFINITE_ENERGY, "rows": lines}
 
 
@@ -214,13 +230,44 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def write_table(folder: Path) -> None:
+    """The newest file of every job as Markdown between the markers of benchmarks/README.md."""
+    newest = {}
+    for path in sorted(folder.glob("*-evolution-*.json")):
+        content = json.loads(path.read_text())
+        newest[content["job"]] = content
+    parts = []
+    for job, content in newest.items():
+        columns = [name for name in COLUMNS if any(name in line for line in content["rows"])]
+        load = "" if content["load"] is None else f", load average {content['load']:.1f} on {content['cores']} cores"
+        parts += [
+            f"**{job}** ({content['date']}{load})",
+            "",
+            "| " + " | ".join(columns) + " |",
+            "|---" * len(columns) + "|",
+        ]
+        for line in content["rows"]:
+            cells = (line.get(name, "") for name in columns)
+            parts.append("| " + " | ".join(f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells) + " |")
+        parts.append("")
+    parts += [f"{name}: seconds ~ chi^{power:.2f}" for name, power in exponents(list(newest.values())).items()]
+    text = README.read_text()
+    head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
+    README.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(parts) + f"\n\n{_END}{tail}")
+
+
 def main(
     largest: Annotated[int, typer.Option(min=2, help="largest bond dimension; below 100 the only one")] = 300,
     L: Annotated[int, typer.Option("--L", min=4, help="sites of the quenches")] = 50,
-    only: Annotated[str, typer.Option(help="jobs whose name begins so: xxz, tfim, tdvp, itebd, xxz-300")] = "",
+    only: Annotated[str, typer.Option(help="jobs whose name begins so: xxz, tfim, qr, tdvp, itebd, xxz-300")] = "",
+    repeats: Annotated[int, typer.Option(min=1, help="runs of every engine, in turn; medians are quoted")] = 3,
     output: Annotated[Path, typer.Option(help="folder of the result files")] = RESULTS,
+    table: Annotated[bool, typer.Option("--table", help="only rewrite the table in benchmarks/README.md")] = False,
 ) -> None:
     """Run all, a table and a file as soon as a job is done."""
+    if table:
+        write_table(output)
+        return
     names = [*jobs(largest, L), "itebd"]
     if not any(name.startswith(only[:5]) for name in names):
         raise typer.BadParameter(f"no job begins with {only!r}; they are {', '.join(names)}", param_hint="--only")
@@ -229,15 +276,16 @@ def main(
 
     def keep(result: dict[str, Any]) -> None:
         setting = {"date": date.today().isoformat(), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+        setting |= {"cores": os.cpu_count(), "repeats": repeats}
         results.append(result | setting)
         show(result, console)
         path = output / f"{setting['date']}-{result['job']}.json"
         path.write_text(json.dumps(results[-1], indent=1) + "\n")
 
-    for result in quenches(largest, L, only):
+    for result in quenches(largest, L, only, repeats):
         keep(result)
     if "itebd".startswith(only[:5]):
-        keep(infinite(largest))
+        keep(infinite(largest, repeats))
     for name, power in exponents(results).items():
         console.print(f"{name}: seconds ~ chi^{power:.2f}")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import tnsim as tn
+from tnsim.backend import block_threads
 from tnsim.models import XXZ, Heisenberg, TransverseIsing
 
 DELTA = 0.5
@@ -26,8 +27,8 @@ logging.disable(logging.WARNING)
 class Case:
     """A quench of L sites at one bond dimension; scheme: "tebd" or "tdvp" (two sites, order 2 by its nature).
 
-    model: "xxz" (Delta = 1/2 from the Neel state) or "tfim" (critical, from all spins up); conserve: "Sz" or None;
-    steps: how many are timed, for every order.
+    model: "xxz" (Delta = 1/2 from the Neel state, of spins 1/2 or "xxz-3/2") or "tfim" (critical, from all spins up);
+    conserve: "Sz" or None; steps: how many are timed, for every order.
     """
 
     model: str
@@ -40,17 +41,21 @@ class Case:
 
     @property
     def operator(self) -> str:
-        return "Sz" if self.model == "xxz" else "Z"
+        return "Z" if self.model == "tfim" else "Sz"
+
+    @property
+    def spin(self) -> float:
+        return 1.5 if self.model == "xxz-3/2" else 0.5
 
     @property
     def start(self) -> str:
-        return "neel" if self.model == "xxz" else "up"
+        return "up" if self.model == "tfim" else "neel"
 
 
 def tnsim_model(case: Case) -> XXZ | TransverseIsing:
     """The model of a case."""
-    if case.model == "xxz":
-        return XXZ(L=case.L, delta=DELTA, conserve=case.conserve)
+    if case.model != "tfim":
+        return XXZ(L=case.L, S=case.spin, delta=DELTA, conserve=case.conserve)
     return TransverseIsing(L=case.L, conserve=case.conserve)
 
 
@@ -88,7 +93,7 @@ class Engine(ABC):
 
 
 class Tnsim(Engine):
-    """Variants: "" and, of TDVP, "hybrid" (one site where a bond is full)."""
+    """Variants: "" and, of TDVP, "hybrid" (one site where a bond is full); of TEBD, a way to cut, or "2threads"."""
 
     def start(self) -> None:
         self.psi = tnsim_model(self.case).product(self.case.start)
@@ -103,11 +108,15 @@ class Tnsim(Engine):
             settings = tn.TDVP(dt=self.case.dt, truncation=cut, scheme=scheme, krylov_tol=KRYLOV_TOL)
             self.propagator = settings.propagator(model.mpo(), self.psi)
         else:
-            settings = tn.TEBD(dt=self.case.dt, truncation=cut, order=order)
+            if self.variant == "2threads":
+                tn.set_threads(2)
+            split = self.variant if self.variant in ("svd", "qr", "gram") else "auto"
+            settings = tn.TEBD(dt=self.case.dt, truncation=cut, order=order, split=split)
             self.propagator = settings.propagator(model.operator_sum(), self.psi)
 
     def advance(self, order: int, steps: int) -> None:
-        self.propagator.advance(0.0, self.case.dt, steps)
+        with block_threads():  # as `run` does
+            self.propagator.advance(0.0, self.case.dt, steps)
 
     def magnetization(self) -> np.ndarray:
         return np.real(tn.expect(self.propagator.state, self.case.operator))
@@ -124,8 +133,8 @@ class Tenpy(Engine):
         from tenpy.models.tf_ising import TFIChain
 
         common = {"L": self.case.L, "bc_MPS": "finite", "conserve": self.case.conserve}
-        if self.case.model == "xxz":
-            return SpinChain({"S": 0.5, "Jx": 1.0, "Jy": 1.0, "Jz": DELTA, **common})
+        if self.case.model != "tfim":
+            return SpinChain({"S": self.case.spin, "Jx": 1.0, "Jy": 1.0, "Jz": DELTA, **common})
         return TFIChain({"J": 1.0, "g": 1.0, **common})
 
     def start(self) -> None:
@@ -141,7 +150,7 @@ class Tenpy(Engine):
 
         self.model = self._model()
         sites = self.model.lat.mps_sites()
-        order = [0, 1] if sites[0].state_index("up") == 0 else [1, 0]
+        order = list(range(sites[0].dim))[:: 1 if sites[0].state_index("up") == 0 else -1]
         arrays = [tensor[:, order].transpose(1, 0, 2) for tensor in _dense(folder)]
         self.psi = MPS.from_Bflat(sites, arrays, bc="finite", form=None, dtype=complex, permute=False)
         self.psi.canonical_form()
@@ -167,7 +176,7 @@ class Tenpy(Engine):
         self.engine.evolve(steps, self.case.dt)
 
     def magnetization(self) -> np.ndarray:
-        return np.real(self.psi.expectation_value("Sz" if self.case.model == "xxz" else "Sigmaz"))
+        return np.real(self.psi.expectation_value("Sigmaz" if self.case.model == "tfim" else "Sz"))
 
     def bonds(self) -> list[int]:
         return list(self.psi.chi)
@@ -225,7 +234,7 @@ ENGINES: dict[str, type[Engine]] = {"tnsim": Tnsim, "tenpy": Tenpy, "quimb": Qui
 
 
 def _dense(folder: Path) -> list[np.ndarray]:
-    """Site tensors of the prepared state (left, up or down, right)."""
+    """Site tensors of the prepared state (left, states from up to down, right)."""
     with np.load(folder / "state.npz") as content:
         return [content[str(i)] for i in range(len(content.files))]
 
@@ -252,8 +261,9 @@ def infinite_tnsim(chi: int, stages: tuple[tuple[float, int], ...]):
     run = settings.propagator(model.infinite_sum(), model.infinite_product("neel"))
 
     def work() -> None:
-        for tau, steps in stages:
-            run.advance(0.0, tau, steps)
+        with block_threads():  # as `run` does
+            for tau, steps in stages:
+                run.advance(0.0, tau, steps)
 
     return work, lambda: (run.energy(0.0), max(run.state.bond_dimensions))
 
