@@ -6,7 +6,7 @@ A table row is (offset, rows, cols) into the flat source; results lie one after 
 import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner, kernel
-from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.householder import lq_with
 from tnsim.kernels.cpu.lapack import eigh, svd
 from tnsim.kernels.cpu.layout import adjoint, copy_vector
 from tnsim.kernels.cpu.split import product
@@ -62,16 +62,24 @@ def qr_blocks(source, blocks, by_rows):
         k = min(rows, cols)
         a, c = starts[i, 0], starts[i, 2]
         block, first, second = source[offset : offset + rows * cols], left[a : a + rows * k], right[c : c + k * cols]
+        whole = (rows if by_rows else cols) == k  # the triangle is all of the other factor
+        lower = np.empty((k if whole else 0, k), dtype=source.dtype)
         if by_rows:
             copy_vector(second, block[: k * cols])
-            infos[i] = lq(second.reshape(k, cols))
-            product(_PLAIN, _ADJOINT, rows, k, cols, block, cols, second, cols, first)
+            infos[i] = lq_with(second.reshape(k, cols), lower)
+            if whole:
+                copy_vector(first, lower.reshape(k * k))
+            else:
+                product(_PLAIN, _ADJOINT, rows, k, cols, block, cols, second, cols, first)
         else:
             basis = np.empty((k, rows), dtype=source.dtype)
             adjoint(block, cols, basis)
-            infos[i] = lq(basis)
+            infos[i] = lq_with(basis, lower)
             adjoint(basis.reshape(k * rows), rows, first.reshape(rows, k))
-            product(_PLAIN, _PLAIN, k, cols, rows, basis.reshape(k * rows), rows, block, cols, second)
+            if whole:
+                adjoint(lower.reshape(k * k), k, second.reshape(k, k))
+            else:
+                product(_PLAIN, _PLAIN, k, cols, rows, basis.reshape(k * rows), rows, block, cols, second)
     return left, right, starts, infos
 
 

@@ -35,7 +35,7 @@ def _norm(x, ints):
 
 @inlined
 def _reflector(x, v, ints):
-    """v with v[0] = 1 and tau, such that (1 - tau v v^H)^H x has a first element alone."""
+    """v with v[0] = 1 and tau, such that (1 - tau v v^H)^H x has a first element alone, which x[0] becomes."""
     norm, one = _norm(x, ints), x.dtype.type(1)
     v[0] = one
     if norm == 0:
@@ -45,7 +45,9 @@ def _reflector(x, v, ints):
     factor = one / (x[0] - beta)
     for i in range(1, len(x)):
         v[i] = x[i] * factor
-    return (beta - x[0]) / beta
+    tau = (beta - x[0]) / beta
+    x[0] = beta
+    return tau
 
 
 @inlined
@@ -90,9 +92,15 @@ def _apply(a, first, v, adjoint, triangle, start, scales, work, ints, chars):
 
 @inner
 def lq(matrix):
+    """As `lq_with`, without L."""
+    return lq_with(matrix, matrix[:0])
+
+
+@inner
+def lq_with(matrix, lower):
     """Row-orthonormal factor of a row-major matrix with rows <= cols, in place: A = L Q becomes Q.
 
-    L is A Q^H, formed by the caller where it is needed. Returns 1 where the matrix holds NaN or Inf, else 0.
+    lower: a square matrix that becomes L, or one without rows. Returns 1 where the matrix holds NaN or Inf, else 0.
     """
     rows, cols = matrix.shape
     ints, chars, scales = np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8), np.ones(2, dtype=matrix.dtype)
@@ -114,6 +122,9 @@ def lq(matrix):
     finite = True
     for i in range(rows):
         finite = finite and np.isfinite(matrix[i, i])
+        if len(lower) > 0:
+            lower[i, : i + 1] = matrix[i, : i + 1]
+            lower[i, i + 1 :] = 0
         matrix[i, :] = 0
         matrix[i, i] = 1
     for first in range((rows - 1) // _WIDTH * _WIDTH, -1, -_WIDTH):

@@ -6,9 +6,9 @@ Source: J. Unfried, J. Hauschild, F. Pollmann, Phys. Rev. B 107, 155133 (2023), 
 """
 
 import numpy as np
-from numba import njit
 
-from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.compiled import inner, kernel
+from tnsim.kernels.cpu.householder import lq, lq_with
 from tnsim.kernels.cpu.lapack import svd
 from tnsim.kernels.cpu.layout import copy_vector, stable_order
 from tnsim.kernels.cpu.split import product, squares_of
@@ -16,7 +16,7 @@ from tnsim.kernels.cpu.symbols import real_dot
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _longest(theta, m, n, rightwards, guess):
     """The columns (rightwards: conjugated) or rows of a block that have the largest norms, as rows of `guess`."""
     other = n if rightwards else m
@@ -35,7 +35,7 @@ def _longest(theta, m, n, rightwards, guess):
             copy_vector(guess[row], theta[place * n : (place + 1) * n])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _along(rows, theta, m, n, adjoint, out):
     """rows theta, or rows theta^dagger."""
     plain = np.int64(NO_TRANSPOSE)
@@ -43,7 +43,7 @@ def _along(rows, theta, m, n, adjoint, out):
     product(plain, turn, len(rows), width, inner, rows.reshape(rows.size), inner, theta, n, out.reshape(out.size))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _sketch(theta, m, n, rightwards, basis, weights):
     """Orthonormal rows near the leading ones of a block, by falling weight."""
     rank, own = basis.shape
@@ -56,21 +56,18 @@ def _sketch(theta, m, n, rightwards, basis, weights):
     _along(guess, theta, m, n, not rightwards, across)
     info = max(info, lq(across))
     _along(across, theta, m, n, rightwards, guess)
-    rows = guess.copy()
-    info = max(info, lq(rows))
     small = np.empty((rank, rank), dtype=theta.dtype)
-    plain, turned = np.int64(NO_TRANSPOSE), np.int64(ADJOINT)
-    flat, source = small.reshape(rank * rank), rows.reshape(rank * own)
-    product(plain, turned, rank, rank, own, guess.reshape(rank * own), own, source, own, flat)
+    info = max(info, lq_with(guess, small))
     u, vh = np.empty((rank, rank), dtype=theta.dtype), np.empty((rank, rank), dtype=theta.dtype)
     info = max(info, svd(small, u, weights, vh))
-    product(plain, plain, rank, own, rank, vh.reshape(rank * rank), rank, source, own, basis.reshape(rank * own))
+    plain, flat = np.int64(NO_TRANSPOSE), guess.reshape(rank * own)
+    product(plain, plain, rank, own, rank, vh.reshape(rank * rank), rank, flat, own, basis.reshape(rank * own))
     for row in range(rank):
         weights[row] *= weights[row]
     return info
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sketches(theta, blocks, rightwards, ranks, real):
     """`_sketch` of every block with so many rows: basis (with gaps, as of squares), weights, weight outside, infos."""
     squares, _ = squares_of(blocks, rightwards)

@@ -6,7 +6,7 @@ from numba import njit
 
 from tnsim.kernels.cpu import householder
 
-lq = njit(householder.lq)
+lq, lq_with = njit(householder.lq), njit(householder.lq_with)
 
 
 def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:
@@ -33,6 +33,10 @@ def test_rows_become_orthonormal_and_lower_triangular_times_them(kind, shape, dt
     q, accuracy = a.copy(), 60 * np.finfo(dtype).eps
     assert lq(q) == 0
     np.testing.assert_allclose(q @ q.conj().T, np.eye(shape[0]), atol=accuracy)
+    again, told = a.copy(), np.empty((shape[0], shape[0]), dtype=dtype)
+    assert lq_with(again, told) == 0 and not np.triu(told, 1).any()
+    largest = np.abs(a).max()
+    np.testing.assert_allclose(told @ again, a, atol=accuracy * shape[1] ** 0.5 * max(largest, np.finfo(dtype).tiny))
     scale = np.abs(a).max(axis=1, keepdims=True)
     a = a / np.where(scale > 0, scale, 1)
     lower = a @ q.conj().T
