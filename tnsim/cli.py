@@ -23,9 +23,11 @@ from tnsim.io.atomic import check_writable, older
 from tnsim.io.evolution_job import SCHEMES, EvolveOptions, evolution_job, is_evolution
 from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.job import table_from_toml
+from tnsim.io.plane_job import CLASSICAL, PlaneOptions, PlaneSettings, is_plane, plane_job
 from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.plane_runner import resumed_plane, run_plane
 from tnsim.plotting import plot_entropy
 from tnsim.runner import make_console, resumed, run_job
 from tnsim.tensorize_commands import app as tensorize_app
@@ -40,13 +42,15 @@ _HELP = {
 }
 _INFINITE = ("vumps", "idmrg")
 # files that are drawn as they are; all others are runs, of which the newest version that verifies is drawn
-_LOADED = ("mps", "infinite mps", "evolution")
+_LOADED = ("mps", "infinite mps", "evolution", "plane")
 # sites of the cell of an infinite chain where neither L nor a lattice is given
 _CELL = 2
 evolve_app = typer.Typer(
     no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
 )
 app.add_typer(evolve_app, name="evolve")
+plane_app = typer.Typer(no_args_is_help=True, help="A classical model in the plane by CTMRG, boundary MPS or TRG.")
+app.add_typer(plane_app, name="plane")
 app.add_typer(tensorize_app, name="tensorize")
 
 
@@ -149,6 +153,8 @@ def _cell(parameter: inspect.Parameter) -> inspect.Parameter:
 
 def _run_table(table: dict[str, Any]) -> int:
     """Run the job of a table, whatever it asks for; the exit code."""
+    if is_plane(table):
+        return run_plane(plane_job(table), make_console())
     if is_evolution(table):
         return run_evolution(evolution_job(table), make_console())
     return run_job(job_from_table(table), make_console())
@@ -163,7 +169,11 @@ for _name, _cls in MODELS.items():
     evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
 
 
-_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}]")
+for _name, _classical in CLASSICAL.items():
+    plane_app.command(_name)(_command(_name, _classical, "plane", PlaneSettings, PlaneOptions))
+
+
+_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}], [plane]")
 
 
 # -- commands ------------------------------------------------------------------------------------------
@@ -188,6 +198,8 @@ _CHANGES = {
     "environment_gib": (float, "go on with other memory for environments"),
     "scratch": (str, "go on with another folder for environments"),
     "time": (float, "of an evolution: go on to this time"),
+    "max_steps": (int, "in the plane: go on up to this many steps in all"),
+    "tol": (float, "in the plane: go on to another tolerance"),
     "out": (str, "write to another file"),
 }
 
@@ -196,13 +208,21 @@ def _resume_command() -> Callable[..., None]:
     """`tnsim resume`, with a flag for each of the changes."""
 
     def resume(file: Path, **given: Any) -> None:
-        """Go on with a run or an evolution from the newest version that verifies, or extend a finished one."""
+        """Go on with a run, an evolution or a contraction in the plane, or extend a finished one.
+
+        From the newest version that verifies.
+        """
         console, out = make_console(), given.pop("out")
         changes = {name: value for name, value in given.items() if value is not None}
-        if (version := _newest_evolution(file, console)) is not None:
-            raise typer.Exit(run_evolution(*resumed_evolution(version, changes, out or str(file), console)))
-        if "time" in changes:
-            raise SettingsError(f"--time is for evolutions, {file} holds none: see --max-sweeps.")
+        if (version := _newest_result(file, console)) is not None:
+            target = out or str(file)
+            if _kind_and_header(version)[0] == "plane":
+                raise typer.Exit(run_plane(*resumed_plane(version, changes, target, console)))
+            raise typer.Exit(run_evolution(*resumed_evolution(version, changes, target, console)))
+        for name, what in (("time", "evolutions"), ("max_steps", "the plane"), ("tol", "the plane")):
+            if name in changes:
+                flag = name.replace("_", "-")
+                raise SettingsError(f"--{flag} is for {what}, {file} holds none of it: see --max-sweeps.")
         record, used = _newest(file, console)
         job, progress = resumed(record, changes, out or str(file))
         console.print(f"resuming {used} at sweep {progress.sweep + 1}, step {progress.step}", soft_wrap=True)
@@ -226,7 +246,7 @@ app.command("resume")(_resume_command())
 def info(file: Annotated[Path, typer.Argument(help="run file, or any tnsim file")]) -> None:
     """Describe a file: what it holds, how the run went, what wrote it."""
     console = make_console()
-    version = _newest_evolution(file, console) or file
+    version = _newest_result(file, console) or file
     kind, header = _kind_and_header(version)
     if kind == "run":
         record, used = _newest(file, console)
@@ -262,15 +282,15 @@ def _newest(file: Path, console: Console) -> tuple[RunRecord, Path]:
     return record, used
 
 
-def _newest_evolution(file: Path, console: Console) -> Path | None:
-    """The newest version that verifies, where it holds an evolution; what was skipped is said. Other files, and none
-    that verifies, are left to who reads runs."""
+def _newest_result(file: Path, console: Console) -> Path | None:
+    """The newest version that verifies, where it holds an evolution or a contraction in the plane; what was skipped is
+    said. Other files, and none that verifies, are left to who reads runs."""
     skipped: list[str] = []
     for number in range(_VERSIONS):
         version = older(file, number)
         try:
             with open_file(version) as raw:
-                if str(raw.attrs["kind"]) != "evolution":
+                if str(raw.attrs["kind"]) not in ("evolution", "plane"):
                     return None
         except FileError as error:
             skipped.append(str(error))
@@ -299,7 +319,7 @@ def plot(
 ) -> None:
     """Draw convergence and entanglement profile, of an evolution its records against time, or a state's profile."""
     console = make_console()
-    version = _newest_evolution(file, console) or file
+    version = _newest_result(file, console) or file
     kind, _ = _kind_and_header(version)
     found: Any = load(version) if kind in _LOADED else _newest(file, console)[0]
     target = out or file.with_suffix(".png")
@@ -336,7 +356,10 @@ def schema() -> None:
         ("run", RunOptions),
         *((name, settings) for name, (settings, _) in SCHEMES.items()),
         ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
+        ("plane", PlaneSettings),
+        ("run] of [plane", PlaneOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
+        *((f"model (name = {name!r}) of [plane", cls) for name, cls in CLASSICAL.items()),
     ]
     for title, cls in sections:
         table = _table("setting", "type", "default", "meaning")

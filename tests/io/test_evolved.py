@@ -83,7 +83,7 @@ def test_a_full_disk_is_no_end(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tnsim.io.evolved.write_evolved", full)
     saver = EvolutionCheckpointer(tmp_path / "run.h5", seconds=0.0)
-    with pytest.warns(UserWarning, match="the evolution goes on"):
+    with pytest.warns(UserWarning, match="the run goes on"):
         assert evolve(START, 0.2, observers=[saver]).status.converged
 
 

@@ -1,7 +1,7 @@
 """Coarse-graining of infinite networks: a loop over steps of any kind, its reports, and what it found."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of
 from tnsim.algorithms.solution import Status
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
 from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.cubic_network import CubicNetwork
 from tnsim.networks.square_network import InfiniteNetwork
@@ -129,29 +130,45 @@ class CoarseGraining:
         for report, _ in self._run(_flat_or_cubic(network)):
             yield report
 
-    def solve(self, network: Any) -> CoarseGrained:
+    def solve(
+        self, network: Any, observers: Sequence[PlaneObserver] = (), resume: CoarseGrained | None = None
+    ) -> CoarseGrained:
         """Coarse-grain an InfiniteNetwork, or a model that has one, until ln Z per site has settled.
 
-        Not settling is a status. Raises OperatorError for anything else, SettingsError for impurities that the step
-        cannot measure, KeyError for unknown ones.
+        resume: goes on from a result of the same network and kind of step, on the host. Not settling is a status.
+        Raises OperatorError for anything else, SettingsError for impurities that the step cannot measure and results
+        of other steps, KeyError for unknown impurities.
         """
-        made, cell = _flat_or_cubic(network), None
+        made, cell, run = _flat_or_cubic(network), None, WatchedRun(observers)
         history: list[CoarseReport] = []
         tol = max(self.tol, float(np.finfo(made.dtype).eps) / 4)
-        for report, cell in self._run(made):  # noqa: B007  the last cell is the result's
+        if resume is not None:
+            history, cell = list(resume.history), resume.cell
+            if cell is None or type(cell).__module__ != type(self.step.start(made, self.measure)).__module__:
+                raise SettingsError(f"this result was not made by steps like {self.step!r}: resume it with the same.")
+        for report, cell in self._run(made, cell, history[-1] if history else None):  # noqa: B020
             history.append(report)
-            if _settled(history, tol):
+            found = CoarseGrained(report.log_z, RUNNING, tuple(history), cell)
+            if run.tell(report, found) or _settled(history, tol):
                 break
-        return CoarseGrained(history[-1].log_z, _judge(history, tol), tuple(history), cell)
+        status = run.interrupted() if run.stop_reason else _judge(history, tol)
+        return CoarseGrained(history[-1].log_z, status, tuple(history), cell)
 
-    def _run(self, network: InfiniteNetwork | CubicNetwork) -> Iterator[tuple[CoarseReport, CoarseCell]]:
-        cell, clock = self.step.start(network, self.measure), time.perf_counter()
-        before = None
-        for step in range(self.max_steps + 1):
-            report, first = self._report(step, cell, before)
+    def _run(
+        self, network: InfiniteNetwork | CubicNetwork, cell: CoarseCell | None = None, last: CoarseReport | None = None
+    ) -> Iterator[tuple[CoarseReport, CoarseCell]]:
+        """Reports from the network itself on, or from the step after `last`, which made the cell."""
+        clock, before, first = time.perf_counter(), None, 0
+        if cell is None or last is None:
+            cell = self.step.start(network, self.measure)
+        else:
+            first, before = last.step + 1, self._report(last.step, cell, None)
+            cell = self.step.advance(cell) if first <= self.max_steps else cell
+        for step in range(first, self.max_steps + 1):
+            report, value = self._report(step, cell, before)
             now = time.perf_counter()
             yield replace(report, seconds=now - clock), cell
-            before, clock = (report, first), time.perf_counter()
+            before, clock = (report, value), time.perf_counter()
             if step < self.max_steps:
                 cell = self.step.advance(cell)
 

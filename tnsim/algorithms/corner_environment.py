@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tnsim.backend import Array
+from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, eigh, qr
 from tnsim.linalg.arnoldi import dominant
@@ -71,6 +71,16 @@ class CornerEnvironment:
     def chi(self) -> int:
         """The bond dimension of the boundary."""
         return self.corner.legs[0].dim
+
+    def to(self, backend: str | Backend) -> "CornerEnvironment":
+        """The same environment on another library's device."""
+        corner, edge, tensor = (part.to(backend) for part in (self.corner, self.edge, self.tensor))
+        return CornerEnvironment(corner, edge, self.spectrum, tensor)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """That of the site."""
+        return (self.tensor,)
 
     @property
     def marks(self) -> tuple[np.ndarray, ...]:

@@ -4,7 +4,7 @@ Sources: R. J. Baxter, J. Math. Phys. 9, 650 (1968); T. Nishino, K. Okunishi, J.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -17,6 +17,7 @@ from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
 from tnsim.algorithms.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.algorithms.solution import Status
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
 from tnsim.errors import (
     LegError,
     NumericalError,
@@ -138,39 +139,67 @@ class CTMRG:
             kind = "one corner" if self.symmetric else "four corners"
             raise SettingsError(f"the projector of {kind} is {' or '.join(known)}, found {self.projector!r}.")
 
-    def solve(self, network: Any) -> CornerSolution:
+    def solve(
+        self, network: Any, observers: Sequence[PlaneObserver] = (), resume: CornerSolution | None = None
+    ) -> CornerSolution:
         """The environment of a network (or model); if `symmetric`, its tensor is real and all turns leave it alone.
 
-        Starts from the edge named by `start`, else "fixed" (which breaks a symmetry), else "free". Not converging is a
-        status. Raises OperatorError, LegError for networks that do not fit, SettingsError for an unknown edge.
+        Starts from the edge named by `start`, else "fixed" (which breaks a symmetry), else "free"; `resume`: goes on
+        from a result, its steps included in max_steps. Not converging is a status. Raises OperatorError, LegError for
+        networks that do not fit, SettingsError for an unknown edge.
         """
         made = network_of(network)
+        if resume is not None:
+            self._check_resumed(made, resume)
+            return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
         if not self.symmetric:
-            return self._solve(made, _directional_start(made, self.start))
-        return self._solve(made, _start(made, _symmetric(made), self.start))
+            return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
+        return self._solve(made, _start(made, _symmetric(made), self.start), WatchedRun(observers))
+
+    def _check_resumed(self, network: InfiniteNetwork, before: CornerSolution) -> None:
+        """SettingsError for a result of another kind or of another network."""
+        if isinstance(before.environment, CornerEnvironment) != self.symmetric:
+            raise SettingsError(f"this result was not made with symmetric={self.symmetric}: resume it with the same.")
+        known = before.environment.tensors
+        sites = [site for row in network.rows for site in row] if not self.symmetric else [_symmetric(network)]
+        if len(known) != len(sites) or any(
+            a.legs != b.legs or (a.to("numpy") - b.to("numpy")).norm() > 1e-6 * a.norm()
+            for a, b in zip(known, sites, strict=True)
+        ):
+            raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
 
     def certify(self, network: Any, solution: CornerSolution) -> Certificate:
         """Go on at 3/2 chi, and say what moves and what is wrong with the environment."""
         made, chi = network_of(network), self.truncation.chi_max
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
-        larger = wider._solve(made, solution.environment)
+        larger = wider._solve(made, solution.environment, WatchedRun())
         return certificate_of(solution, larger, self.tol)
 
-    def _solve(self, network: InfiniteNetwork, environment: Environment) -> CornerSolution:
-        history: list[CornerReport] = []
+    def _solve(
+        self,
+        network: InfiniteNetwork,
+        environment: Environment,
+        run: WatchedRun,
+        before: tuple[CornerReport, ...] = (),
+    ) -> CornerSolution:
+        history: list[CornerReport] = list(before)
         tol = max(self.tol, 20 * float(np.finfo(network.dtype).eps))
-        for report, environment in self._run(network, environment):  # noqa: B020, B007  the last one is the result's
+        for report, environment in self._run(network, environment, history):  # noqa: B020
             history.append(report)
-            if _settled(history, tol):
+            found = CornerSolution(report.log_z, environment, RUNNING, tuple(history), network.impurities)
+            if run.tell(report, found) or _settled(history[len(before) :], tol):
                 break
-        status = self._judge(history, tol)
+        status = run.interrupted() if run.stop_reason else self._judge(history[len(before) :] or history, tol)
         return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
 
-    def _run(self, network: InfiniteNetwork, environment: Environment) -> Iterator[tuple[CornerReport, Environment]]:
+    def _run(
+        self, network: InfiniteNetwork, environment: Environment, before: Sequence[CornerReport]
+    ) -> Iterator[tuple[CornerReport, Environment]]:
         """A report every few plain steps, and after every one towards the fixed point."""
-        log_z, clock = float("nan"), time.perf_counter()
-        steps = _Steps(self, environment)
-        for step in range(1, self.max_steps + 1):
+        log_z, clock = before[-1].log_z if before else float("nan"), time.perf_counter()
+        first = before[-1].step if before else 0
+        steps = _Steps(self, environment, first)
+        for step in range(first + 1, self.max_steps + 1):
             steps.advance()
             if not steps.direct and step % self.check_every and step < self.max_steps:
                 continue
@@ -199,11 +228,14 @@ class CTMRG:
 class _Steps:
     """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it."""
 
-    def __init__(self, settings: "CTMRG", environment: Environment) -> None:
+    def __init__(self, settings: "CTMRG", environment: Environment, done: int) -> None:
         self.environment, self._settings = environment, settings
         self.change, self.trunc_err = float("inf"), 0.0
         self.direct: CornerFixedPoint | None = None
-        self._patience = _PATIENCE if settings.accelerate and settings.symmetric else settings.max_steps
+        # bonds that are to grow need plain steps first
+        done = done if environment.chi >= settings.truncation.chi_max else 0
+        quick = settings.accelerate and settings.symmetric
+        self._patience = max(0, _PATIENCE - done) if quick else settings.max_steps
         self._decay, self._age, self._plain_change = _Decay(), 0, 0.0
 
     def advance(self) -> None:

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from tnsim.algorithms.corner_environment import around, length_of
-from tnsim.backend import Array
+from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.linalg.arnoldi import dominant
@@ -38,6 +38,11 @@ class Surroundings:
     corners: Four
     edges: Four
     tensor: Tensor
+
+    def to(self, backend: str | Backend) -> "Surroundings":
+        """The same on another library's device."""
+        corners, edges = (tuple(part.to(backend) for part in parts) for parts in (self.corners, self.edges))
+        return Surroundings(corners, edges, self.tensor.to(backend))  # type: ignore[arg-type]
 
     def turned(self) -> "Surroundings":
         """A quarter turn counterclockwise: north becomes west."""
@@ -90,6 +95,17 @@ class DirectionalEnvironment:
     def chi(self) -> int:
         """The largest bond dimension of the boundary."""
         return max(corner.legs[0].dim for site in self._sites for corner in site.corners)
+
+    def to(self, backend: str | Backend) -> "DirectionalEnvironment":
+        """The same environment on another library's device."""
+        return DirectionalEnvironment(
+            tuple(tuple(site.to(backend) for site in row) for row in self.cell), self.trunc_err
+        )
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those of the sites, row by row."""
+        return tuple(site.tensor for site in self._sites)
 
     @property
     def edges(self) -> Four:

@@ -5,7 +5,7 @@ V. Zauner-Stauber, J. Haegeman, F. Verstraete, Phys. Rev. B 98, 235148 (2018) (V
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -15,7 +15,8 @@ import numpy as np
 
 from tnsim.algorithms.coarse_graining import network_of
 from tnsim.algorithms.solution import Status
-from tnsim.errors import LegError, SettingsError, check_fields, suggest
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
+from tnsim.errors import LegError, SettingsError, StateError, check_fields, suggest
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.acting import bond_site
 from tnsim.networks.infinite_mps import InfiniteMPS
@@ -64,7 +65,7 @@ class InfiniteBoundarySum:
 
     log_z: float
     below: InfiniteMPS = field(repr=False)
-    above: InfiniteMPS = field(repr=False)
+    above: InfiniteMPS | None = field(repr=False)
     status: Status = field()
     history: tuple[InfiniteBoundaryReport, ...] = ()
     network: InfiniteNetwork | None = field(default=None, repr=False)
@@ -72,13 +73,16 @@ class InfiniteBoundarySum:
     @cached_property
     def channel(self) -> RowChannel:
         """A row between both boundaries (all rows of a cell fused to one)."""
-        assert self.network is not None
+        if self.network is None or self.above is None:
+            raise StateError("the boundary above this network is not found yet: resume the run.")
         return RowChannel(self.network.fused_row(), self.above, self.below)
 
     @property
     def means(self) -> dict[str, float]:
         """The mean of every impurity of the network; zero where it carries a charge."""
         impurities: Mapping[str, Tensor] = self.network.impurities if self.network else {}
+        if self.above is None:
+            return {}
         return {name: self.channel.mean(impurity) for name, impurity in impurities.items()}
 
     @property
@@ -133,40 +137,64 @@ class InfiniteBoundary:
         if self.max_steps < 1 or not self.tol > 0:
             raise SettingsError("max_steps is at least 1, and tol is above 0.")
 
-    def solve(self, network: Any) -> InfiniteBoundarySum:
+    def solve(
+        self, network: Any, observers: Sequence[PlaneObserver] = (), resume: InfiniteBoundarySum | None = None
+    ) -> InfiniteBoundarySum:
         """Between the boundaries below and above a network (or model); one of them where both sides look alike.
 
-        Not converging is a status. Raises OperatorError for other things, SettingsError for an unknown edge.
+        resume: goes on from the boundaries of a result of the same network. Not converging is a status. Raises
+        OperatorError for other things, SettingsError for an unknown edge.
         """
-        made = network_of(network)
-        below, history = self._side(made, "below")
-        above = below
-        if not _alike(made):
-            above, more = self._side(made.mirrored(), "above")
-            history = history + more
-        value = RowChannel(made.fused_row(), above, below).value()
-        log_z = float(np.log(value.real)) if value.real > 1e6 * np.finfo(float).eps * abs(value.imag) else float("nan")
-        log_z = (log_z + made.log_scale) / made.sites
-        return InfiniteBoundarySum(log_z, below, above, self._judge(log_z, history), tuple(history), made)
-
-    def _side(self, network: InfiniteNetwork, side: str) -> tuple[InfiniteMPS, list[InfiniteBoundaryReport]]:
+        made, run = network_of(network), WatchedRun(observers)
         history: list[InfiniteBoundaryReport] = []
-        boundary = _Boundary(self, network)
-        floor = max(self.tol, 100 * float(np.finfo(network.dtype).eps))
-        while len(history) < self.max_steps and not (history and boundary.settled(floor)):
+        sides = [("below", made)] if _alike(made) else [("below", made), ("above", made.mirrored())]
+        states: dict[str, InfiniteMPS] = {}
+        for side, seen in sides:
+            before = None if resume is None else getattr(resume, side)
+            boundary = _Boundary(self, seen, before)
+            done = [] if resume is None else [report for report in resume.history if report.side == side]
+            history += done
+            states |= {side: boundary.state} if side == "below" else {}
+            for report in self._steps(side, boundary, len(done)):
+                history.append(report)
+                states[side] = boundary.state
+                if run.tell(report, self._between(made, states, history, RUNNING)):
+                    break
+            states[side] = boundary.state
+            if run.stop_reason:
+                break
+        return self._between(made, states, history, run.interrupted() if run.stop_reason else None)
+
+    def _between(
+        self,
+        network: InfiniteNetwork,
+        states: Mapping[str, InfiniteMPS],
+        history: Sequence[InfiniteBoundaryReport],
+        status: Status | None,
+    ) -> InfiniteBoundarySum:
+        """The result of the boundaries found so far; the sum is found at the end only (status: None)."""
+        below = states["below"]
+        above = states.get("above", below if _alike(network) else None)
+        log_z = history[-1].log_z if history else float("nan")
+        if status is None and above is not None:
+            value = RowChannel(network.fused_row(), above, below).value()
+            positive = value.real > 1e6 * np.finfo(float).eps * abs(value.imag)
+            log_z = ((float(np.log(value.real)) if positive else float("nan")) + network.log_scale) / network.sites
+        status = status or self._judge(log_z, history)
+        return InfiniteBoundarySum(log_z, below, above, status, tuple(history), network)
+
+    def _steps(self, side: str, boundary: "_Boundary", done: int) -> Iterator[InfiniteBoundaryReport]:
+        """A report a step, until the boundary has settled."""
+        floor = max(self.tol, 100 * float(np.finfo(boundary.state.dtype).eps))
+        for step in range(done + 1, self.max_steps + 1):
             clock = time.perf_counter()
             boundary.step()
-            history.append(
-                InfiniteBoundaryReport(
-                    side=side,
-                    step=len(history) + 1,
-                    log_z=boundary.log_z,
-                    change=boundary.change,
-                    chi=max(boundary.state.bond_dimensions),
-                    seconds=time.perf_counter() - clock,
-                )  # fmt: skip
-            )
-        return boundary.state, history
+            yield InfiniteBoundaryReport(
+                side=side, step=step, log_z=boundary.log_z, change=boundary.change,
+                chi=max(boundary.state.bond_dimensions), seconds=time.perf_counter() - clock,
+            )  # fmt: skip
+            if boundary.settled(floor):
+                return
 
     def _judge(self, log_z: float, history: Sequence[InfiniteBoundaryReport]) -> Status:
         if not np.isfinite(log_z):
@@ -189,14 +217,18 @@ class InfiniteBoundary:
 class _Boundary:
     """The boundary below a network, which takes in rows from below."""
 
-    def __init__(self, settings: InfiniteBoundary, network: InfiniteNetwork) -> None:
+    def __init__(self, settings: InfiniteBoundary, network: InfiniteNetwork, before: InfiniteMPS | None) -> None:
         self._settings, self._network = settings, network
         self._rows = [[_operator(site) for site in line] for line in network.rows[::-1]]
         self._row = [_operator(site) for site in network.fused_row()]
         self.state = _start(network, settings.start)
+        if before is not None and [t.legs[1] for t in before.AL] != [t.legs[1] for t in self.state.AL]:
+            raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
         self.change, self.log_z = float("inf"), float("nan")
         self._env: RowEnvironments | None = None
         self._plain, self._grow_below = 0, _GROW_BELOW
+        if before is not None:
+            self.state, self._plain = before.to(network.backend), _PLAIN
 
     def step(self) -> None:
         """Take in all rows of a cell, or once bonds are grown, go towards the fixed point."""

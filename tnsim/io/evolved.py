@@ -87,7 +87,7 @@ class EvolutionCheckpointer:
         check_writable(self.path)
         self._last, self._cost = time.monotonic(), 0.0
 
-    def step(self, report: EvolutionReport, run: Any) -> None:
+    def step(self, report: Any, run: Any) -> None:
         if self._is_time():
             self.save(run)
 
@@ -98,12 +98,16 @@ class EvolutionCheckpointer:
         """Write a checkpoint now; False where the disk refused, and the last one is still there."""
         begin = time.monotonic()
         try:
-            write_evolved(self.path, run.so_far(), keep=self.keep, job=self.job)
+            self.write(run)
         except OSError as error:
-            text = f"checkpoint not written ({error}); the previous one is kept, the evolution goes on."
+            text = f"checkpoint not written ({error}); the previous one is kept, the run goes on."
             warnings.warn(text, stacklevel=2)
             return False
         finally:
             self._last = time.monotonic()
             self._cost = self._last - begin
         return True
+
+    def write(self, run: Any) -> None:
+        """The file of the run as it stands; raises OSError where it cannot be written."""
+        write_evolved(self.path, run.so_far(), keep=self.keep, job=self.job)

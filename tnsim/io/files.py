@@ -17,33 +17,38 @@ from tnsim.io.hdf5 import (
     write_file,
 )
 from tnsim.io.infinite import get_infinite, get_state, put_infinite
+from tnsim.io.plane import KIND as PLANE
+from tnsim.io.plane import PLANE_RESULTS, PlaneResult, get_plane, write_plane
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensor import Tensor
 
-Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO | Evolved
+Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO | Evolved | PlaneResult
 _KINDS: dict[type, str] = {
     Tensor: "tensor", MPS: "mps", MPO: "mpo", InfiniteMPS: "infinite mps", InfiniteMPO: "infinite mpo",
-    Evolved: KIND,
+    Evolved: KIND, **dict.fromkeys(PLANE_RESULTS, PLANE),
 }  # fmt: skip
 
 
 def save(path: str | Path, thing: Thing) -> Path:
-    """Write a tensor, state or operator, finite or infinite, or an evolution to an HDF5 file, atomically.
+    """Write a tensor, state or operator, finite or infinite, an evolution or a contraction in the plane, atomically.
 
     Returns the path. Raises FileError where it cannot be written, and for anything else.
     """
     path = Path(path)
     if type(thing) not in _KINDS:
         raise FileError(
-            f"a Tensor, a state or an MPO (finite or infinite) or an Evolved can be saved, found "
-            f"{type(thing).__name__}: of another result save .state, of an OperatorSum the MPO."
+            f"a Tensor, a state or an MPO (finite or infinite), an evolution or a contraction in the plane can be "
+            f"saved, found {type(thing).__name__}: of another result save .state, of an OperatorSum the MPO."
         )
     check_writable(path)
     if isinstance(thing, Evolved):
         write_evolved(path, thing)
+        return path
+    if isinstance(thing, PLANE_RESULTS):
+        write_plane(path, thing)
         return path
 
     def fill(file) -> None:
@@ -74,6 +79,8 @@ def load(path: str | Path) -> Thing:
             return get_infinite(file["thing"])
         if kind == KIND:
             return get_evolved(file)
+        if kind == PLANE:
+            return get_plane(file)
         if kind == "run":
             return get_state(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")

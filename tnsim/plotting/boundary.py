@@ -26,7 +26,8 @@ def plot_boundary(
     axes[0, 0].set_xlabel("step")
     axes[0, 0].set_ylabel("gradient, or change of Schmidt values", fontsize=8)
     axes[0, 0].set_title("convergence", fontsize=10)
-    axes[0, 0].legend(fontsize=7, frameon=False)
+    if axes[0, 0].get_lines():
+        axes[0, 0].legend(fontsize=7, frameon=False)
     values = np.sort(spectrum.values)[::-1]
     axes[0, 1].plot(np.arange(1, len(values) + 1), values, "o", color=ACCENT, markersize=4)
     axes[0, 1].set_yscale("log")
