@@ -15,6 +15,7 @@ from tnsim.tensorize.checkpoint import Weights, read_arrays
 from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
 from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
+from tnsim.tensorize.data_entropy import activation_entropy, rank_samples, sample_entropies
 from tnsim.tensorize.decide import (
     DO_NOT_BUILD,
     Decision,
@@ -41,6 +42,7 @@ from tnsim.tensorize.vector_state import rows_of_state, state_of_rows
 
 # name: module that holds it and needs PyTorch
 _WITH_TORCH = {
+    **dict.fromkeys(["SparseAutoencoder"], "tnsim.tensorize.nn.sparse_autoencoder"),
     **dict.fromkeys(["collect_inputs", "read_torch"], "tnsim.tensorize.nn.torch_checkpoint"),
     **dict.fromkeys(["Served"], "tnsim.tensorize.nn.served"),
     **dict.fromkeys(["load", "save_model", "weights_hash"], "tnsim.tensorize.nn.model_file"),
@@ -67,10 +69,11 @@ __all__ = [
     "CutProfile", "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution",
     "GradientTraining", "Gram", "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs",
     "Planner", "PolynomialActivation", "Quantization", "QuantizedChain", "SampledSVD", "SizeReport", "StateLayer",
-    "StateNetwork", "SweepTraining", "Weights", "classifier_report", "compress_matrices", "corrected_bias",
-    "cut_profile", "decide", "drop_bonds", "fixed_gauge", "functional_error", "kv_placement", "migrate",
-    "quadrature", "quantization_for", "read_arrays", "rows_of_state", "sampled_svd", "save_chains", "size_report",
-    "smallest_rank", "snake", "state_of_rows", "worth_compressing", *_WITH_TORCH,
+    "StateNetwork", "SweepTraining", "Weights", "activation_entropy", "classifier_report", "compress_matrices",
+    "corrected_bias", "cut_profile", "decide", "drop_bonds", "fixed_gauge", "functional_error", "kv_placement",
+    "migrate", "quadrature", "quantization_for", "rank_samples", "read_arrays", "rows_of_state", "sample_entropies",
+    "sampled_svd", "save_chains", "size_report", "smallest_rank", "snake", "state_of_rows", "worth_compressing",
+    *_WITH_TORCH,
 ]  # fmt: skip
 
 
