@@ -36,6 +36,15 @@ class Job:
     def half_sweeps(self) -> int:
         return 2 * self.sweeps * len(self.chis)
 
+    def up_to(self, stages: int) -> "Job":
+        """The same with the first bond dimensions only."""
+        return replace(self, chis=self.chis[:stages])
+
+    def shorter(self) -> "Job":
+        """Half as long, of a molecule two thirds, with the same filling; its energy is not known."""
+        length = 10 if self.model == "hydrogen" else self.L // 2
+        return replace(self, L=length, electrons=self.electrons * length // self.L, energy=float("nan"))
+
     def tiny(self) -> "Job":
         """The same kind of tensors in a second or less: imports, compilation and caches, outside the timer."""
         if self.model == "hydrogen":

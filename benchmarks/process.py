@@ -38,24 +38,31 @@ class Row:
         return self.engine.partition(":")[2]
 
 
-def measure(row: Row, job: str, cache: str) -> Measurement | str:
+def measure(row: Row, job: Job, cache: str) -> Measurement | str:
     """Run in a fresh process, with compiled code kept in the folder `cache`; in words, why there is no result."""
     if importlib.util.find_spec(PACKAGES[row.peer]) is None:
         return "not installed"
-    env = os.environ | {name: str(row.threads) for name in _VARIABLES}
-    env |= {"TENPY_OPTIMIZE": "3", "NUMBA_CACHE_DIR": cache}
-    command = [sys.executable, "-m", "benchmarks.process", row.engine, job, str(row.threads)]
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
-        done = subprocess.run([*command, answer.name], env=env, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            return "failed: " + (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        content = json.load(answer)
+    arguments = [row.engine, job.name, str(len(job.chis)), str(row.threads)]
+    content = answer_of("benchmarks.process", arguments, row.threads, {"NUMBA_CACHE_DIR": cache} if cache else {})
+    if isinstance(content, str):
+        return content
     if "skipped" in content:
         return "skipped: " + content["skipped"]
     return Measurement(**content | {"stages": tuple(Stage(**stage) for stage in content["stages"])})
 
 
-def _peak_mb() -> float:
+def answer_of(module: str, arguments: list[str], threads: int, extra: dict[str, str]) -> dict | str:
+    """What a module writes as JSON, run in a fresh process on so many threads; in words, why it failed."""
+    env = os.environ | {name: str(threads) for name in _VARIABLES} | {"TENPY_OPTIMIZE": "3"} | extra
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+        command = [sys.executable, "-m", module, *arguments, answer.name]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            return "failed: " + (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return json.load(answer)
+
+
+def peak_mb() -> float:
     """Largest resident memory of this process image, on Linux; ru_maxrss would count the parent before exec."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
@@ -73,7 +80,7 @@ def _run(row: Row, job: Job) -> Measurement:
     start_seconds = time.perf_counter() - began
     with _numba_compile_seconds() as compile_seconds:
         result = peer.run(job, row.threads, row.variant)
-    return replace(result, start_seconds=start_seconds, compile_seconds=sum(compile_seconds), peak_mb=_peak_mb())
+    return replace(result, start_seconds=start_seconds, compile_seconds=sum(compile_seconds), peak_mb=peak_mb())
 
 
 @contextmanager
@@ -89,9 +96,9 @@ def _numba_compile_seconds() -> Iterator[list[float]]:
 
 
 def main() -> None:
-    engine, job, threads, answer = sys.argv[1:5]
+    engine, job, stages, threads, answer = sys.argv[1:6]
     try:
-        content = asdict(_run(Row(engine=engine, threads=int(threads)), JOBS[job]))
+        content = asdict(_run(Row(engine=engine, threads=int(threads)), JOBS[job].up_to(int(stages))))
     except Unsupported as reason:
         content = {"skipped": str(reason)}
     Path(answer).write_text(json.dumps(content))

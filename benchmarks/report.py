@@ -1,5 +1,6 @@
 """From measurements to a record, and from a record to tables."""
 
+import math
 import platform
 import statistics
 from datetime import date
@@ -53,7 +54,7 @@ def record(job: Job, lines: list[dict], command: str, load: float) -> dict:
         "job": job.name,
         "date": date.today().isoformat(),
         "command": command,
-        "machine": _machine(),
+        "machine": machine(),
         "load_before": round(load, 2),
         "packages": _versions("numpy", "scipy", "numba"),
         "exact": job.exact,
@@ -73,7 +74,7 @@ def _versions(*names: str) -> dict[str, str]:
     return found
 
 
-def _machine() -> str:
+def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -133,9 +134,45 @@ def markdown(content: dict, job: Job) -> str:
         "|" + "---|" + "---:|" * (len(HEAD) - 1),
         *("| " + " | ".join(line) + " |" for line in cells(content)),
         "",
+        *_by_stage(content),
         *(f"- {r['engine']}: {r['notes']}" for r in _one_per_engine(content["rows"])),
     ]
     return "\n".join(lines)
+
+
+def _by_stage(content: dict) -> list[str]:
+    """CPU seconds of a full sweep at every bond dimension, and until the energy error is below powers of ten."""
+    rows = [r for r in content["rows"] if "stages" in r]
+    base = next((r for r in rows if r["engine"] == "tnsim"), None)
+    chis, sweeps = content["schedule"]["chis"], content["schedule"]["full_sweeps_each"]
+    if base is None or len(chis) < 2:
+        return []
+    errors = [abs(s["energy"] - content["reference_energy"]) for r in rows for s in r["stages"]]
+    decades = [10.0**-k for k in range(12) if min(errors) <= 10.0**-k < 10 * max(errors)]
+    heads = [*(f"chi {chi}" for chi in chis), "chi^", *(f"to {d:.0e}" for d in decades)]
+    lines = [
+        "CPU seconds of a full sweep (ratio to tnsim), the exponent of chi in the last two, and CPU seconds until",
+        "a stage ends below an energy error:",
+        "",
+    ]
+    lines += ["| engine | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    for r in rows:
+        spent = [s.get("cpu_seconds", s["seconds"]) for s in r["stages"]]
+        ours = [s.get("cpu_seconds", s["seconds"]) for s in base["stages"]]
+        cells = [f"{a / sweeps:.2f} ({a / b:.1f})" for a, b in zip(spent, ours, strict=True)]
+        cells.append(f"{math.log(spent[-1] / spent[-2]) / math.log(chis[-1] / chis[-2]):.1f}")
+        cells += [_seconds_to(decade, r["stages"], spent, content["reference_energy"]) for decade in decades]
+        name = r["engine"] + (f", {r['threads']} threads" if r["threads"] > 1 else "")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _seconds_to(error: float, stages: list[dict], spent: list[float], energy: float) -> str:
+    """Seconds up to the end of the first stage with a smaller error."""
+    for number, stage in enumerate(stages):
+        if abs(stage["energy"] - energy) <= error:
+            return f"{sum(spent[: number + 1]):.1f}"
+    return "-"
 
 
 def _one_per_engine(rows: list[dict]) -> list[dict]:

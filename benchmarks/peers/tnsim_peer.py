@@ -1,16 +1,26 @@
 """tnsim: the settings a user would write, with fixed sweep counts and no noise."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import tnsim as tn
 from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Stage, Stopwatch
 from tnsim.kernels.cpu import ahead
 from tnsim.models import J1J2, Heisenberg, Hubbard, Lattice, QuantumChemistry, TransverseIsing, hydrogen_chain
+from tnsim.networks.environment_store import GIB
+from tnsim.networks.environments import largest_environment
+
+# of the variant "budget", in units of the largest environment
+_BUDGET = 3.0
 
 VARIANTS = {
     "": "no noise (its default in noisy stages); a bond update ends once the residual fell to 0.3 of itself or below "
-    "the root of the discarded weight"
+    "the root of the discarded weight",
+    "davidson": "Davidson in place of Lanczos",
+    "one-site": "one site at a time, with bonds that grow by a tenth before each update",
+    "single": "all stages but the last in single precision",
+    "budget": "environments within three times the largest one, the rest made again or on disk",
 }
 
 
@@ -30,23 +40,29 @@ def _model(job: Job):
     return Heisenberg(L=job.L, S=1 if job.model == "spin1" else 0.5, conserve=job.conserve)
 
 
-def _settings(job: Job, chi: int, noisy: bool) -> tn.DMRG:
-    # min_sweeps above max_sweeps: no stage stops early
-    return tn.DMRG(
-        truncation=tn.Truncation(chi_max=chi),
+def _settings(job: Job, number: int, variant: str, largest: float) -> tn.DMRG:
+    """Of a stage; `largest`: GiB of the largest environment there. min_sweeps above max_sweeps: none stops early."""
+    settings = tn.DMRG(
+        truncation=tn.Truncation(chi_max=job.chis[number]),
         max_sweeps=job.sweeps,
         min_sweeps=job.sweeps + 1,
-        noise_sweeps=job.sweeps if noisy else 0,
+        noise_sweeps=job.sweeps if number < job.noisy else 0,
     )
+    if variant == "single":
+        return replace(settings, float32_sweeps=0 if number == len(job.chis) - 1 else job.sweeps)
+    changes = {"davidson": {"eigensolver": "davidson"}, "one-site": {"sites": 1}}
+    changes["budget"] = {"environment_gib": _BUDGET * largest}
+    return replace(settings, **changes.get(variant, {}))
 
 
-def stages(job: Job) -> Iterator[tuple[Stage, tn.MPS]]:
+def stages(job: Job, variant: str = "") -> Iterator[tuple[Stage, tn.MPS]]:
     """Every stage as it ends, and the state; models, operators and the start state are built before the first."""
     model = _model(job)
     H, psi = model.mpo(), model.product(job.start)
+    sizes = [largest_environment(psi.sites, psi.charge, H.site_operators, chi)[0] for chi in job.chis]
     watch = Stopwatch()
-    for number, chi in enumerate(job.chis):
-        run = _settings(job, chi, number < job.noisy).start(H, psi)
+    for number, (chi, size) in enumerate(zip(job.chis, sizes, strict=True)):
+        run = _settings(job, number, variant, 8 * size / GIB).start(H, psi)
         reports = list(run.sweeps())
         psi, matvecs = run.state, sum(report.matvecs for report in reports)
         yield watch.stage(chi, reports[-1].energy, matvecs), psi
@@ -54,7 +70,7 @@ def stages(job: Job) -> Iterator[tuple[Stage, tn.MPS]]:
 
 def run(job: Job, threads: int, variant: str) -> Measurement:
     tn.set_threads(threads)
-    done = list(stages(job))
+    done = list(stages(job, variant))
     ahead.wait(to_the_end=True)  # a second process may still compile what helper threads do
     return Measurement(
         stages=tuple(stage for stage, _ in done),
