@@ -113,6 +113,20 @@ def test_single_precision_sweeps_are_polished_in_double(dtype, conserve):
     assert run.energy == pytest.approx(exact, abs=1e-9)
 
 
+@pytest.mark.parametrize(("chi", "float32_sweeps"), [(6, 0), (6, 4), (32, 0), (32, 4)])
+def test_an_exact_level_lies_within_the_error_bound(chi, float32_sweeps):
+    model = Heisenberg(L=10)
+    run = tn.DMRG(
+        truncation=tn.Truncation(chi_max=chi), max_sweeps=4, float32_sweeps=float32_sweeps, second_start=False
+    ).solve(model.mpo(), model.product())
+    levels = np.linalg.eigvalsh(dense.hamiltonian(model.operator_sum(), model.sites))
+    distance = np.abs(levels - run.energy).min()
+    assert distance <= run.error_bound
+    # single precision cannot promise more than its rounding; double keeps what the truncation left
+    assert run.error_bound == pytest.approx(max(run.variance, 0) ** 0.5, rel=0.1, abs=1e-2 if float32_sweeps else 1e-6)
+    assert "an exact level lies within" in repr(run)
+
+
 @pytest.mark.parametrize("backend", ["numpy", "strict"])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("conserve", SYMMETRIES)
