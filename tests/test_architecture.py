@@ -22,6 +22,7 @@ HEAVY = {"cupy": ("backend", "kernels"), "cupyx": ("backend", "kernels"), "torch
 # imports inside functions: (file, imported package) and why it is not at the top
 LATE_IMPORTS = {
     ("kernels/__init__.py", "numba"): "the cache directory is settled before Numba is asked for kernels",
+    ("models/exact/integral.py", "scipy.integrate"): "20 MB and a tenth of a second, which only exact answers need",
     ("tnsim/backend/registry.py", "tnsim.backend.cupy_backend"): "CuPy is optional",
     ("tnsim/backend/threads.py", "numba"): "the thread count is set where kernels are in use",
     ("tnsim/backend/threads.py", "scipy.linalg"): "its BLAS has to be loaded before the libraries are listed",

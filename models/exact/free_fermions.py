@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.integrate import quad
+
+from tnsim.models.exact.integral import integral
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,5 +170,5 @@ def binary_entropy(p: float) -> float:
 
 def infinite_ising_energy(J: float, h: float) -> float:
     """Energy per site of the infinite chain -J sum XX - h sum Z."""
-    value, _ = quad(lambda k: np.sqrt(J**2 + h**2 + 2 * J * h * np.cos(k)), 0, np.pi, epsabs=1e-13)
+    value = integral(lambda k: np.sqrt(J**2 + h**2 + 2 * J * h * np.cos(k)), 0, np.pi, epsabs=1e-13)
     return -value / np.pi

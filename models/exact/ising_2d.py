@@ -8,7 +8,8 @@ Sources: L. Onsager, Phys. Rev. 65, 117 (1944); B. Kaufman, Phys. Rev. 76, 1232 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import quad
+
+from tnsim.models.exact.integral import integral
 
 CRITICAL = float(np.log(1 + np.sqrt(2)) / 2)  # beta_c of the isotropic square lattice, J = 1
 
@@ -60,7 +61,7 @@ def _mean_log(constant: float, s1: float, s2: float, s3: float) -> float:
 
 def _mean(function: Callable[[float], float]) -> float:
     """Mean over an angle of an even function whose kinks lie at 0 and pi."""
-    value, _ = quad(function, 0.0, np.pi, epsabs=1e-14, epsrel=1e-13, limit=400)
+    value = integral(function, 0.0, np.pi, epsabs=1e-14, epsrel=1e-13, limit=400)
     return float(value / np.pi)
 
 
@@ -86,7 +87,7 @@ def _neighbours(K: float, other: float) -> float:
         below = least + 2 * S * np.sin(p / 2) ** 2
         return float(2 * (S * C2 - C * np.cos(p)) / np.sqrt(below * (below + 2 * S2)))
 
-    value, _ = quad(over_q, 0.0, np.pi, epsabs=1e-13, epsrel=1e-12, limit=400, points=[min(1.0, np.sqrt(least))])
+    value = integral(over_q, 0.0, np.pi, epsabs=1e-13, epsrel=1e-12, limit=400, points=[min(1.0, np.sqrt(least))])
     return float(np.sign(K) * value / (2 * np.pi))
 
 

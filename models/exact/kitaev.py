@@ -8,9 +8,9 @@ values of M. The ground state has no vortex in any hexagon (E. H. Lieb, Phys. Re
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.integrate import quad
 from scipy.special import ellipe
 
+from tnsim.models.exact.integral import integral
 from tnsim.models.lattice import Lattice, Pair
 
 
@@ -45,5 +45,5 @@ def bulk_energy(Kx: float, Ky: float, Kz: float) -> float:
         a, b = abs(Kx * np.exp(1j * p) + Kz), abs(Ky)
         return float(2 / np.pi * (a + b) * ellipe(4 * a * b / (a + b) ** 2)) if a + b else 0.0
 
-    value, _ = quad(over_q, 0, np.pi, epsabs=1e-11, limit=200)
+    value = integral(over_q, 0, np.pi, epsabs=1e-11, limit=200)
     return -value / np.pi / 8

@@ -8,7 +8,8 @@ Physica 27, 1209 (1961) (dimers); R. J. Baxter, Ann. Comb. 3, 191 (1999) (hard s
 from collections.abc import Callable
 
 import numpy as np
-from scipy.integrate import quad
+
+from tnsim.models.exact.integral import integral
 
 # weights of hard squares at activity 1 per site (transfer matrices and series, all digits certain)
 HARD_SQUARES = 1.50304808247533226432
@@ -44,8 +45,7 @@ def _ratio(p: float, q: float, r: float, s: float) -> float:
 
 
 def _half_line(function: Callable[[float], float]) -> float:
-    value, _ = quad(function, 0.0, np.inf, epsabs=1e-13, epsrel=1e-12, limit=400)
-    return float(value)
+    return integral(function, 0.0, np.inf, epsabs=1e-13, epsrel=1e-12, limit=400)
 
 
 def _antiferroelectric(a: float, b: float, c: float, delta: float) -> float:
@@ -70,8 +70,8 @@ def dimers_log_z(x: float, y: float) -> float:
     def over_other(p: float) -> float:
         return float(np.log(x * np.cos(p) + np.sqrt((x * np.cos(p)) ** 2 + y * y)))
 
-    value, _ = quad(over_other, 0.0, np.pi / 2, epsabs=1e-14, epsrel=1e-13, limit=400)
-    return float(value / np.pi)
+    value = integral(over_other, 0.0, np.pi / 2, epsabs=1e-14, epsrel=1e-13, limit=400)
+    return value / np.pi
 
 
 def dimers_finite(rows: int, columns: int, x: float = 1.0, y: float = 1.0) -> float:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy.integrate import quad
 from scipy.special import j0, j1
 
 from tnsim.errors import SettingsError
+from tnsim.models.exact.integral import integral
 from tnsim.models.exact.newton import damped_newton
 
 # the equations are followed from strong coupling down, in steps of this factor
@@ -117,5 +117,4 @@ def bulk_charge_gap(U: float) -> float:
 
 def _damped_integral(numerator: Callable[[float], float], U: float) -> float:
     """int_0^inf numerator(w) / (1 + exp(w U / 2)) dw; what lies beyond w = 80 / U is below exp(-40)."""
-    value, _ = quad(lambda w: numerator(w) / (1 + np.exp(w * U / 2)), 1e-300, 80 / U, epsabs=1e-14, limit=1000)
-    return value
+    return integral(lambda w: numerator(w) / (1 + np.exp(w * U / 2)), 1e-300, 80 / U, epsabs=1e-14, limit=1000)
