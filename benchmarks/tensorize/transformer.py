@@ -79,9 +79,9 @@ class Bench:
         """Uniform chains, uniform SVD, and the common price, before and after healing."""
         for ratio in ratios:
             for name, strategy, formats in (
+                ("common price, both", "lagrange", ("chain", "svd")),
                 ("uniform chains", "uniform", ("chain",)),
                 ("uniform SVD", "uniform", ("svd",)),
-                ("common price, both", "lagrange", ("chain", "svd")),
             ):
                 found = self.compress(self.model, self.gram, ratio, strategy, formats)
                 self.put(f"{ratio:g}x {name}", self.measure(found.model))

@@ -74,7 +74,6 @@ def plot_pareto(sweep: Any, *, path: str | Path | None = None) -> Any:
     for point in sweep.points:
         place = point.numbers, point.loss
         axis.annotate(f"{point.ratio:g}x", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
-    axis.set_xscale("log")
     axis.set_xlabel("numbers in the layers")
     axis.set_ylabel("loss")
     axis.legend(fontsize=7, frameon=False)

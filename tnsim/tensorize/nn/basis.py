@@ -170,7 +170,7 @@ def permute_hidden(
             sizes = f"{first_name} has {first.out_features} outputs, {second_name} {second.in_features} inputs"
             raise ShapeError(f"{sizes}: a pair shares its hidden units.")
         both = torch.cat([first.weight, second.weight.T], dim=1).detach().double()
-        order = torch.from_numpy(hidden_order(array_of(both), tries=tries, seed=seed)).to(first.weight.device)
+        order = torch.from_numpy(hidden_order(array_of(both.cpu()), tries=tries, seed=seed)).to(first.weight.device)
         with torch.no_grad():
             first.weight.copy_(first.weight[order])
             second.weight.copy_(second.weight[:, order])

@@ -27,7 +27,7 @@ class ChainModule(nn.Module):
         self.cores = nn.ParameterList([nn.Parameter(core) for core in cores])
         self.plan: ApplyPlan | None = None
         self._kept: tuple[Any, ...] | None = None
-        self._sizes = axes.shape
+        self._sizes, self._padding = axes.shape, axes.columns.padding
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
             self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
 
@@ -78,9 +78,8 @@ class ChainModule(nn.Module):
 
     def _apply_to_rows(self, rows: torch.Tensor, cores: Sequence[torch.Tensor]) -> torch.Tensor:
         """The matrix on every row of a batch; cores: `chain_cores()`, in the type of the rows."""
-        padding = prod(core.shape[2] for core in cores) - self._sizes[1]
-        if padding:
-            rows = nn.functional.pad(rows, (0, padding))
+        if self._padding:
+            rows = nn.functional.pad(rows, (0, self._padding))
         if self.column_places is not None:
             rows = rows.index_select(1, self.column_places)
         return _gathered(self._through(rows, cores), 1, self.row_places, self._sizes[0])
@@ -89,10 +88,10 @@ class ChainModule(nn.Module):
         """With a plan, in evaluation and without gradients, merged cores are kept from call to call."""
         if self.plan is None or self.plan.again or self.training or torch.is_grad_enabled():
             return apply_chain(rows, cores, self.plan)
-        key = self.plan, *((core.data_ptr(), core._version, core.dtype) for core in cores)
-        if self._kept is None or self._kept[0] != key:
-            self._kept = key, prepared_chain(cores, self.plan)
-        return self._kept[1](rows)
+        state = [(core.data_ptr(), core._version, core.dtype) for core in cores]
+        if self._kept is None or self._kept[0] is not self.plan or self._kept[1] != state:
+            self._kept = self.plan, state, prepared_chain(cores, self.plan)
+        return self._kept[2](rows)
 
     def train(self, mode: bool = True) -> "ChainModule":
         """As in `nn.Module`; merged cores are forgotten."""

@@ -106,6 +106,8 @@ def _act(rows: torch.Tensor, step: Step, matrix: torch.Tensor) -> torch.Tensor:
     count, (m, k) = rows.shape[0], matrix.shape
     if step.after == 1:
         return functional.linear(rows.reshape(count * step.before, k), matrix).reshape(count, step.before * m)
+    if step.before == 1 and isinstance(count, int) and count == 1:
+        return torch.mm(matrix, rows.reshape(k, step.after)).reshape(1, m * step.after)
     pieces = rows.reshape(count * step.before, k, step.after)
     return torch.bmm(matrix.expand(count * step.before, m, k), pieces).reshape(count, step.before * m * step.after)
 

@@ -99,7 +99,7 @@ class CPConv(FactoredConv):
 
 def _by_group(conv: nn.Conv2d) -> np.ndarray:
     """(groups, out, in, height, width) in double precision."""
-    weight = array_of(conv.weight.double())
+    weight = array_of(conv.weight.detach().cpu().double())
     return weight.reshape(conv.groups, -1, *weight.shape[1:])
 
 
@@ -114,7 +114,7 @@ def _covariance(gram: Gram | None, kernels: np.ndarray) -> np.ndarray | None:
         return None
     if len(kernels) > 1 or gram.features != kernels[0, 0].size:
         raise ShapeError(f"{gram!r} does not fit a kernel of shape {kernels.shape[1:]} in {len(kernels)} groups.")
-    return gram.shrunk_covariance()
+    return gram.to("numpy").shrunk_covariance()
 
 
 def _tucker(
@@ -144,7 +144,7 @@ def _one_by_one(matrices: np.ndarray, conv: nn.Conv2d, bias: torch.Tensor | None
     with torch.no_grad():
         layer.weight.copy_(tensor_of(np.ascontiguousarray(matrices)).reshape(layer.weight.shape))
         if bias is not None:
-            layer.bias.copy_(bias)
+            layer.bias.copy_(bias.detach())
     return layer
 
 
@@ -162,6 +162,6 @@ def _corrected(result: FactoredConv, conv: nn.Conv2d, gram: Gram | None) -> Fact
     """With the bias that makes the mean output over the patches exact, where there is a bias."""
     if gram is not None and conv.bias is not None and conv.groups == 1:
         with torch.no_grad():
-            lost = (conv.weight.double() - result.weight).flatten(1)
-            result[2].bias += lost @ tensor_of(np.ascontiguousarray(array_of(tensor_of(gram.mean)))).to(lost)
+            lost = (conv.weight.double().cpu() - result.weight).flatten(1)
+            result[2].bias += (lost @ tensor_of(gram.mean).to(lost)).to(result[2].bias)
     return result

@@ -9,7 +9,7 @@ import numpy as np
 
 from tnsim.backend import Array, backend_of
 from tnsim.errors import SettingsError, ShapeError, check_fields, suggest
-from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, MatrixAxis, balanced_factors
+from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, MatrixAxis
 from tnsim.networks.matrix_train import checked_matrix
 from tnsim.networks.mpo import MPO
 from tnsim.networks.rank_rule import RankRule, count_params
@@ -20,6 +20,7 @@ from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.dense_layers import DenseLayer
+from tnsim.tensorize.nn.new_chain import Factors, balanced_pair
 
 _LOG = logging.getLogger("tnsim.tensorize")
 _FORMATS = ("chain", "svd")
@@ -31,7 +32,8 @@ _GOOD = 0.01
 class LayerFormat:
     """In which forms layers are tried. Each size is made in all of them, and the one that errs least taken.
 
-    Where two matrices err by less than a hundredth, no chain of that size is fitted.
+    With both forms chains are fitted from the ratio `chain_from` on, and only where two matrices err by more than a
+    hundredth: large chains cost most to fit (as their rank squared), and seldom err less than two matrices.
     """
 
     formats: tuple[str, ...] = field(
@@ -42,6 +44,7 @@ class LayerFormat:
         default=(1.4, 1.7, 2.0, 2.6, 3.3, 4.3, 5.5, 7.0, 9.0, 12.0, 16.0, 24.0),
         metadata={"help": "sizes that are tried: the numbers of the matrix over these"},
     )
+    chain_from: float = field(default=2.0, metadata={"help": "with both forms: ratio from which chains are fitted"})
     fit: MetricFit = field(
         default_factory=lambda: MetricFit(max_sweeps=4, tol=0.02), metadata={"help": "how chains are fitted"}
     )
@@ -131,7 +134,8 @@ class Ladder:
             budget = int(self.layer.numbers / ratio)
             found: list[Rung] = []
             for name in sorted(formats, reverse=True):  # svd, the cheap one, first
-                if self._smallest(name) <= budget and not any(rung.error < _GOOD for rung in found):
+                enough = bool(found) and (ratio < self.form.chain_from or found[0].error < _GOOD)
+                if self._smallest(name) <= budget and not enough:
                     found.append(self._make(name, ratio, budget))
             self._rungs[key] = min(found, key=lambda rung: rung.squared) if found else None
         return self._rungs[key]
@@ -148,8 +152,8 @@ class Ladder:
         return self._modules[id(rung)]
 
     @cached_property
-    def _factors(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(balanced_factors(size, self.form.sites, pad=True) for size in self.layer.shape)
+    def _factors(self) -> Factors:
+        return balanced_pair(self.layer.shape, self.form.sites)
 
     def _smallest(self, name: str) -> int:
         """Numbers at rank 1."""
@@ -173,7 +177,8 @@ class Ladder:
 
     def _chain(self, budget: int) -> MPO:
         pad = IndexOrder(pad=True)
-        start = MPO.from_matrix(self.matrix, *self._factors, RankRule(params=budget), index=pad, name=self.name)
+        outs, ins = self._factors
+        start = MPO.from_matrix(self.matrix, outs, ins, RankRule(params=budget), index=pad, name=self.name)
         if self.gram is None:
             return start
         fit = replace(self.form.fit, centered=self.layer.has_bias)

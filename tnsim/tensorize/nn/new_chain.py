@@ -25,8 +25,14 @@ Factors = tuple[Sequence[int], Sequence[int]]
 
 def chain_axes(shape: tuple[int, int], factors: Factors | None, count: int = 3) -> MatrixAxes:
     """Axes of a matrix of this shape; factors that are not given are balanced, and filled up where there are none."""
-    given = factors or tuple(balanced_factors(size, count, pad=True) for size in shape)
-    return matrix_axes(shape, *given, IndexOrder(pad=factors is None))
+    outs, ins = factors or balanced_pair(shape, count)
+    return matrix_axes(shape, outs, ins, IndexOrder(pad=factors is None))
+
+
+def balanced_pair(shape: Sequence[int], count: int = 2) -> Factors:
+    """Factors of rows and columns; of a larger size where a size has none."""
+    rows, columns = (balanced_factors(size, count, pad=True) for size in shape)
+    return rows, columns
 
 
 def empty_cores(axes: MatrixAxes, chi: Ranks, device: Any, dtype: torch.dtype | None) -> list[torch.Tensor]:
@@ -62,9 +68,9 @@ def dense_chain(
 ) -> tuple[MPO, Any]:
     """The chain of a weight, fitted where activations are given, and what to add to the bias (or None)."""
     if factors is None:
-        factors = tuple(balanced_factors(size, 2, pad=True) for size in weight.shape)
         index = index or IndexOrder(pad=True)
-    start = MPO.from_matrix(weight, *factors, chi, index=index, name=gram.name if gram else "")
+    outs, ins = factors or balanced_pair(weight.shape)
+    start = MPO.from_matrix(weight, outs, ins, RankRule.of(chi), index=index, name=gram.name if gram else "")
     return fitted_chain(weight, start, gram, fit)
 
 

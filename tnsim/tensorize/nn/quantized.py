@@ -4,10 +4,10 @@ import copy
 from collections.abc import Iterator
 from math import prod
 
-import numpy as np
 import torch
 from torch import nn
 
+from tnsim.backend import backend_of
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.dense_layers import DenseLayer, dense_layers
 from tnsim.tensorize.nn.ladder import one_site
@@ -81,7 +81,9 @@ def quantize_dense_(model: nn.Module, names: list[str], rule: Quantization | str
 
 
 def _as_chain(layer: DenseLayer) -> ChainModule:
-    return layer.with_chain(one_site(np.asarray(layer.matrix())))
+    matrix = layer.matrix()
+    backend = backend_of(matrix)
+    return layer.with_chain(one_site(backend.to_host(matrix)).to(backend))
 
 
 def stored_bytes(model: nn.Module) -> int:

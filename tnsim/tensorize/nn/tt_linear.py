@@ -109,9 +109,11 @@ class TTLinear(ChainModule):
         if x.shape[-1:] != (self.in_features,):
             raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(x.shape)}.")
         x, bias, *cores = in_autocast(x, self.bias, *self.chain_cores())
-        rows = x.reshape(prod(x.shape[:-1]), self.in_features)
-        result = self._apply_to_rows(rows, cores).reshape(*x.shape[:-1], self.out_features)
-        return result if bias is None else result + bias
+        rows = x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), self.in_features)
+        result = self._apply_to_rows(rows, cores)
+        if bias is not None:
+            result = result + bias if torch.is_grad_enabled() else result.add_(bias)
+        return result if x.ndim == 2 else result.reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         return chain_repr(self) + f", bias={self.bias is not None}"

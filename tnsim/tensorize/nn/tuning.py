@@ -36,10 +36,10 @@ def tune_plans_(model: nn.Module, batch: Any, planner: Planner | None = None) ->
     finally:
         for hook in hooks:
             hook.remove()
-    for name, count in rows.items():
-        layers[name].plan = fastest_plan(layers[name], count, rule)
-        layers[name]._kept = None
-    return {name: layers[name].plan for name in rows if layers[name].plan is not None}
+    found = {name: fastest_plan(layers[name], count, rule) for name, count in rows.items()}
+    for name, plan in found.items():
+        layers[name].plan, layers[name]._kept = plan, None
+    return found
 
 
 def fastest_plan(layer: ChainModule, rows: int, planner: Planner) -> ApplyPlan:
