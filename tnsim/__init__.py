@@ -50,6 +50,7 @@ _PUBLIC = {
     "ATRG": "tnsim.algorithms.atrg",
     "BoundaryMPS": "tnsim.algorithms.boundary_mps",
     **dict.fromkeys(["network_marginals", "sample_network"], "tnsim.algorithms.network_samples"),
+    "SweepContraction": "tnsim.algorithms.sweep_contraction",
     **dict.fromkeys(["amplitude_network", "overlap_network"], "tnsim.networks.double_layer"),
     "CTMRG": "tnsim.algorithms.ctmrg",
     "CoarseGraining": "tnsim.algorithms.coarse_graining",

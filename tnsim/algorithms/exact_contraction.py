@@ -90,7 +90,7 @@ class ExactContraction:
         """Contract a network; raises what `plan` raises, and NumericalError where the result overflows."""
         plan = self.plan(network)
         threads = self._threads(network, plan)
-        pieces = [_traced(network.indices[name], tensor) for name, tensor in network.tensors.items()]
+        pieces = [traced(network.indices[name], tensor) for name, tensor in network.tensors.items()]
         job = partial(_slice, pieces, plan.path, network.open_indices)
         dims = {word: leg.dim for words, tensor in pieces for word, leg in zip(words, tensor.legs, strict=True)}
         values = product(*(range(dims[word]) for word in plan.sliced))
@@ -140,7 +140,8 @@ def machine_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _traced(words: Words, tensor: Tensor) -> tuple[Words, Tensor]:
+def traced(words: Words, tensor: Tensor) -> tuple[Words, Tensor]:
+    """A tensor with the indices that stand on it twice summed over."""
     while double := [word for word in words if words.count(word) == 2]:
         first = words.index(double[0])
         second = words.index(double[0], first + 1)
