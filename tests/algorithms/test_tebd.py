@@ -93,7 +93,7 @@ def test_devices(chain, device, dtype):
 
 
 def test_quench_of_the_xx_chain():
-    """Neel state: magnetisation, and growth of entanglement, to the error of the splitting."""
+    """Neel state: magnetisation, correlators, and growth of entanglement, to the error of the splitting."""
     L = 16
     model = XXZ(L=L, delta=0.0)
     psi = model.product("neel")
@@ -107,6 +107,8 @@ def test_quench_of_the_xx_chain():
         np.testing.assert_allclose(result["Sz"][n], free.occupations() - 0.5, atol=2e-7)
         assert result["entropy"][n][L // 2 - 1] == pytest.approx(free.entropy(L // 2), abs=2e-6)
         assert result.history[n].entropy == pytest.approx(free.entropy(L // 2), abs=2e-6)
+    wick = np.diag(free.occupations()) - np.abs(free.correlation) ** 2  # <n_i n_j> - <n_i><n_j>
+    np.testing.assert_allclose(tn.correlation(result.state, "Sz", "Sz", connected=True), wick, atol=1e-6)
     assert result.sum_trunc_err < 1e-9 and abs(result.history[-1].norm_drift) < 1e-9
     assert max(abs(report.energy_drift) for report in result.history) < 1e-6
 
@@ -115,7 +117,10 @@ def test_quench_of_the_ising_chain():
     """From all up to the critical point, without a symmetry."""
     L = 12
     model = TransverseIsing(L=L, J=1.0, h=1.0)
-    record = {"Z": lambda state: tn.expect(state, "Z")}
+    record = {
+        "Z": lambda state: tn.expect(state, "Z"),
+        "XX": lambda state: tn.correlation(state, "X", "X").diagonal(1),
+    }  # fmt: skip
     result = tebd(0.05, truncation=tn.Truncation(chi_max=64), every=5).run(
         model.operator_sum(), model.product("up"), time=1.0, observe=record
     )
@@ -123,6 +128,7 @@ def test_quench_of_the_ising_chain():
     for n, time in enumerate(result.times):
         free = start.evolved(ising_matrix(L, 1.0, 1.0), time)
         np.testing.assert_allclose(result["Z"][n], free.magnetization(), atol=1e-6)
+        np.testing.assert_allclose(result["XX"][n], free.bond_correlation(), atol=1e-6)
         assert result.history[n].entropy == pytest.approx(free.entropy(L // 2), abs=1e-5)
 
 
