@@ -211,13 +211,16 @@ def _errors(file: Any, against: Path | None) -> Iterator[tuple[str, str]]:
         if not np.isfinite(matrix).all():
             raise NumericalError(f"the chain {name!r} of {file.path} holds NaN or Inf.")
         key = next((word for word in (name, f"{name}.weight") if word in weights), None)
-        dense = None if key is None else np.asarray(weights[key])
-        dense = dense if dense is None or dense.ndim == 2 else dense.reshape(len(dense), -1)
-        if dense is not None and dense.shape != matrix.shape:
-            # a table of vectors is stored the other way round
-            dense = dense.T
-        fits = dense is not None and dense.shape == matrix.shape
-        yield name, f"{np.linalg.norm(matrix - dense) / np.linalg.norm(dense):.4f}" if fits else "-"
+        yield name, "-" if key is None else _error_of_numbers(matrix, np.asarray(weights[key]))
+
+
+def _error_of_numbers(matrix: np.ndarray, dense: np.ndarray) -> str:
+    """Relative, against a weight of any axes; tables of vectors are stored the other way round."""
+    flat = dense if dense.ndim == 2 else dense.reshape(len(dense), -1)
+    flat = flat if flat.shape == matrix.shape else flat.T
+    if flat.shape != matrix.shape:
+        return "other shape"
+    return f"{np.linalg.norm(matrix - flat) / max(float(np.linalg.norm(flat)), 1e-300):.4f}"
 
 
 def _report_table(file: Any) -> dict[str, Any]:

@@ -153,26 +153,26 @@ def _one(
         raise ShapeError(
             f"the activations of {name!r} have {gram.features} features, but the matrix has {matrix.shape[1]} columns."
         )
-    factors = tuple(balanced_factors(size, sites, pad=True) for size in matrix.shape)
+    outs, ins = (balanced_factors(size, sites, pad=True) for size in matrix.shape)
     index = IndexOrder(pad=True)
     try:
-        chain = MPO.from_matrix(matrix, *factors, RankRule(params=max(1, share)), index=index, name=name)
+        chain = MPO.from_matrix(matrix, outs, ins, RankRule(params=max(1, share)), index=index, name=name)
     except ShapeError as error:
         raise ShapeError(f"matrix {name!r}: {error}") from error
     chain = chain if gram is None else fit.solve(matrix, chain, gram).mpo
-    cut = cut_profile(MPO.from_matrix(matrix, *factors, index=index))[(sites - 1) // 2]
+    cut = cut_profile(MPO.from_matrix(matrix, outs, ins, index=index))[(sites - 1) // 2]
     rank = max(1, share // sum(matrix.shape))
     if gram is None:
-        error = _relative(matrix, chain.to_matrix())
+        lost = _relative(matrix, chain.to_matrix())
     else:
-        error = functional_error(matrix, chain, gram, centered=True)
+        lost = functional_error(matrix, chain, gram, centered=True)
     row = MatrixRow(
         name=name,
         shape=(matrix.shape[0], matrix.shape[1]),
-        factors=(factors[0], factors[1]),
+        factors=(outs, ins),
         ranks=chain.bond_dimensions[1:-1],
         numbers=sum(tensor.size for tensor in chain.tensors),
-        error=error,
+        error=lost,
         svd_error=_svd_error(matrix, rank, gram),
         of_outputs=gram is not None,
         chain_entropy=cut.entropy,

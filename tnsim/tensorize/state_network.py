@@ -5,6 +5,7 @@ vector -> state -> [chain as an operator, compressed] -> [+ bias] -> [norm] -> [
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -15,6 +16,7 @@ from tnsim.linalg import Truncation
 from tnsim.networks.apply import apply_with_weight, check_method
 from tnsim.networks.compress import compress
 from tnsim.networks.elementwise import constant_state, diagonal_operator
+from tnsim.networks.matrix_index import MatrixAxes
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensorize.fixed_gauge import CoreActivation
@@ -94,6 +96,12 @@ class StateLayer:
         if self.bias is not None and tuple(self.bias.shape) != (self.mpo.axes.rows.size,):
             raise ShapeError(f"a bias of {self.mpo.axes.rows.size} numbers is needed, found {tuple(self.bias.shape)}.")
 
+    @property
+    def axes(self) -> MatrixAxes:
+        """What the legs of the chain stand for."""
+        assert self.mpo.axes is not None
+        return self.mpo.axes
+
 
 @dataclass(frozen=True, kw_only=True)
 class StateStep:
@@ -121,9 +129,9 @@ class StateNetwork:
     def __post_init__(self) -> None:
         check_method(self.method)
         for before, after in zip(self.layers, self.layers[1:], strict=False):
-            if before.mpo.axes.rows != after.mpo.axes.columns:
+            if before.axes.rows != after.axes.columns:
                 raise ShapeError(
-                    f"a layer puts out {before.mpo.axes.rows}, the next one takes {after.mpo.axes.columns}: factor the "
+                    f"a layer puts out {before.axes.rows}, the next one takes {after.axes.columns}: factor the "
                     "rows of the one and the columns of the other alike."
                 )
 
@@ -141,8 +149,8 @@ class StateNetwork:
 
     def rows(self, rows: Array) -> Array:
         """From vectors (samples, features) to vectors, through states."""
-        psi = self(state_of_rows(rows, self.layers[0].mpo.axes.columns, self.truncation))
-        return rows_of_state(psi, self.layers[-1].mpo.axes.rows)
+        psi = self(state_of_rows(rows, self.layers[0].axes.columns, self.truncation))
+        return rows_of_state(psi, self.layers[-1].axes.rows)
 
     def dense(self, rows: Array) -> Array:
         """The same network on plain vectors, exact. Raises SettingsError for functions of tensors, which have none."""
@@ -163,12 +171,12 @@ class StateNetwork:
         psi, weight = apply_with_weight(operator, psi, self.truncation, self.method)
         yield "matrix", psi, weight
         if layer.bias is not None:
-            shift = state_of_rows(layer.bias, layer.mpo.axes.rows, self.truncation)
+            shift = state_of_rows(layer.bias, layer.axes.rows, self.truncation)
             psi, weight = compress(psi + for_every_sample(shift, psi.sites[0].dim), self.truncation)
             yield "bias", psi, weight
         if layer.normalise:
             norms = row_norms(psi)
-            psi = scaled_rows(psi, (layer.mpo.axes.rows.size**0.5) / norms)
+            psi = scaled_rows(psi, (layer.axes.rows.size**0.5) / norms)
             yield "norm", psi, 0.0
         if isinstance(layer.activation, PolynomialActivation):
             psi, weight = layer.activation.act(psi, self.truncation, self.method)
@@ -194,7 +202,8 @@ class StateNetwork:
             shape = np.shape(layer.activation.coefficients)
             piece = np.asarray(flat[place : place + int(np.prod(shape))]).reshape(shape)
             place += piece.size
-            layers.append(replace(layer, activation=replace(layer.activation, coefficients=tuple(piece.tolist()))))
+            numbers: Any = tuple(piece.tolist())
+            layers.append(replace(layer, activation=replace(layer.activation, coefficients=numbers)))
         return StateNetwork(layers=layers, truncation=self.truncation, method=self.method)
 
     def fitted(self, rows: Array, targets: Array, *, max_steps: int = 20) -> "StateNetwork":
@@ -203,7 +212,7 @@ class StateNetwork:
         Cost: as many passes as there are coefficients, for every step. Random vectors are the same in every pass, so
         that the error is a smooth function. On the host.
         """
-        axes = self.layers[0].mpo.axes.columns, self.layers[-1].mpo.axes.rows
+        axes = self.layers[0].axes.columns, self.layers[-1].axes.rows
         psi = state_of_rows(rows, axes[0], self.truncation)
 
         def residual(flat: np.ndarray) -> np.ndarray:

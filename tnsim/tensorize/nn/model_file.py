@@ -106,7 +106,7 @@ class LazyLayer(nn.Module):
     def read(self) -> nn.Module:
         """The layer on its chain."""
         start = time.perf_counter()
-        dense = self._dense[0]
+        dense: Any = self._dense[0]
         small = self._file.quantized(self._name)
         layer: Any = DenseLayer(self._name, dense).with_chain(self._file[self._name])
         if small is not None:

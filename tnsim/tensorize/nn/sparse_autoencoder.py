@@ -1,6 +1,7 @@
 """A sparse autoencoder whose encoder and decoder are chains: features at every bond, beside those it puts out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class SparseAutoencoder(nn.Module):
         if not 1 <= active <= features:
             raise SettingsError(f"between 1 and {features} features can be active, found {active}.")
         self.inputs, self.features, self.active = inputs, features, active
+        self.encoder: Any
+        self.decoder: Any
         if chi is None:
             self.encoder, self.decoder = nn.Linear(inputs, features), nn.Linear(features, inputs)
             with torch.no_grad():
