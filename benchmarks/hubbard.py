@@ -1,21 +1,36 @@
-"""How fast are electrons: a Hubbard chain at half filling, with two conserved numbers?"""
+"""How fast are electrons, with two conserved numbers: a Hubbard chain at half filling, a cylinder with holes?"""
+
+from dataclasses import replace
 
 from benchmarks.job import Job
 
+_CHAIN = Job(
+    name="hubbard",
+    question="Hubbard chain, U = 8, half filling, U(1) x U(1)",
+    model="hubbard",
+    L=64,
+    electrons=64,
+    start="neel",
+    conserve="N,Sz",
+    chis=(50, 100, 200, 400, 800),
+    sweeps=1,
+    noisy=2,
+    energy=-20.755137189470908,
+    source="open Lieb-Wu equations",
+    engines=("tnsim", "tnsim:davidson", "tenpy", "block2"),
+)
 JOBS = (
-    Job(
-        name="hubbard",
-        question="Hubbard chain, U = 8, half filling, U(1) x U(1)",
-        model="hubbard",
-        L=64,
-        electrons=64,
-        start="neel",
-        conserve="N,Sz",
-        chis=(50, 100, 200, 400),
-        sweeps=1,
-        noisy=2,
-        energy=-20.755137189470908,
-        source="open Lieb-Wu equations",
-        engines=("tnsim", "tenpy", "block2"),
+    _CHAIN,
+    replace(
+        _CHAIN,
+        name="hubbard-cylinder",
+        question="Hubbard cylinder of 8 x 4 sites, U = 8, 28 electrons, U(1) x U(1)",
+        L=32,
+        width=4,
+        electrons=28,
+        chis=(100, 200, 400, 1000),
+        energy=float("nan"),
+        source="none: read the energies of the engines in the file",
+        exact=False,
     ),
 )

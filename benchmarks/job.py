@@ -36,6 +36,13 @@ class Job:
     def half_sweeps(self) -> int:
         return 2 * self.sweeps * len(self.chis)
 
+    @property
+    def electron_states(self) -> list[str]:
+        """A product state: electrons spread evenly, spins in turn, as tnsim's Hubbard model starts."""
+        ends = [-(-i * self.electrons // self.L) for i in range(self.L + 1)]
+        spins = iter(["up", "down"] * self.L)
+        return [next(spins) if after > before else "empty" for before, after in zip(ends, ends[1:], strict=False)]
+
     def up_to(self, stages: int) -> "Job":
         """The same with the first bond dimensions only."""
         return replace(self, chis=self.chis[:stages])

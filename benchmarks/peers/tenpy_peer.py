@@ -69,7 +69,9 @@ def _loosen_lanczos(engine: TwoSiteDMRGEngine, trunc_err: float) -> None:
 
 
 def _product_state(job: Job) -> list[str]:
-    """Neel's order: on the two sublattices of a cylinder or chain; electrons of one spin on each."""
+    """Neel's order on the two sublattices of a cylinder or chain; electrons spread evenly."""
+    if job.electrons:
+        return job.electron_states
     if job.start != "neel":
         return ["up"] * job.L
     return ["down" if (i // job.width + i % job.width) % 2 else "up" for i in range(job.L)]

@@ -34,7 +34,12 @@ def _model(job: Job):
         lattice = Lattice("square", job.L // job.width, job.width, bc_y="periodic")
         return J1J2(J2=0.5, lattice=lattice, conserve=job.conserve)
     if job.model == "hubbard":
-        return Hubbard(L=job.L, U=8.0, N=job.electrons, conserve=job.conserve)
+        size = (
+            {"lattice": Lattice("square", job.L // job.width, job.width, bc_y="periodic")}
+            if job.width > 1
+            else {"L": job.L}
+        )
+        return Hubbard(U=8.0, N=job.electrons, conserve=job.conserve, **size)
     if job.model == "tfim":
         return TransverseIsing(L=job.L, conserve=job.conserve)
     return Heisenberg(L=job.L, S=1 if job.model == "spin1" else 0.5, conserve=job.conserve)
@@ -58,7 +63,7 @@ def _settings(job: Job, number: int, variant: str, largest: float) -> tn.DMRG:
 def stages(job: Job, variant: str = "") -> Iterator[tuple[Stage, tn.MPS]]:
     """Every stage as it ends, and the state; models, operators and the start state are built before the first."""
     model = _model(job)
-    H, psi = model.mpo(), model.product(job.start)
+    H, psi = model.mpo(), model.product(job.electron_states if job.electrons else job.start)
     sizes = [largest_environment(psi.sites, psi.charge, H.site_operators, chi)[0] for chi in job.chis]
     watch = Stopwatch()
     for number, (chi, size) in enumerate(zip(job.chis, sizes, strict=True)):
