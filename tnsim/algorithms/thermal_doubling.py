@@ -68,7 +68,8 @@ class ThermalDoubling:
         evolved = MPOEvolution(dt=first / 2, order=4, truncation=self.truncation, imaginary=True, apply=self.apply).run(
             mpo, infinite_temperature(H.sites, backend=H.backend), time=first / 2
         )
-        reached, rows, records = first, [], {name: [] for name in observe}
+        records: dict[str, list[Any]] = {name: [] for name in observe}
+        reached, rows = first, []
         while True:
             rows.append((reached, *averages(mpo, evolved, self.specific_heat)))
             for name, measure in observe.items():

@@ -83,7 +83,7 @@ def read_openqasm(text: str) -> tuple[Circuit, int]:
         try:
             reader.read(statement)
         except ValueError as error:
-            number = statement.span.start_line
+            number = statement.span.start_line if statement.span else 1
             raise SettingsError(
                 f"line {number} of the OpenQASM text, {lines[number - 1].strip()!r}: {error}"
             ) from error
