@@ -78,13 +78,16 @@ class CpuKernels:
         Done in double precision, as Gram matrices square the condition; see `leading.leading`.
         """
         dtype, noise = theta.dtype, theta[:0] if noise is None else noise
-        double = np.result_type(dtype, np.float64)
-        theta, noise = theta.astype(double, copy=False), noise.astype(double, copy=False)
-        basis, weights, ranks, lost, infos = leading_rows.leading(
-            theta, blocks, rightwards, noise, double.type(amplitude), count, threads
+        single = dtype.char in "fF"
+        if single:
+            double = np.result_type(dtype, np.float64)
+            theta, noise = theta.astype(double), noise.astype(double)
+        basis, weights, ranks, lost, failed = leading_rows.leading(
+            theta, blocks, rightwards, noise, amplitude, count, threads
         )
-        _check(infos, "QR")
-        return basis.astype(dtype, copy=False), weights, ranks, lost
+        if failed >= 0:
+            raise ArithmeticError(f"QR failed on block {failed}: it holds NaN or Inf.")
+        return basis.astype(dtype) if single else basis, weights, ranks, lost
 
     @staticmethod
     def sketched(

@@ -94,12 +94,11 @@ def compile_kernels(dtype: str, threads: int) -> None:
     blocks, theta = np.array([[0, 1, 1]]), np.ones(1, dtype=dtype)
     rows = np.zeros((1, COLUMNS), dtype=np.int64)
     rows[:, [M, N, K, A_STRIDE, B_STRIDE, C_STRIDE, C_BUFFER]] = 1
-    plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), weights=np.ones(1), work=1)
+    plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), order=np.zeros(1, dtype=np.int64), work=1)
     lanczos.solve(plan, theta, (theta,) * 4, (1, 1, 1.0, 0.0), 1)
     double = np.result_type(dtype, np.float64)
-    wide, scale = theta.astype(double), double.type(0)
-    for rightwards in (True, False):
-        leading.leading(wide, blocks, rightwards, wide[:0], scale, 1, 1)
+    wide = theta.astype(double)
+    leading.leading(wide, blocks, True, wide[:0], 0.0, 1, 1)
     split.bases(theta, blocks, True, False, theta[:0], theta.dtype.type(0), theta.real.dtype, 1)
     with suppress(OSError):  # the first process may have ended
         sys.stdout.buffer.write(_READY)

@@ -4,13 +4,15 @@ import numpy as np
 
 from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.lapack import eigh
-from tnsim.kernels.cpu.layout import copy_vector, longest_first
 from tnsim.kernels.cpu.products import share_rows
 from tnsim.kernels.cpu.symbols import dot, real_dot
 from tnsim.kernels.cpu.team import led
+from tnsim.kernels.cpu.vectors import CORRECT, OVERLAP, PIECE, SUBTRACT, shares_of, work_on_vectors
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
+# residuals of so many eps of the operator are none
+_ROUNDING = {char: 30 * float(np.finfo(char).eps) for char in "fdFD"}
 
 
 @inner
@@ -18,13 +20,6 @@ def subtract(w, alpha, v):
     """w -= alpha v."""
     for i in range(len(w)):
         w[i] -= alpha * v[i]
-
-
-@inner
-def _subtract_both(w, alpha, v, beta, u):
-    """w -= alpha v + beta u."""
-    for i in range(len(w)):
-        w[i] -= alpha * v[i] + beta * u[i]
 
 
 @inner
@@ -43,15 +38,12 @@ def rescale(a, factor):
 @inlined
 def _combine(basis, coefficients, vector):
     """vector = sum of coefficients times rows of the basis, scaled to norm 1."""
-    number, zero = basis.dtype.type, basis.dtype.type(0)
-    first, second = number(coefficients[0]), number(coefficients[1]) if len(coefficients) > 1 else zero
-    u, v = basis[0], basis[1]
-    for i in range(len(vector)):
-        vector[i] = first * u[i] + (second * v[i] if second != zero else zero)
-    for j in range(2, len(coefficients)):
-        c, u = number(coefficients[j]), basis[j]
-        for i in range(len(vector)):
-            vector[i] += c * u[i]
+    number = basis.dtype.type
+    for first in range(0, len(vector), PIECE):
+        piece = vector[first : first + PIECE]
+        piece[:] = 0
+        for j in range(len(coefficients)):
+            subtract(piece, number(-coefficients[j]), basis[j, first : first + PIECE])
     rescale(vector, number(1 / norm_of(vector)))
 
 
@@ -64,59 +56,74 @@ def project_out(w, constraints):
 
 
 @kernel
-def lowest(rows, alphas, basis, halves, work, starts, order, limits, constraints, board):
-    """Lowest Ritz pair from the first vector of `basis`, at most len(basis) - 1 products.
+def lowest(
+    rows, alphas, starts, order, work, start, shares, left, left_dense, right, right_dense, k_min, k_max, tolerance,
+    gain, rounding, constraints, board,
+):  # fmt: skip
+    """Lowest Ritz pair near `start` of a product plan with a work buffer of so many numbers, at most k_max products.
 
-    limits: (k_min, tolerance, gain, rounding): stops after k_min products where the residual norm falls below
-    `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator. halves:
-    left environment, left dense blocks, right environment, right dense blocks. board: empty, or that of a team (see
-    `team`); `order` of the tasks. constraints: None, or orthonormal rows that the first vector has no
-    part along, and that are projected out of every vector.
+    Stops after k_min products where the residual norm falls below `tolerance`, or below `gain` times that of the start
+    vector, or where it is `rounding` of the operator. left, left_dense, right, right_dense: environments and their
+    dense blocks. shares: of long vectors (see `vectors`). board: empty, or that of a team (see `team`); `order` of the
+    tasks. constraints: None, or orthonormal rows that the start vector has no part along, and that are projected out of
+    every vector.
     Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
-    k_min, tolerance, gain, rounding = limits
-    k_max, size, number = len(basis) - 1, basis.shape[1], basis.dtype.type
+    size, number = len(start), start.dtype.type
     free = size
     if constraints is not None:
         free -= len(constraints)
-    rescale(basis[0], number(1 / norm_of(basis[0])))
-    first_residual = np.empty(size, dtype=basis.dtype)
+    ints, buffer = np.empty(2, dtype=np.int32), np.empty(work, dtype=start.dtype)
+    basis = np.empty((k_max + 1, size), dtype=start.dtype)
+    factor = number(1 / norm_of(start))
+    for i in range(size):
+        basis[0, i] = factor * start[i]
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
-    ints = np.empty(2, dtype=np.int32)
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
+    factors, sums = np.zeros(2, dtype=start.dtype), np.empty(2 * len(shares))
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
-        buffers = (v, w, work, halves[0], halves[1], halves[2], halves[3], work)
+        buffers = (v, w, buffer, left, left_dense, right, right_dense, buffer)
         share_rows(rows, alphas, starts, order, buffers, board)
         count = j + 1
         if constraints is not None:
             project_out(w, constraints)
-        alpha[j] = real_dot(v, w)
-        _subtract_both(w, number(alpha[j]), v, number(beta[j - 1] if j > 0 else 0.0), u)
-        subtract(w, number(real_dot(v, w)), v)  # most of H v cancelled: so did digits of what is left
-        if j >= _FEW or size < _LONG:
-            for i in range(j, -1, -1):
-                subtract(w, dot(basis[i], w, ints), basis[i])
-        if constraints is not None:
-            project_out(w, constraints)
-        beta[j] = norm_of(w)
+        alpha[j] = work_on_vectors(OVERLAP, w, v, u, factors, sums, shares, board)[0]
+        factors[0], factors[1] = alpha[j], beta[j - 1] if j > 0 else 0.0
+        overlap, square = work_on_vectors(SUBTRACT, w, v, u, factors, sums, shares, board)
+        # most of H v cancelled: so did digits of what is left
+        rest = square - overlap * overlap
+        if constraints is not None or j >= _FEW or size < _LONG or rest < 0.5 * square:
+            subtract(w, number(overlap), v)
+            overlap = 0.0
+            if j >= _FEW or size < _LONG:
+                for i in range(j, -1, -1):
+                    subtract(w, dot(basis[i], w, ints), basis[i])
+            if constraints is not None:
+                project_out(w, constraints)
+            rest = real_dot(w, w)
+        beta[j] = np.sqrt(rest)
         scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
-        ritz, values = np.zeros((count, count)), np.empty(count)
-        for i in range(count):
-            ritz[i, i] = alpha[i]
-            if i < j:
-                ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
-        eigh(ritz, values)
-        if j == 0:
-            copy_vector(first_residual, w)
-        residual = beta[j] * abs(ritz[0, j])
         exhausted = beta[j] <= rounding * scale or count >= free
-        if exhausted or (count >= k_min and residual < max(tolerance, gain * beta[0])):
+        done = exhausted or count == k_max
+        if done or count >= k_min:
+            ritz, values = np.zeros((count, count)), np.empty(count)
+            for i in range(count):
+                ritz[i, i] = alpha[i]
+                if i < j:
+                    ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
+            eigh(ritz, values)
+            done = done or beta[j] * abs(ritz[0, j]) < max(tolerance, gain * beta[0])
+        if done and j > 0:
             break
-        rescale(w, number(1 / beta[j]))
-    vector = np.empty(size, dtype=basis.dtype)
+        factors[0], factors[1] = overlap, 1 / beta[j] if beta[j] > 0 else 0.0
+        work_on_vectors(CORRECT, w, v, u, factors, sums, shares, board)
+        if done:
+            break
+    vector, residual = np.empty(size, dtype=basis.dtype), basis[1]
     _combine(basis, ritz[0], vector)
-    return vector, values[0], alpha[0], first_residual, beta[0], count
+    rescale(residual, number(beta[0]))
+    return vector, values[0], alpha[0], residual, beta[0], count
 
 
 def solve(plan, start, halves, limits, threads, constraints=None):
@@ -124,13 +131,7 @@ def solve(plan, start, halves, limits, threads, constraints=None):
 
     constraints: orthonormal rows (count, size) that `start` has no part along; the pair is that of their complement.
     """
-    k_min, k_max, tolerance, gain = limits
-    limits = k_min, tolerance, gain, 30 * float(np.finfo(start.dtype).eps)
-    basis = np.empty((k_max + 1, len(start)), dtype=start.dtype)
-    basis[0] = start
-    work = np.empty(max(1, plan.work), dtype=start.dtype)
-    order = longest_first(plan.weights)
     return led(
-        min(threads, len(order)), start.dtype, lowest,
-        plan.rows, plan.alphas, basis, halves, work, plan.starts, order, limits, constraints,
+        min(threads, len(plan.order)), start.dtype, lowest, plan.rows, plan.alphas, plan.starts, plan.order,
+        plan.work or 1, start, shares_of(len(start)), *halves, *limits, _ROUNDING[start.dtype.char], constraints,
     )  # fmt: skip

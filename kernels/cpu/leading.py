@@ -10,8 +10,8 @@ import numpy as np
 from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import pivoted_cholesky
-from tnsim.kernels.cpu.layout import copy_vector, longest_first, stable_order
-from tnsim.kernels.cpu.split import blocks_at, describe_blocks, gram_matrix, product, squares_of
+from tnsim.kernels.cpu.layout import copy_vector, stable_order
+from tnsim.kernels.cpu.split import blocks_at, describe_blocks, first_failure, gram_matrix, product, squares_of
 from tnsim.kernels.cpu.symbols import real_dot
 from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, array_at, describe, led, open_round, tasks, wait
 from tnsim.kernels.table import NO_TRANSPOSE
@@ -113,30 +113,42 @@ def help_leading(board, left, like, factoring):
 
 
 @kernel
-def lead_leading(theta, blocks, rightwards, noise, amplitude, places, work, count, order, board):
+def lead_leading(theta, blocks, rightwards, noise, amplitude, count, board):
     """Both rounds, alone (with an empty board) or with helpers; see `leading`."""
+    number = len(blocks)
+    share = np.empty(1, dtype=theta.dtype)
+    share[0] = amplitude
+    squares, rows = squares_of(blocks, rightwards)
+    grams, factors = np.empty(squares[number], dtype=theta.dtype), np.empty(squares[number], dtype=theta.dtype)
+    pivots, weights = np.empty(rows[number], dtype=np.int32), np.empty(rows[number])
+    kept, infos = np.empty(number, dtype=np.int64), np.zeros(number, dtype=np.int64)
+    places, work = (squares, rows), (grams, factors, pivots, weights, kept, infos)
+    for i in range(number):
+        kept[i] = rows[i] - rows[i + 1]
+    order = stable_order(kept)  # the longest first
     shared = len(board) > 0
     if shared:
-        (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
         integers = squares, rows, kept, infos
-        place = describe_blocks(board, theta, blocks, rightwards, noise, amplitude, order, integers)
+        place = describe_blocks(board, theta, blocks, rightwards, noise, share, order, integers)
         place = describe(board, place, grams)
         place = describe(board, place, factors)
         place = describe(board, place, pivots)
         describe(board, place, weights)
         board[KIND] = FACTOR
-        open_round(board, len(order))
+        open_round(board, number)
     for i in tasks(board, order):
-        _factor(i, theta, blocks, rightwards, noise, amplitude, places, work)
-    wait(board, len(order))
-    _candidates(work[3], places[1], count, work[4])
+        _factor(i, theta, blocks, rightwards, noise, share, places, work)
+    wait(board, number)
+    _candidates(weights, rows, count, kept)
     if shared:
         board[KIND] = ITERATE
-        open_round(board, len(order))
+        open_round(board, number)
     for i in tasks(board, order):
         _iterate(i, places, work)
-    wait(board, len(order))
-    return _gathered(places, work)
+    wait(board, number)
+    found, lost = _gathered(places, work)
+    share[0] = 0  # alive until here
+    return factors, found, kept, lost, first_failure(infos)
 
 
 def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
@@ -144,15 +156,6 @@ def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
 
     Rows fall in weight, which is their Rayleigh quotient. The weight outside of them is a few per cent above the least
     possible, in rare small cuts up to half. Arguments as in `split.bases`. Returns basis, weights, ranks, the weight
-    outside, infos.
+    outside, and the first block that failed (or -1).
     """
-    squares, rows = squares_of(blocks, rightwards)
-    grams, basis = np.empty(squares[-1], dtype=theta.dtype), np.empty(squares[-1], dtype=theta.dtype)
-    ranks, infos = np.empty(len(blocks), dtype=np.int64), np.zeros(len(blocks), dtype=np.int64)
-    work = grams, basis, np.empty(rows[-1], dtype=np.int32), np.empty(rows[-1]), ranks, infos
-    order = longest_first(blocks[:, 1 if rightwards else 2])
-    weights, lost = led(
-        min(threads, len(blocks)), theta.dtype, lead_leading,
-        theta, blocks, rightwards, noise, np.array([amplitude], dtype=theta.dtype), (squares, rows), work, count, order,
-    )  # fmt: skip
-    return basis, weights, ranks, lost, infos
+    return led(min(threads, len(blocks)), theta.dtype, lead_leading, theta, blocks, rightwards, noise, amplitude, count)

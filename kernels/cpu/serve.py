@@ -6,13 +6,14 @@ from tnsim.kernels.cpu.compiled import kernel
 from tnsim.kernels.cpu.leading import help_leading
 from tnsim.kernels.cpu.products import help_rows
 from tnsim.kernels.cpu.split import help_bases
-from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, ROWS, SVD, await_claim, finish
+from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, ROWS, SVD, VECTORS, await_claim, finish
+from tnsim.kernels.cpu.vectors import help_vectors
 
 
 @kernel
 def serve(board, index, dtype, like):
     """Work for jobs on data of the dtype of `like` (its number on the board: `dtype`) until there is long none."""
-    one, real = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype)
+    one, real, numbers = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype), np.empty(0)
     while True:
         left = await_claim(board, index, dtype)
         if left == 0:
@@ -20,6 +21,8 @@ def serve(board, index, dtype, like):
         kind = board[KIND]
         if kind == ROWS:
             help_rows(board, left, like, one)
+        elif kind == VECTORS:
+            help_vectors(board, left, like, numbers)
         elif kind in (FACTOR, ITERATE):
             help_leading(board, left, like, kind == FACTOR)
         else:

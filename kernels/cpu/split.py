@@ -101,6 +101,15 @@ def squares_of(blocks, rightwards):
     return squares, rows
 
 
+@inner
+def first_failure(infos):
+    """The first block that LAPACK failed on, or -1."""
+    for i in range(len(infos)):
+        if infos[i] != 0:
+            return i
+    return -1
+
+
 @kernel
 def _ranks(blocks, rightwards, noisy):
     """Rows of every basis, and the starts of their weights."""
@@ -231,11 +240,15 @@ def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):
 def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degeneracy_tol):
     """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
 
-    `lost` is weight that no row holds. Returns (kept a block, the kept weights, discarded weight relative to all).
+    `lost` is weight that no row holds. Returns (kept a block, the kept weights scaled to sum 1, discarded weight
+    relative to all, the sum of the kept ones); where there is NaN or Inf, nothing and NaN.
     """
     total = lost
     for x in weights:
         total += x
+    dims = np.zeros(len(ranks), dtype=np.int64)
+    if not np.isfinite(total):
+        return dims, np.empty(0), np.nan, total
     order = stable_order(-weights)
     scale = 1.0 / total if total > 0 else 0.0
     count = 0
@@ -256,14 +269,18 @@ def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degenerac
     is_kept, discarded = np.zeros(len(weights), dtype=np.bool_), lost * scale
     for i in range(kept):
         is_kept[order[i]] = True
-    dims, chosen, place, count = np.zeros(len(ranks), dtype=np.int64), np.empty(kept), 0, 0
+    chosen, place, count, held = np.empty(kept), 0, 0, 0.0
     for block in range(len(ranks)):
         for _ in range(ranks[block]):
             if is_kept[place]:
                 dims[block] += 1
                 chosen[count] = weights[place]
+                held += weights[place]
                 count += 1
             else:
                 discarded += weights[place] * scale
             place += 1
-    return dims, chosen, discarded
+    share = 1.0 / held if held > 0 else 0.0
+    for i in range(count):
+        chosen[i] *= share
+    return dims, chosen, discarded, held

@@ -14,8 +14,7 @@ that may claim, the job, and for every helper whether it is awake.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -32,7 +31,7 @@ WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
 KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
 DTYPES = "fdFD"
 # kinds of jobs
-ROWS, FACTOR, ITERATE, GRAM, SVD = range(5)
+ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS = range(6)
 # looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds)
 _PATIENCE, _IDLE = 2000, 2_000_000
 
@@ -222,27 +221,28 @@ class Team:
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
+        """A new board with new helpers: some may still be at work on the last one, which is not used again."""
         self._board = new_board(os.cpu_count() or 1)
         self._beds: list[SimpleQueue[None]] = []
         self._lock = threading.Lock()
 
-    @contextmanager
-    def lead(self, threads: int, dtype: np.dtype) -> Iterator[np.ndarray]:
-        """A board with `threads` - 1 helpers for jobs on data of this dtype; an empty one where none are to be had."""
-        helpers = min(threads - 1, (len(self._board) - AWAKE) // 8)
-        if helpers < 1 or self.held or not self._lock.acquire(blocking=False):
-            yield _ALONE
-            return
+    def take(self, threads: int, dtype: np.dtype) -> tuple[np.ndarray, threading.Lock] | None:
+        """A board with `threads` - 1 helpers for jobs on data of this dtype, and the lock to release after them.
+
+        None where no helpers are to be had.
+        """
         board, lock = self._board, self._lock
+        helpers = min(threads - 1, (len(board) - AWAKE) // 8)
+        if helpers < 1 or self.held or not lock.acquire(blocking=False):
+            return None
         try:
             board[LIMIT], board[DTYPE] = helpers, DTYPES.index(dtype.char)
             self._rouse(board, helpers)
-            yield board
         except BaseException:
-            self._reset()  # helpers may still be at work on this board: it is not used again
-            raise
-        finally:
+            self._reset()
             lock.release()
+            raise
+        return board, lock
 
     def _rouse(self, board: np.ndarray, helpers: int) -> None:
         while len(self._beds) < helpers:
@@ -273,7 +273,14 @@ _ALONE = np.empty(0, dtype=np.int64)
 
 def led(threads: int, dtype: np.dtype, function: Callable, *arguments: Any) -> Any:
     """function(*arguments, board), alone or with a team of so many threads for jobs on data of this dtype."""
-    if threads <= 1:
+    taken = TEAM.take(threads, dtype) if threads > 1 else None
+    if taken is None:
         return function(*arguments, _ALONE)
-    with TEAM.lead(threads, dtype) as board:
+    board, lock = taken
+    try:
         return function(*arguments, board)
+    except BaseException:
+        TEAM._reset()
+        raise
+    finally:
+        lock.release()

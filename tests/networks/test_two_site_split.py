@@ -130,11 +130,12 @@ def test_the_weight_outside_the_leading_rows_is_near_the_least_and_is_told(rows,
     exact = np.concatenate([np.linalg.svd(theta[a : a + m * n].reshape(m, n))[1] ** 2 for a, m, n in blocks])
     for kept in (10, 30, 60):
         _, weights, ranks, lost = CpuKernels.leading(theta, blocks, rightwards, None, 0.0, kept + kept // 8 + 8, 1)
-        dims, chosen, trunc_err = choose(weights, ranks, lost, kept, 1, 0.0, 0.0, 0.0)
+        dims, chosen, trunc_err, held = choose(weights, ranks, lost, kept, 1, 0.0, 0.0, 0.0)
         least = np.sort(exact)[::-1][kept:].sum()
         assert dims.sum() == kept
         assert least - 1e-15 <= trunc_err < 1.25 * least + 1e-14
-        assert chosen.sum() == pytest.approx(1 - trunc_err, abs=1e-13)
+        assert chosen.sum() == pytest.approx(1, abs=1e-13)
+        assert held == pytest.approx(1 - trunc_err, abs=1e-13)
 
 
 @pytest.mark.parametrize("trunc_err", [1e-10, 1e-6, 1e-3])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -171,9 +172,9 @@ class DMRGRun:
         frame = self._update.frame(bond, rightwards, self._progress)
         heff = frame.heff
         rows = [heff.join(*self._update.seen(overlap, frame, bond, rightwards)) for overlap in self.overlaps]
-        theta, constraints = restrict(heff, heff.join(frame.first, frame.second), rows, self.settings.seed)
+        theta, constraints = restrict(heff, heff.begin(frame.first, frame.second), rows, self.settings.seed)
         ritz = heff.lowest(theta, self._krylov(bond), constraints)
-        if not np.isfinite(ritz.energy):
+        if not isfinite(ritz.energy):
             sweep = self._progress.sweep
             raise NumericalError(f"the energy at bond {bond} of sweep {sweep} is {ritz.energy}: check the MPO for NaN.")
         gradient = 0.0

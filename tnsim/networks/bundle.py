@@ -16,7 +16,7 @@ from tnsim.linalg.complement import as_rows
 from tnsim.networks.effective import TwoSiteHamiltonian, isometry_of, run, trace_of_blocks
 from tnsim.networks.effective_plans import LEFT, RIGHT, split_plan
 from tnsim.networks.two_site_split import TwoSiteSplit
-from tnsim.symmetry import Leg, layout
+from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, transpose
 
 # eigenvalues of a density matrix with noise below this, and of the overlaps of cut states, are rounding
@@ -59,16 +59,15 @@ def _stacked(heff: TwoSiteHamiltonian, thetas: Sequence[Array], rightwards: bool
     bond = Leg.from_keys(left.center.group, left.center.keys, sizes)
     plan = split_plan(left.bond, left.operator.phys, bond, right.operator.phys, right.bond, rightwards, dtype.char)
     identity = backend.asarray(np.concatenate([np.eye(n, dtype=dtype).reshape(-1) for n in sizes.tolist()]))
-    legs = (left.bond, left.operator.phys, bond.dual), (bond, right.operator.phys, right.bond.dual)
     data = []
     for theta in thetas:
-        pair = [backend.zeros(layout(of_site, bond.group.identity).size, dtype) for of_site in legs]
-        run(plan, (theta, identity, backend.zeros(plan.size, dtype), *pair), backend)
+        pair = [backend.zeros(size, dtype) for size in plan.sizes]
+        run(plan.rows, (theta, identity, backend.zeros(plan.rows.size, dtype), *pair), backend)
         data.append(pair[1 if rightwards else 0])
     place = 1 if rightwards else 0
     states = Leg(bond.group, [bond.group.identity], [len(thetas)], 1)
     table = as_rows(data, backend)
-    return Tensor(legs[1 - place], pair[1 - place]), Tensor((*legs[place], states), table.T.reshape(-1))
+    return Tensor(plan.legs[1 - place], pair[1 - place]), Tensor((*plan.legs[place], states), table.T.reshape(-1))
 
 
 def _basis(

@@ -9,7 +9,6 @@ The two-site tensor lives in centre blocks: one matrix for every charge of the m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from tnsim.networks.effective_plans import (
     isometry_plan,
     join_plan,
     noise_plan,
+    opening_plan,
     project_plan,
     two_site_plan,
     unit_leg,
@@ -44,10 +44,13 @@ _THREADED, _BLAS_THREADS = 1e6, 1e8
 _LONE = 0.7
 
 
-def threads_for(plan: Rows) -> tuple[int, bool]:
-    """Threads that run tasks side by side, and whether BLAS should have the threads instead."""
+def threads_for(plan: Rows, times: float = 1.0) -> tuple[int, bool]:
+    """Threads that run tasks side by side, and whether BLAS should have the threads instead.
+
+    The work is that of the plan, or so many times that on the same blocks.
+    """
     count = thread_count()
-    if count == 1 or plan.flops < _THREADED:
+    if count == 1 or times * plan.flops < _THREADED:
         return 1, False
     lone = bool(plan.weights.max() > _LONE * plan.flops)
     return (1, plan.flops > _BLAS_THREADS) if lone else (count, False)
@@ -60,22 +63,25 @@ def run(plan: Rows, buffers: Sequence[Array], backend: Backend) -> None:
         backend.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, tuple(buffers), threads)
 
 
-@dataclass(frozen=True, eq=False)
 class Half:
     """An environment and the site next to it: the plan, the environment's data and its dense blocks."""
 
-    plan: HalfPlan
-    environment: Tensor
-    dense: Array
+    def __init__(self, plan: HalfPlan, environment: Tensor) -> None:
+        self.plan, self.environment = plan, environment
+        self.built: Array | None = None
 
+    @property
+    def dense(self) -> Array:
+        """The sums of environment blocks that the plan uses as matrices, laid out when first asked for; cost
+        O(chi^2 d w)."""
+        if self.built is None:
+            self.built = self.room()
+            run(self.plan.build, (self.environment.data, self.built), self.environment.backend)
+        return self.built
 
-def make_half(plan: HalfPlan, environment: Tensor) -> Half:
-    """Lay out the sums of environment blocks that the plan uses as dense matrices; cost O(chi^2 d w)."""
-    backend = environment.backend
-    dense = backend.zeros(max(1, plan.build.size), environment.dtype)
-    if len(plan.build.rows):
-        run(plan.build, (environment.data, dense), backend)
-    return Half(plan, environment, dense)
+    def room(self) -> Array:
+        """Where the dense blocks will lie."""
+        return self.environment.backend.zeros(self.plan.build.size, self.environment.dtype)
 
 
 def grow(half: Half, bond: Leg, isometry: Array) -> Tensor:
@@ -109,7 +115,7 @@ def absorb_site(side: str, environment: Tensor, site: Tensor, operator: SiteOper
     outer, bond = (site.legs[0], site.legs[2]) if side == LEFT else (site.legs[2], site.legs[0])
     center = unit_leg(bond)
     plan = half_plan(side, outer.with_flow(1), operator, center, environment.dtype.char)
-    return grow(make_half(plan, environment), bond, isometry_of(side, site, center))
+    return grow(Half(plan, environment), bond, isometry_of(side, site, center))
 
 
 class TwoSiteHamiltonian:
@@ -129,7 +135,7 @@ class TwoSiteHamiltonian:
         left_bond, right_bond = left.legs[0].with_flow(1), right.legs[0].with_flow(1)
         symmetric = hermitian and self.dtype.kind == "f"
         self.plan: TwoSitePlan = two_site_plan(left_bond, first, second, right_bond, self.dtype.char, symmetric)
-        self.left, self.right = make_half(self.plan.left, left), make_half(self.plan.right, right)
+        self.left, self.right = Half(self.plan.left, left), Half(self.plan.right, right)
 
     @property
     def halves(self) -> tuple[Array, Array, Array, Array]:
@@ -185,13 +191,25 @@ class TwoSiteHamiltonian:
 
     def join(self, first: Tensor, second: Tensor) -> Array:
         """theta = A B in centre blocks."""
+        self._check_dtypes(first, second)
         plan = join_plan(*self._joined_legs(first, second))
-        if first.dtype != self.dtype or second.dtype != self.dtype:
-            found = f"{first.dtype} and {second.dtype}"
-            raise BackendError(f"sites must have the environments' dtype {self.dtype}, found {found}: use astype.")
         theta = self.backend.zeros(plan.size, self.dtype)
         run(plan, (first.data, second.data, theta), self.backend)
         return theta
+
+    def begin(self, first: Tensor, second: Tensor) -> Array:
+        """What `join` returns, and the dense blocks of both halves on the way: what an update starts with."""
+        self._check_dtypes(first, second)
+        self.left.built, self.right.built = self.left.room(), self.right.room()
+        theta = self.backend.zeros(self.plan.size, self.dtype)
+        plan = opening_plan(self.plan, first.legs[2].with_flow(1), self.dtype.char)
+        run(plan, (*self.halves, first.data, second.data, theta), self.backend)
+        return theta
+
+    def _check_dtypes(self, first: Tensor, second: Tensor) -> None:
+        if first.data.dtype != self.dtype or second.data.dtype != self.dtype:
+            found = f"{first.dtype} and {second.dtype}"
+            raise BackendError(f"sites must have the environments' dtype {self.dtype}, found {found}: use astype.")
 
     def project(self, residual: Array, first: Tensor, second: Tensor) -> Array:
         """A two-site residual seen from the second site, where that is the centre: A^dagger r."""

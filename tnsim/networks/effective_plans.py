@@ -6,10 +6,14 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from tnsim.kernels.cpu import diagonal, half_terms, hamiltonian, sectors
+from tnsim.kernels.cpu.layout import longest_first
+from tnsim.kernels.table import A_BUFFER, B_BUFFER, C_BUFFER, M, N
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
 
 LEFT, RIGHT = "left", "right"
+# adding a number takes as long as so many flops of a product
+_ADDED = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,11 @@ class Rows:
     @cached_property
     def flops(self) -> float:
         return float(self.weights.sum())
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The order in which tasks are claimed."""
+        return longest_first(self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +77,7 @@ class TwoSitePlan:
     matvec: Rows
     blocks: np.ndarray
 
-    @property
+    @cached_property
     def size(self) -> int:
         return int((self.blocks[:, 1] * self.blocks[:, 2]).sum())
 
@@ -133,7 +142,8 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
         operator.unit_left[0] if is_left else operator.unit_right[1],
         target.dim,
     )
-    build = Rows(rows, row_alphas, np.array([0, len(rows)]), np.ones(1), size=size)
+    weight = _ADDED * (rows[:, M] * rows[:, N]).sum(keepdims=True)
+    build = Rows(rows, row_alphas, np.array([0, len(rows)]), weight, size=max(1, size))
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
@@ -202,6 +212,25 @@ def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg,
 
 
 @lru_cache(maxsize=512)
+def opening_plan(plan: TwoSitePlan, bond: Leg, dtype: str) -> Rows:
+    """What an update begins with: the dense blocks of both halves, and theta of two sites that share `bond`.
+
+    Buffers: 0 left environment, 1 its dense blocks, 2 right environment, 3 its dense blocks, 4 A, 5 B, 6 theta.
+    """
+    a, b = plan.left, plan.right
+    join = join_plan(a.bond, a.operator.phys, bond, b.operator.phys, b.bond, dtype)
+    parts = a.build, b.build, join
+    rows = np.concatenate([part.rows for part in parts])
+    counts = [len(part.rows) for part in parts]
+    rows[:, [A_BUFFER, B_BUFFER, C_BUFFER]] += np.repeat([0, 2, 4], counts)[:, None]
+    starts = [part.starts[:-1] + first for part, first in zip(parts, np.cumsum([0, *counts]), strict=False)]
+    return Rows(
+        rows, np.concatenate([part.alphas for part in parts]), np.concatenate([*starts, [len(rows)]]),
+        np.concatenate([part.weights for part in parts]), size=join.size,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
 def project_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg, dtype: str) -> Rows:
     """A two-site residual back onto the right site, A^dagger r."""
     center = center_leg(left, phys_left, phys_right, right)
@@ -222,6 +251,15 @@ def _site_layout(left: Leg, phys: Leg, right: Leg) -> Layout:
     return layout((left.with_flow(1), phys.with_flow(1), right.with_flow(-1)), left.group.identity)
 
 
+@dataclass(frozen=True, eq=False)
+class SplitPlan:
+    """Two-site tensor and kept basis into two sites: what is done, the sites' legs, and the sizes of their data."""
+
+    rows: Rows
+    legs: tuple[tuple[Leg, Leg, Leg], tuple[Leg, Leg, Leg]]
+    sizes: tuple[int, int]
+
+
 @lru_cache(maxsize=512)
 def split_plan(
     left: Leg,
@@ -231,17 +269,20 @@ def split_plan(
     right: Leg,
     rightwards: bool,
     dtype: str,
-) -> Rows:
-    """Two-site tensor and kept basis into site tensors; `size` is that of the isometry Q."""
+) -> SplitPlan:
+    """Two-site tensor and kept basis into site tensors; `rows.size` is that of the isometry Q."""
     center = center_leg(left, phys_left, phys_right, right)
     a, b = panels(LEFT, left, phys_left, center), panels(RIGHT, right, phys_right, center)
+    first, second = _site_layout(left, phys_left, bond), _site_layout(bond, phys_right, right)
     rows, starts, weights, size = sectors.split_rows(
         np.searchsorted(center.keys, bond.keys), a.table, b.table,
         left.dims_array, phys_left.dims_array, phys_right.dims_array, right.dims_array,
-        _tables(_site_layout(left, phys_left, bond)), _tables(_site_layout(bond, phys_right, right)),
-        bond.dims_array, rightwards,
+        _tables(first), _tables(second), bond.dims_array, rightwards,
     )  # fmt: skip
-    return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(size))
+    legs = (left, phys_left, bond.dual), (bond, phys_right, right.dual)
+    return SplitPlan(
+        Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(size)), legs, (first.size, second.size)
+    )
 
 
 @lru_cache(maxsize=512)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isnan, sqrt
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
 from tnsim.networks.effective_plans import split_plan
-from tnsim.symmetry import Leg, layout
+from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
+# a split takes as long as so many products of small blocks
+_PRODUCTS = 4.0
 # candidates for the kept states: this many more, and one more in this many
 _SPARE = 8
 # what QR takes beside the states of a sector that the bond had before: one in so many, and so many
@@ -68,29 +71,30 @@ def split_two_site(
     whose eigenvectors are kept: directions that H couples to come in although theta does not hold them.
     Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN or failed LAPACK.
     """
-    backend, plan = heff.backend, heff.plan
-    gram = None
-    amplitude = 0.0
-    if noise > 0:
-        gram = heff.noise(theta, rightwards)
-        own = plan.blocks[:, 1] if rightwards else plan.blocks[:, 2]
-        trace = trace_of_blocks(gram, own, backend)
-        amplitude = noise / trace if trace > 0 else 0.0
+    plan = heff.plan
+    gram, amplitude = _noise(heff, theta, noise, rightwards) if noise > 0 else (None, 0.0)
     basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
-    if not np.isfinite(weights.sum() + lost):
-        raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
     used = "gram" if method == "svd" and gram is not None else method
     cutoff = max(truncation.svd_min, _floor(used, heff.dtype))
-    dims, kept, trunc_err = choose(
+    dims, kept, trunc_err, held = choose(
         weights, ranks, lost, truncation.chi_max, truncation.chi_min, cutoff, truncation.trunc_err,
         truncation.degeneracy_tol,
     )  # fmt: skip
+    if isnan(trunc_err):
+        raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
     bond = _bond(plan.left.center, dims.tobytes())
     first, second, isometry = _build(heff, theta, basis, bond, rightwards)
     carrier = second if rightwards else first
-    norm = np.sqrt(kept.sum()) if gram is None else carrier.norm()
-    carrier.data *= float(1 / norm)
-    return TwoSiteSplit(first, second, bond, isometry, kept / kept.sum(), trunc_err, used)
+    carrier.data *= 1 / (sqrt(held) if gram is None else carrier.norm())
+    return TwoSiteSplit(first, second, bond, isometry, kept, trunc_err, used)
+
+
+def _noise(heff: TwoSiteHamiltonian, theta: Array, noise: float, rightwards: bool) -> tuple[Array, float]:
+    """What is added to the density matrix, and the factor that makes its trace `noise`."""
+    gram = heff.noise(theta, rightwards)
+    own = heff.plan.blocks[:, 1] if rightwards else heff.plan.blocks[:, 2]
+    trace = trace_of_blocks(gram, own, heff.backend)
+    return gram, noise / trace if trace > 0 else 0.0
 
 
 @lru_cache(maxsize=8192)
@@ -105,14 +109,13 @@ def _build(
     backend, dtype = heff.backend, heff.dtype
     left, right = heff.plan.left, heff.plan.right
     plan = split_plan(left.bond, left.operator.phys, bond, right.operator.phys, right.bond, rightwards, dtype.char)
-    legs_first = (left.bond, left.operator.phys, bond.dual)
-    legs_second = (bond, right.operator.phys, right.bond.dual)
-    first, second = _empty(legs_first, backend, dtype), _empty(legs_second, backend, dtype)
-    isometry = backend.zeros(plan.size, dtype)
-    run(plan, (theta, basis, isometry, first.data, second.data), backend)
-    return first, second, isometry
+    first, second = backend.zeros(plan.sizes[0], dtype), backend.zeros(plan.sizes[1], dtype)
+    isometry = backend.zeros(plan.rows.size, dtype)
+    run(plan.rows, (theta, basis, isometry, first, second), backend)
+    return Tensor(plan.legs[0], first), Tensor(plan.legs[1], second), isometry
 
 
+@lru_cache(maxsize=16)
 def _floor(method: str, dtype: np.dtype) -> float:
     """Singular values below are rounding, and so are the states that belong to them: eps in the weights of a Gram
     matrix (in double precision for "leading"), eps in the data."""
@@ -128,16 +131,12 @@ def _rows(
     kernels, blocks = heff.backend.kernels, heff.plan.blocks
     if method == "qr":
         return kernels.sketched(theta, blocks, rightwards, _sketched_ranks(heff, chi_max))
-    threads, lone = threads_for(heff.plan.matvec)
+    threads, lone = threads_for(heff.plan.matvec, _PRODUCTS)
     with blas_for(lone):
         if method == "leading":
             candidates = chi_max + chi_max // _SPARE + _SPARE
             return kernels.leading(theta, blocks, rightwards, gram, amplitude, candidates, threads)
         return (*kernels.bases(theta, blocks, rightwards, method == "svd", gram, amplitude, threads), 0.0)
-
-
-def _empty(legs: tuple[Leg, Leg, Leg], backend, dtype) -> Tensor:
-    return Tensor(legs, backend.zeros(layout(legs, legs[0].group.identity).size, dtype))
 
 
 def _sketched_ranks(heff: TwoSiteHamiltonian, chi_max: int) -> np.ndarray:
