@@ -1,7 +1,8 @@
-"""Error and time against chi: critical Ising on the infinite lattice, and an open one beside quimb.
+"""Error and time against chi: CTMRG on the critical infinite lattice, and an open one beside quimb.
 
 `python -m benchmarks.two_dimensions --json result.json` runs everything on one thread; `--largest 24` stops at that
-bond dimension. The exponents are those of fits over the bond dimensions from 16 on.
+bond dimension. The exponents are those of fits over the bond dimensions from 16 on. Coarse-graining has a benchmark of
+its own, `benchmarks.coarse_graining`.
 """
 
 import os
@@ -25,23 +26,15 @@ from tnsim.models.classical import Ising  # noqa: E402
 LN_Z = 0.929695398341610215  # per site at the critical point: ln 2 / 2 + 2 Catalan / pi
 CRITICAL = float(np.log(1 + np.sqrt(2)) / 2)
 # relative errors measured with independent code (dense NumPy) at the same bond dimension
-REFERENCES = {
-    ("TRG", 16): 4.6e-6, ("TRG", 24): 1.1e-6, ("TRG", 32): 5.3e-7, ("TRG", 48): 1.5e-7, ("TRG", 64): 7.0e-8,
-    ("BTRG", 8): 1.1e-5, ("BTRG", 16): 3.3e-7, ("BTRG", 24): 5.6e-8, ("BTRG", 32): 1.4e-8, ("BTRG", 48): 2.5e-9,
-    ("BTRG", 64): 7.0e-10, ("HOTRG", 8): 1.4e-5, ("HOTRG", 12): 1.7e-6, ("HOTRG", 16): 5.6e-7, ("HOTRG", 20): 1.6e-7,
-    ("HOTRG", 24): 1.0e-7, ("CTMRG", 8): 5.7e-7, ("CTMRG", 16): 3.65e-8, ("CTMRG", 24): 7.7e-9, ("CTMRG", 32): 2.2e-9,
-}  # fmt: skip
+REFERENCES = {("CTMRG", 8): 5.7e-7, ("CTMRG", 16): 3.65e-8, ("CTMRG", 24): 7.7e-9, ("CTMRG", 32): 2.2e-9}
 # bounds in the tests of TNRKit.jl
-TNRKIT = {("TRG", 24): 2e-6, ("ATRG", 24): 3e-6, ("BTRG", 24): 6e-8, ("HOTRG", 16): 6e-7, ("CTMRG", 24): 6e-8}
+TNRKIT = {("CTMRG", 24): 6e-8}
 
 
-def _infinite(method: str, chi: int, conserve: str | None) -> float:
+def _infinite(chi: int) -> float:
     """ln Z per site; CTMRG breaks the symmetry, so it runs without it."""
-    if method == "CTMRG":
-        run = tn.CTMRG(truncation=tn.Truncation(chi_max=chi), tol=1e-5)
-        return run.solve(Ising(beta=CRITICAL)).log_z
-    step = {"TRG": tn.TRG, "BTRG": tn.BTRG, "HOTRG": tn.HOTRG, "ATRG": tn.ATRG}[method](chi_max=chi)
-    return tn.CoarseGraining(step=step).solve(Ising(beta=CRITICAL, conserve=conserve)).log_z
+    run = tn.CTMRG(truncation=tn.Truncation(chi_max=chi), tol=1e-5)
+    return run.solve(Ising(beta=CRITICAL)).log_z
 
 
 def infinite(largest: int) -> Iterator[dict]:
@@ -49,16 +42,15 @@ def infinite(largest: int) -> Iterator[dict]:
     for method, chi in sorted({*REFERENCES, *TNRKIT}):
         if chi > largest:
             continue
-        for conserve in (None, "parity") if method != "CTMRG" else (None,):
-            _infinite(method, 4, conserve)  # compilation, outside the timer
-            clock = time.perf_counter()
-            value = _infinite(method, chi, conserve)
-            seconds = time.perf_counter() - clock
-            yield {
-                "method": method, "chi": chi, "symmetry": conserve or "none", "seconds": seconds,
-                "error": abs(value / LN_Z - 1), "reference": REFERENCES.get((method, chi)),
-                "TNRKit bound": TNRKIT.get((method, chi)),
-            }  # fmt: skip
+        _infinite(4)  # compilation, outside the timer
+        clock = time.perf_counter()
+        value = _infinite(chi)
+        seconds = time.perf_counter() - clock
+        yield {
+            "method": method, "chi": chi, "symmetry": "none", "seconds": seconds,
+            "error": abs(value / LN_Z - 1), "reference": REFERENCES.get((method, chi)),
+            "TNRKit bound": TNRKIT.get((method, chi)),
+        }  # fmt: skip
 
 
 def exponents(lines: list[dict]) -> dict[str, float]:
