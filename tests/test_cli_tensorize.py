@@ -18,7 +18,7 @@ from tnsim.errors import (
     ShapeError,
 )
 from tnsim.io.safetensors import encode, write_safetensors
-from tnsim.tensorize import ChainFile, Weights
+from tnsim.tensorize import Budget, ChainFile, Weights, compress_matrices
 
 
 @pytest.fixture
@@ -142,6 +142,15 @@ def test_a25_verify_refuses_a_changed_checkpoint_and_a_changed_file(folder):
     assert isinstance(done.exception, FileCorruptError)
     done = call("tensorize", "report", "model.safetensors")
     assert isinstance(done.exception, FileForeignError)
+
+
+def test_a29_compression_logs_and_does_not_print(folder, caplog, capsys):
+    caplog.set_level("INFO", "tnsim.tensorize")
+    compress_matrices(Weights("model.safetensors"), Budget(ratio=3))
+    out, err = capsys.readouterr()
+    assert out == err == ""
+    names = [record.name for record in caplog.records if "times smaller" in record.message]
+    assert names == ["tnsim.tensorize"] * 2
 
 
 MODEL = """

@@ -125,6 +125,7 @@ def _of_matrices(asked: Compression, console: Any) -> None:
         "metrics": found.report.to_json(),
         "fallback": str(asked.checkpoint.resolve()),
         "status": "compressed, not evaluated",
+        "seed": "none, nothing is random",
     }
     tz.save_chains(asked.out, chains, arrays=found.arrays, source=asked.checkpoint, notes=notes, key=asked.key)
 

@@ -1,5 +1,6 @@
 """The matrices of a checkpoint as chains under one budget, each for itself, without the network that they belong to."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
@@ -21,6 +22,7 @@ from tnsim.tensorize.functional_error import functional_error
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
 
+_LOG = logging.getLogger("tnsim.tensorize")
 # matrices with a side below this, and vectors, are left as they are
 _SMALL = 8
 
@@ -141,6 +143,7 @@ def compress_matrices(
             arrays[bias] = (arrays[bias] + shift).astype(arrays[bias].dtype)
         chains[name] = chain
         rows.append(row)
+        _LOG.info("matrix %s: ranks %s, %.2f times smaller, error %.3g", name, row.ranks, row.ratio, row.error)
     left = {name: "no matrix" if len(shape) != 2 else "small" for name, shape in shapes.items() if name not in names}
     report = MatrixReport(rows=tuple(rows), left=left, budget=wanted, dense_numbers=dense)
     return CompressedMatrices(chains=chains, arrays=arrays, report=report)

@@ -37,8 +37,8 @@ class PolynomialActivation:
 
     Every power costs one compressed product of states (`elementwise_product`).
 
-    >>> PolynomialActivation.near(np.tanh, degree=5, scale=2.0).dense(np.array([0.0, 1.0])).round(2).tolist()
-    [0.0, 0.77]
+    >>> PolynomialActivation.near(np.exp, degree=5, scale=1.0).dense(np.array([0.0, 1.0])).round(2).tolist()
+    [1.0, 2.72]
     """
 
     coefficients: tuple[float, ...] = (0.0, 1.0)
