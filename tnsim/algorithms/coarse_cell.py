@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class SquareCell(CoarseCell):
 class Step(Protocol):
     """One kind of coarse-graining: makes a cell of a network, and of every cell one with twice the sites."""
 
-    def start(self, network: InfiniteNetwork, measure: tuple[str, ...]) -> CoarseCell: ...
+    def start(self, network: Any, measure: tuple[str, ...]) -> CoarseCell: ...
     def advance(self, cell: CoarseCell) -> CoarseCell: ...
 
 

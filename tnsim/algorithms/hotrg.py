@@ -108,7 +108,7 @@ class _Cell(SquareCell):
         self.slopes = list(slopes) if slopes is not None else [0.0] * (len(series) - 1)
 
     @property
-    def derivatives(self) -> tuple[float, ...]:
+    def derivatives(self) -> tuple[float, ...]:  # type: ignore[override]  # others hold none
         if len(self.series) == 1:
             return ()
         traces = [trace(trace(part, 3, 1), 0, 1).item() for part in self.series]

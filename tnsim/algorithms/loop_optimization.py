@@ -51,6 +51,7 @@ class LoopOptimization:
                 before = _times(before, self._doubles[part])
             self._mixed[k] = self._mix(k)
             mixed_before = _times(mixed_before, self._mixed[k])
+        assert before is not None and mixed_before is not None  # a ring has sites
         self.error = self._error([before], [mixed_before])
         return self.error
 

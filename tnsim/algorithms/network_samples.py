@@ -98,7 +98,8 @@ def _through(
         rights.append(contract("u e v, x n u, n e s w, y s v -> x w y", rights[-1], a, tensor, b))
     rights = rights[-2::-1]  # right of every place
     left = ones([top[0].legs[0], whole[0].legs[WEST], low[0].legs[0]], whole[0])
-    waiting, found = [((), left, row.shots, row.log_p)], []
+    waiting: list[tuple[tuple[int, ...], Tensor, int, float]] = [((), left, row.shots, row.log_p)]
+    found: list[tuple[tuple[int, ...], int, float]] = []
     while waiting:
         states, left, shots, log_p = waiting.pop()
         j = len(states)

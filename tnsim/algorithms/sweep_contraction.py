@@ -201,7 +201,8 @@ class _Boundary:
 
     def _merged(self, place: int, count: int) -> tuple[Words, Tensor]:
         words = tuple(self._words[place : place + count])
-        legs, tensor = (_LEFT, words[0], _RIGHT), self._tensors[place]
+        legs: Words = (_LEFT, words[0], _RIGHT)
+        tensor = self._tensors[place]
         for k in range(1, count):
             bond = f"|{k}"
             tensor = contract_words(

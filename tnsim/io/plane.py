@@ -45,6 +45,7 @@ def _classes() -> dict[str, type]:
 
 
 def _below(cls: type) -> Iterator[type]:
+    child: type
     for child in cls.__subclasses__():
         yield child
         yield from _below(child)

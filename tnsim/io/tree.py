@@ -75,7 +75,7 @@ def get_tree(parent: h5py.Group, name: str, classes: Classes) -> Any:
         return complex(*value) if kind == "complex" else value
     if cls not in classes:
         raise FileForeignError(f"{source.file.filename} holds a {cls or kind!r}, which this version does not know.")
-    made = object.__new__(classes[cls])
+    made: Any = object.__new__(classes[cls])
     for key, part in get_tree(source, "parts", classes).items():
         object.__setattr__(made, key, part)
     return made

@@ -44,7 +44,8 @@ def davidson(
     space = _Space(matvec, backend, constraints)
     for guess in guesses:
         space.add(guess, rounding)
-    count, first = len(space.basis), []
+    count = len(space.basis)
+    first: list[tuple[float, Array, float]] = []
     while True:
         energies, mixing = space.solve()
         residuals = [space.residual(float(energies[n]), mixing[:, n]) for n in range(count)]
