@@ -41,10 +41,31 @@ class LayerFormat:
     )
     sites: int = field(default=2, metadata={"help": "sites of a chain; two act fastest"})
     ratios: tuple[float, ...] = field(
-        default=(1.4, 1.7, 2.0, 2.6, 3.3, 4.3, 5.5, 7.0, 9.0, 12.0, 16.0, 24.0),
+        default=(
+            1.15,
+            1.3,
+            1.45,
+            1.6,
+            1.75,
+            1.9,
+            2.1,
+            2.4,
+            2.7,
+            3.0,
+            3.5,
+            4.0,
+            4.6,
+            5.3,
+            6.2,
+            7.2,
+            8.5,
+            10.0,
+            12.0,
+            15.0,
+        ),  # fmt: skip
         metadata={"help": "sizes that are tried: the numbers of the matrix over these"},
     )
-    chain_from: float = field(default=2.0, metadata={"help": "with both forms: ratio from which chains are fitted"})
+    chain_from: float = field(default=3.4, metadata={"help": "with both forms: ratio from which chains are fitted"})
     fit: MetricFit = field(
         default_factory=lambda: MetricFit(max_sweeps=4, tol=0.02), metadata={"help": "how chains are fitted"}
     )
