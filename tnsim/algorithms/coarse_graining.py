@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -144,7 +144,7 @@ class CoarseGraining:
         tol = max(self.tol, float(np.finfo(made.dtype).eps) / 4)
         if resume is not None:
             history, cell = list(resume.history), resume.cell
-            if cell is None or type(cell).__module__ != type(self.step.start(made, self.measure)).__module__:
+            if cell is None or type(cell).__module__ != type(self.step.start(cast(Any, made), self.measure)).__module__:
                 raise SettingsError(f"this result was not made by steps like {self.step!r}: resume it with the same.")
         for report, cell in self._run(made, cell, history[-1] if history else None):  # noqa: B020
             history.append(report)
@@ -160,7 +160,7 @@ class CoarseGraining:
         """Reports from the network itself on, or from the step after `last`, which made the cell."""
         clock, before, first = time.perf_counter(), None, 0
         if cell is None or last is None:
-            cell = self.step.start(network, self.measure)
+            cell = self.step.start(cast(Any, network), self.measure)
         else:
             first, before = last.step + 1, self._report(last.step, cell, None)
             cell = self.step.advance(cell) if first <= self.max_steps else cell
