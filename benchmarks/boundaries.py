@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 # (method, chi): (tolerance, error and seconds that were aimed at)
 TARGETS = {
     ("CTMRG", 24): (1e-4, 1e-8, 3.0), ("CTMRG", 48): (1e-3, 6e-10, 8.0), ("boundary MPS", 64): (2e-6, 1e-8, None),
-    ("boundary MPS", 128): (1e-6, 1e-9, None),
+    ("boundary MPS", 128): (4e-7, 1e-9, None),
 }  # fmt: skip
 _COLUMNS = ("job", "engine", "chi", "seconds", "error", "error aimed at", "seconds aimed at", "ratio", "note")
 
@@ -70,14 +70,14 @@ def gapped() -> Iterator[dict]:
 
 def _tnsim(size: int, chi: int) -> float:
     """Both directions, and both ways in each: an error estimate comes with it."""
-    run = tn.BoundaryMPS(truncation=tn.Truncation(chi_max=chi, svd_min=1e-14))
+    run = tn.BoundaryMPS(truncation=tn.Truncation(chi_max=chi, svd_min=1e-14), method="svd")
     return run.solve(Ising(beta=CRITICAL).finite(size, size)).log_z
 
 
 def _tnsim_once(size: int, chi: int) -> float:
     """One boundary through the lattice, as the other engine has."""
     network = Ising(beta=CRITICAL).finite(size, size)
-    run = tn.BoundaryMPS(truncation=tn.Truncation(chi_max=chi, svd_min=1e-14))
+    run = tn.BoundaryMPS(truncation=tn.Truncation(chi_max=chi, svd_min=1e-14), method="svd")
     end = run.boundary(network)
     total = np.ones((1, 1, 1))
     for tensor in end.state.tensors:  # with bonds and legs of dimension 1
@@ -131,14 +131,13 @@ def main(
     """Run all, a line as soon as it is there."""
     lines = []
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    jobs = (critical(24 if quick else 128), gapped(), finite(8 if quick else size, (8, 16), 1 if quick else 3))
+    jobs = (finite(8 if quick else size, (8, 16, 32), 1 if quick else 3), gapped(), critical(24 if quick else 128))
     for line in (line for job in jobs for line in job):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
-        lines.append(line)
-    if not quick:
-        target = RESULTS / f"{datetime.date.today()}-boundaries.json"
-        about = {"load average": os.getloadavg(), "numpy": np.__version__, "lines": lines}
-        target.write_text(json.dumps(about, indent=1) + "\n")
+        lines.append(line | {"load average": os.getloadavg()[0]})
+        if not quick:
+            target = RESULTS / f"{datetime.date.today()}-boundaries.json"
+            target.write_text(json.dumps({"numpy": np.__version__, "lines": lines}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
