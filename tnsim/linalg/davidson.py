@@ -60,7 +60,7 @@ def davidson(
         if len(space.basis) == found:
             break
     pairs = zip(energies[:count].tolist(), mixing.T, first, strict=False)
-    return [Ritz(space.vector(row), energy, *start, found) for energy, row, start in pairs]
+    return [Ritz(space.vector(row), energy, start, r, norm, found) for energy, row, (start, r, norm) in pairs]
 
 
 class _Space:
