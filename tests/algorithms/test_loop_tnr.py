@@ -125,5 +125,15 @@ def test_bad_input_is_named(make, words):
         make()
 
 
+@pytest.mark.parametrize("step", [LoopTNR(chi_max=4), tn.ATRG(chi_max=4), tn.HOTRG(chi_max=4, derivatives=2)], ids=repr)
+def test_a_result_from_a_file_goes_on_as_if_it_had_not_stopped(step, tmp_path):
+    whole, half = (tn.CoarseGraining(step=step, max_steps=steps) for steps in (6, 4))
+    model = Ising(beta=0.4, conserve="parity")
+    tn.save(tmp_path / "half.h5", half.solve(model))
+    resumed, expected = whole.solve(model, resume=tn.load(tmp_path / "half.h5")), whole.solve(model)
+    assert resumed.log_z == pytest.approx(expected.log_z, abs=1e-13) and len(resumed.history) == 7
+    assert resumed.derivatives == pytest.approx(expected.derivatives, rel=1e-10)
+
+
 def test_public_name():
     assert tn.LoopTNR is LoopTNR

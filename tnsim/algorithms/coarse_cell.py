@@ -48,8 +48,11 @@ class CoarseCell(ABC):
 
     patch: Patch
     planar = True
-    # of ln Z per site by beta, where the step carries them along
-    derivatives: tuple[float, ...] = ()
+
+    @property
+    def derivatives(self) -> tuple[float, ...]:
+        """Of ln Z per site by beta, where the step carries them along."""
+        return ()
 
     @abstractmethod
     def transfer(self, impurity: str | None = None) -> Tensor:

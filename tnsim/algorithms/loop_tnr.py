@@ -50,15 +50,17 @@ class LoopTNR:
         for least in (self.svd_min, self.filter_min):
             Truncation(chi_max=self.chi_max, svd_min=least)  # refuses what is out of range
 
-    def start(self, network: InfiniteNetwork, measure: tuple[str, ...] = ()) -> "_Pair":
+    def start(self, network: InfiniteNetwork, measure: tuple[str, ...] = ()) -> "_Checkerboard":
         """The cell of a network, twice."""
         if measure:
             raise SettingsError(f"LoopTNR measures no impurities {measure}: use HOTRG or CTMRG for them.")
         tensor = network.tensor
         one = first_patch(network, max(tensor.shape))
-        return _Pair(tensor, tensor, Patch(sites=2 * one.sites, log_scale=one.log_scale, ratio=1.0, chi=one.chi))
+        return _Checkerboard(
+            tensor, tensor, Patch(sites=2 * one.sites, log_scale=one.log_scale, ratio=1.0, chi=one.chi)
+        )
 
-    def advance(self, cell: "_Pair") -> "_Pair":
+    def advance(self, cell: "_Checkerboard") -> "_Checkerboard":
         """One step: filter, halve, optimise, and join the halves of neighbouring rings."""
         a, b = self._filtered(cell.a, cell.b)
         ring = _ring(a, b)
@@ -71,7 +73,7 @@ class LoopTNR:
         patch = cell.patch.doubled(
             float(np.log(scales).sum()), ratio=cell.patch.ratio, trunc_err=loop.error, chi=max(first.shape)
         )
-        return _Pair(second / scales[1], first / scales[0], patch)
+        return _Checkerboard(second / scales[1], first / scales[0], patch)
 
     def _optimise(self, loop: LoopOptimization) -> None:
         """Sweeps until the error has settled."""
@@ -110,7 +112,7 @@ def _factor(ring: list[Tensor], cut: list[Tensor]) -> float:
     return overlap / square if square > 0 else 1.0
 
 
-class _Pair(CoarseCell):
+class _Checkerboard(CoarseCell):
     """Two tensors (north, east, south, west), each the only neighbour of the other.
 
     The torus of both is spanned by (1, 1) and (1, -1): from the north and west of a to the south and east of b.
