@@ -181,7 +181,7 @@ def main(
     plot: Annotated[Path | None, typer.Option(help="where a figure of the errors goes")] = None,
 ) -> None:
     """Run all, a line as soon as it is there."""
-    tables: dict[str, Any] = {"load average": os.getloadavg()[0]}
+    tables: dict[str, Any] = {"job": "coarse-graining", "load average": os.getloadavg()[0]}
     for part in parts.split(","):
         print(f"{part}: {PARTS[part].__doc__}")
         tables[part] = []
