@@ -1,5 +1,7 @@
 """OpenQASM text against matrices, and errors that name the line."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -77,6 +79,17 @@ def test_controlled_gates_and_registers():
     circuit, _ = tn.read_openqasm("qreg a[2]; qreg b[2]; cx a, b; cp(0.3) a[0], b[1];")
     assert [sites for _, sites in circuit.gates] == [(0, 2), (1, 3), (0, 3)]
     np.testing.assert_allclose(circuit.gates[2][0], np.diag([1, 1, 1, np.exp(0.3j)]))
+    for gate, inner in {
+        "cu3(1.1,0.3,0.5)": "u3(1.1,0.3,0.5)",
+        "csx": "sx",
+        "cu(1.1,0.3,0.5,0)": "u(1.1,0.3,0.5)",
+    }.items():
+        ((turned, _),) = tn.read_openqasm(f"qreg q[2]; {gate} q[0],q[1];")[0].gates
+        np.testing.assert_allclose(turned, scipy.linalg.block_diag(np.eye(2), matrix(inner)))
+    ((turned, _),) = tn.read_openqasm("qreg q[2]; cu(0,0,0,0.4) q[0],q[1];")[0].gates
+    np.testing.assert_allclose(turned, np.diag([1, 1, *[np.exp(0.4j)] * 2]))
+    np.testing.assert_allclose(matrix("sxdg") @ matrix("sx"), np.eye(2), atol=1e-15)
+    np.testing.assert_allclose(matrix("phase(0.4)"), matrix("p(0.4)"))
     for name, pauli in {"x": X, "y": Y, "z": Z}.items():
         (_, (turned, _)) = tn.read_openqasm(f"qreg q[2]; h q[0]; cr{name}(0.7) q[0],q[1];")[0].gates
         np.testing.assert_allclose(turned, scipy.linalg.block_diag(np.eye(2), scipy.linalg.expm(-0.35j * pauli)))
@@ -94,7 +107,22 @@ def test_controlled_gates_and_registers():
         ("rx q[0];", "takes 1 angles, found 0"),
         ("h(1) q[0];", "takes 0 angles, found 1"),
         ("rx(foo(1)) q[0];", "an angle is made of numbers"),
-        ("rx(1/0) q[0];", "a division by zero"),
+        ("rx(1/0) q[0];", "real and finite number, .*division by zero"),
+        ("rx((-1)**0.5) q[0];", "real and finite number, "),
+        ("rx(exp(1000)) q[0];", "real and finite number, .*range error"),
+        ("rx(9**9**9**9) q[0];", "real and finite number, "),
+        ("rx(1e400) q[0];", "real and finite number, found inf"),
+        ("rx(sin(1,2)) q[0];", "real and finite number, .*one argument"),
+        ("gate a x { h y; }", "'a' is to be made of gates on its qubits x"),
+        ("gate a x { gphase(1); }", "a QuantumPhase is no gate: 'a' is"),
+        ("gate a x { a x; } a q[0];", "is a gate made of itself"),
+        ("h q[{0,1}];", "one by one, as q.0."),
+        ("h q[0:1];", "one by one, as q.0."),
+        ("h q[0][0];", "one by one, as q.0."),
+        ("h q[0.5];", "whole numbers, found 0.5"),
+        ("qubit[2] q;", "registers have a name each and at least one qubit, found 'q' with 2"),
+        ("qubit[0] r;", "registers have a name each and at least one qubit, found 'r' with 0"),
+        ("bit b = measure q[1]; x q[1];", "behind a measurement"),
         ("cx q[0],q[0];", "two different ones"),
         ("measure q[1] -> c[1]; x q[1];", "behind a measurement"),
     ],
@@ -105,6 +133,18 @@ def test_what_it_does_not_know_names_the_line(line, message):
     for text, place in {"x q[0]": "<EOF>", "qreg q[3];\nqreg [;": "\\["}.items():
         with pytest.raises(SettingsError, match=f"no OpenQASM program: line {1 + text.count(chr(10))}, at '{place}'"):
             tn.read_openqasm(text)
+    for text, message in {
+        "": "no statements",
+        "// nothing": "no statements",
+        b"qreg q[1];": "is a text, found bytes",
+    }.items():
+        with pytest.raises(SettingsError, match=message):
+            tn.read_openqasm(text)
+
+
+def test_barriers_within_own_gates_are_left_out():
+    circuit, _ = tn.read_openqasm("qreg q[1]; gate a x { h x; barrier x; h x; } a q[0];")
+    assert len(circuit) == 2
 
 
 def test_circuits_of_qiskit():
@@ -131,3 +171,16 @@ def test_circuits_of_qiskit():
     free.rx(qiskit.circuit.Parameter("angle"), 0)
     with pytest.raises(SettingsError, match="parameters without values"):
         tn.from_qiskit(free)
+
+
+def test_what_is_no_unitary_circuit_of_qiskit_is_refused_without_it():
+    with pytest.raises(SettingsError, match="a QuantumCircuit of Qiskit is needed, found str"):
+        tn.from_qiskit("h q[0];")
+    place = SimpleNamespace(index=0)
+    gate = SimpleNamespace(name="x", condition=("c", 1), to_matrix=lambda: X)
+    circuit = SimpleNamespace(find_bit=lambda bit: place, global_phase=0.0)
+    circuit.data = [SimpleNamespace(operation=gate, qubits=[0])]
+    with pytest.raises(SettingsError, match="'x' on the qubits .0. is no gate of a unitary circuit"):
+        tn.from_qiskit(circuit)
+    gate.condition = None
+    assert len(tn.from_qiskit(circuit)) == 1

@@ -14,7 +14,7 @@ from tnsim.algorithms.circuit import Circuit
 from tnsim.errors import SettingsError, suggest
 
 _X, _Y, _Z = np.eye(2)[::-1], np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
-_H = (_X + _Z) / np.sqrt(2)
+_H, _SX = (_X + _Z) / np.sqrt(2), (np.eye(2) * (1 + 1j) + _X * (1 - 1j)) / 2
 
 
 def _phase(angle: float) -> np.ndarray:
@@ -41,12 +41,13 @@ def _controlled(matrix: np.ndarray) -> np.ndarray:
 _GATES: dict[str, tuple[int, Any]] = {
     **{name: (0, m) for name, m in {
         "id": np.eye(2), "x": _X, "y": _Y, "z": _Z, "h": _H, "s": _phase(np.pi / 2), "sdg": _phase(-np.pi / 2),
-        "t": _phase(np.pi / 4), "tdg": _phase(-np.pi / 4), "sx": (np.eye(2) * (1 + 1j) + _X * (1 - 1j)) / 2,
+        "t": _phase(np.pi / 4), "tdg": _phase(-np.pi / 4), "sx": _SX, "sxdg": _SX.conj(), "csx": _controlled(_SX),
         "swap": np.eye(4)[[0, 2, 1, 3]], "cx": _controlled(_X), "CX": _controlled(_X), "cy": _controlled(_Y),
         "cz": _controlled(_Z), "ch": _controlled(_H),
     }.items()},
-    "p": (1, _phase), "u1": (1, _phase), "u2": (2, lambda phi, lam: _u(np.pi / 2, phi, lam)), "u3": (3, _u),
-    "u": (3, _u), "U": (3, _u),
+    **dict.fromkeys(("p", "phase", "u1"), (1, _phase)), **dict.fromkeys(("u", "U", "u3"), (3, _u)),
+    "u2": (2, lambda phi, lam: _u(np.pi / 2, phi, lam)), "cu3": (3, lambda *angles: _controlled(_u(*angles))),
+    "cu": (4, lambda *angles: _controlled(np.exp(1j * angles[3]) * _u(*angles[:3]))),
     **dict.fromkeys(("cp", "cu1", "cphase"), (1, lambda angle: _controlled(_phase(angle)))),
     **{"r" + n: (1, _turn(m)) for n, m in {"x": _X, "y": _Y, "z": _Z}.items()},
     **{"r" + 2 * n: (1, _turn(np.kron(m, m))) for n, m in {"x": _X, "y": _Y, "z": _Z}.items()},
@@ -74,18 +75,23 @@ def read_openqasm(text: str) -> tuple[Circuit, int]:
         raise SettingsError(
             'OpenQASM texts are read by the package openqasm3: pip install "tnsim[openqasm]".'
         ) from error
+    if not isinstance(text, str):
+        raise SettingsError(f"an OpenQASM program is a text, found {type(text).__name__}.")
     try:
         program = openqasm3.parse(text)
     except openqasm3.parser.QASM3ParsingError as error:
         raise SettingsError(f"the text is no OpenQASM program: {_reason(error)}") from error
+    except AttributeError as error:  # of the parser, where there is no statement at all
+        raise SettingsError("the text is no OpenQASM program: it has no statements.") from error
     reader, lines = _Reader(), text.splitlines()
     for statement in program.statements:
         try:
             reader.read(statement)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             number = statement.span.start_line if statement.span else 1
+            reason = error if isinstance(error, ValueError) else "this nests too deeply: is a gate made of itself?"
             raise SettingsError(
-                f"line {number} of the OpenQASM text, {lines[number - 1].strip()!r}: {error}"
+                f"line {number} of the OpenQASM text, {lines[number - 1].strip()!r}: {reason}"
             ) from error
     return reader.circuit, reader.qubits
 
@@ -110,14 +116,18 @@ class _Reader:
         """One statement. Raises ValueError for what is not known."""
         kind = type(statement).__name__
         if kind == "QubitDeclaration":
-            count = int(self._number(statement.size, self.values)) if statement.size is not None else 1
-            self.registers[statement.qubit.name] = range(self.qubits, self.qubits + count)
+            count = self._whole(statement.size) if statement.size is not None else 1
+            name = statement.qubit.name
+            if count < 1 or name in self.registers:
+                raise SettingsError(f"registers have a name each and at least one qubit, found {name!r} with {count}")
+            self.registers[name] = range(self.qubits, self.qubits + count)
             self.qubits += count
         elif kind == "QuantumGateDefinition":
+            _check_definition(statement)
             self.own[statement.name.name] = statement
         elif kind == "ConstantDeclaration":
             self.values[statement.identifier.name] = self._number(statement.init_expression, self.values)
-        elif kind == "QuantumMeasurementStatement":
+        elif kind == "QuantumMeasurementStatement" or _measures(statement):
             self.measured = True
         elif kind == "QuantumGate":
             if self.measured:
@@ -146,7 +156,10 @@ class _Reader:
         register = self.registers[name]
         if not indexed:
             return register
-        number = int(self._number(qubit.indices[0][0], self.values))
+        (index, *more), sets = qubit.indices, ("DiscreteSet", "RangeDefinition")
+        if more or type(index).__name__ in sets or len(index) != 1 or type(index[0]).__name__ in sets:
+            raise SettingsError(f"qubits are named one by one, as {name}[0], or all together, as {name}")
+        number = self._whole(index[0])
         if not 0 <= number < len(register):
             raise SettingsError(f"the register {name!r} has qubits 0 to {len(register) - 1}, found {number}")
         return register[number : number + 1]
@@ -165,7 +178,10 @@ class _Reader:
             inner = {**self.values, **dict(zip((a.name for a in made.arguments), angles, strict=True))}
             where = dict(zip((q.name for q in made.qubits), places, strict=True))
             parts = [
-                part for step in made.body for part in self._gates(step, inner, [where[q.name] for q in step.qubits])
+                part
+                for step in made.body
+                if type(step).__name__ == "QuantumGate"
+                for part in self._gates(step, inner, [where[q.name] for q in step.qubits])
             ]
         elif name in _GATES:
             wanted, matrix = _GATES[name]
@@ -177,23 +193,54 @@ class _Reader:
             raise SettingsError(f"unknown gate {name!r}. {suggest(name, (*_GATES, *self.own))}")
         return [(m.conj().T, p) for m, p in reversed(parts)] if len(inverse) % 2 else parts
 
+    def _whole(self, node: Any) -> int:
+        """The value of an expression that counts something."""
+        number = self._number(node, self.values)
+        if number != int(number):
+            raise SettingsError(f"sizes and places of qubits are whole numbers, found {number:g}")
+        return int(number)
+
     def _number(self, node: Any, values: Mapping[str, float]) -> float:
         """The value of an expression."""
+        try:
+            number = self._value(node, values)
+            finite = math.isfinite(number)
+        except (ArithmeticError, TypeError) as error:
+            raise SettingsError(f"an angle is a real and finite number, not so here: {error}") from error
+        if not finite:
+            raise SettingsError(f"an angle is a real and finite number, found {number}")
+        return number
+
+    def _value(self, node: Any, values: Mapping[str, float]) -> float:
+        """The same without checks; powers of floats overflow where those of integers would take for ever."""
         kind = type(node).__name__
         if kind in ("IntegerLiteral", "FloatLiteral"):
-            return node.value
+            return float(node.value)
         if kind == "Identifier" and node.name in values:
             return values[node.name]
         if kind == "UnaryExpression" and node.op.name == "-":
             return -self._number(node.expression, values)
         if kind == "BinaryExpression" and node.op.name in _BINARY:
-            left, right = self._number(node.lhs, values), self._number(node.rhs, values)
-            if node.op.name == "/" and right == 0:
-                raise SettingsError("a division by zero")
-            return _BINARY[node.op.name](left, right)
+            return _BINARY[node.op.name](self._number(node.lhs, values), self._number(node.rhs, values))
         if kind == "FunctionCall" and node.name.name in _FUNCTIONS:
             return _FUNCTIONS[node.name.name](*(self._number(part, values) for part in node.arguments))
         raise SettingsError("an angle is made of numbers, pi, constants, + - * / ** and functions such as sin")
+
+
+def _measures(statement: Any) -> bool:
+    """Whether it is `bit b = measure q;`."""
+    return type(getattr(statement, "init_expression", None)).__name__ == "QuantumMeasurement"
+
+
+def _check_definition(made: Any) -> None:
+    """SettingsError for a definition by anything but gates on its own qubits."""
+    own = [qubit.name for qubit in made.qubits]
+    for step in made.body:
+        kind = type(step).__name__
+        if kind not in ("QuantumGate", "QuantumBarrier"):
+            raise SettingsError(f"a {kind} is no gate: {made.name.name!r} is to be made of gates")
+        if kind == "QuantumGate" and any(qubit.name not in own for qubit in step.qubits):
+            raise SettingsError(f"{made.name.name!r} is to be made of gates on its qubits {', '.join(own)}")
 
 
 def _check_count(name: str, angles: Sequence[float], wanted: int, places: Sequence[int] | None, qubits: int) -> None:

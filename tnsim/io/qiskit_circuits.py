@@ -15,7 +15,11 @@ def from_qiskit(circuit: Any) -> Circuit:
     Qubit n is site n, state 0 the first of a site. Barriers and closing measurements are left out. Raises SettingsError
     for parameters without values, conditions, resets and gates behind measurements. Qiskit is not imported.
     """
+    if not hasattr(circuit, "find_bit"):
+        raise SettingsError(f"a QuantumCircuit of Qiskit is needed, found {type(circuit).__name__}.")
     found, measured = Circuit(), set()
+    if getattr(circuit.global_phase, "parameters", None):
+        raise SettingsError("the global phase has parameters without values: see assign_parameters.")
     if circuit.global_phase:
         found = found.add(np.exp(1j * float(circuit.global_phase)) * np.eye(2), 0)
     for item in circuit.data:
@@ -23,7 +27,8 @@ def from_qiskit(circuit: Any) -> Circuit:
         if operation.name in ("barrier", "measure"):
             measured |= set(places) if operation.name == "measure" else set()
             continue
-        if not hasattr(operation, "to_matrix") or measured & set(places):
+        conditional = getattr(operation, "condition", None) is not None  # by c_if of Qiskit 1
+        if not places or conditional or not hasattr(operation, "to_matrix") or measured & set(places):
             raise SettingsError(
                 f"{operation.name!r} on the qubits {places} is no gate of a unitary circuit (or stands behind a "
                 "measurement): leave it out, or see Qiskit's transpile."
