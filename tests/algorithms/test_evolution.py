@@ -7,7 +7,7 @@ import pytest
 
 import tnsim as tn
 from tnsim.algorithms.evolution import Evolution
-from tnsim.errors import NumericalError, SettingsError, StateError
+from tnsim.errors import NumericalError, OperatorError, SettingsError, StateError
 from tnsim.models import Heisenberg
 
 CUT = tn.Truncation(chi_max=4)
@@ -169,6 +169,19 @@ def test_what_is_no_time_and_no_function():
             ticking().run(None, Clockwork(), time=time)
     with pytest.raises(SettingsError, match="observed as 'Sz' must be a function of the state, found 3"):
         ticking().run(None, Clockwork(), time=1.0, observe={"Sz": 3})
+    with pytest.raises(SettingsError, match="observe takes functions of the state by name, .* found .<built-in"):
+        ticking().run(None, Clockwork(), time=1.0, observe=[len])
+    with pytest.raises(SettingsError, match="resume takes what `run` returned .* found 'run.h5'"):
+        ticking().run(None, Clockwork(), time=1.0, resume="run.h5")
+
+
+@pytest.mark.parametrize("scheme", [tn.TDVP, tn.MPOEvolution, tn.KrylovEvolution])
+def test_decay_that_was_added_to_a_hermitian_operator_has_to_be_said(scheme):
+    chain = Heisenberg(L=4)
+    decay = tn.OperatorSum().add(1.0, "Sz", 0).mpo(chain.sites) * -0.1j
+    for H in (decay, chain.mpo() + decay, chain.mpo() - decay):
+        with pytest.raises(OperatorError, match="not equal to its adjoint"):
+            scheme(dt=0.1, truncation=CUT).run(H, chain.product("neel"), time=0.1)
 
 
 @pytest.mark.parametrize("scheme", [tn.TEBD, tn.TDVP, tn.KrylovEvolution])

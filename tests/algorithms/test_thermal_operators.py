@@ -86,6 +86,19 @@ def test_bad_input():
         tn.ThermalDoubling(truncation=CUT, tau=0.0)
     with pytest.raises(SettingsError, match="temperatures above zero"):
         tn.ThermalDoubling(truncation=CUT).run(Heisenberg(L=4).mpo(), beta=0.0)
+    for beta in ([1.0, 2.0], []):
+        with pytest.raises(SettingsError, match="one inverse temperature"):
+            tn.ThermalDoubling(truncation=CUT).run(Heisenberg(L=4).mpo(), beta=beta)
+    with pytest.raises(OperatorError, match="not equal to its adjoint"):
+        tn.ThermalDoubling(truncation=CUT).run(Heisenberg(L=4).mpo() * 1j, beta=1.0)
+    for observe, message in (
+        ({"Sz": 3}, "observed as 'Sz' must be a function"),
+        ([len], "functions of the state by name"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            tn.ThermalDoubling(truncation=CUT).run(Heisenberg(L=4).mpo(), beta=1.0, observe=observe)
+        with pytest.raises(SettingsError, match=message):
+            tn.Purification(cooling=COOLING).run(Heisenberg(L=4).mpo(), [1.0], observe=observe)
     with pytest.raises(OperatorError, match="an MPO with sites"):
         tn.ThermalDoubling(truncation=CUT).run(Heisenberg(L=4).operator_sum(), beta=1.0)
     with pytest.raises(SettingsError, match="not negative, found -1"):

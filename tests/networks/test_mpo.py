@@ -75,7 +75,9 @@ def test_dtype(pair):
 def test_hermitian_flag(pair):
     A, _, B, _ = pair
     assert A.is_hermitian and (A + B).is_hermitian and (2 * A).is_hermitian and A.H.is_hermitian
-    assert (1j * A).is_hermitian is None and (A @ B).is_hermitian is None
+    assert (1j * A).is_hermitian is False and (A + 1j * B).is_hermitian is False
+    for unknown in (1j * A + 1j * B, 1j * (1j * A), A @ B, A + A @ B):
+        assert unknown.is_hermitian is None
 
 
 def unit_channels(W):

@@ -86,13 +86,12 @@ class Evolution(ABC):
         if not isinstance(time, Real) or not np.isfinite(float(time)) or (self.imaginary and time < 0):
             wanted = "finite and not negative in imaginary time" if self.imaginary else "finite"
             raise SettingsError(f"time must be {wanted}, found {time!r}.")
+        if not isinstance(resume, Evolved | None):
+            raise SettingsError(f"resume takes what `run` returned or `tnsim.load` read, found {resume!r}.")
         reached = resume.history[-1].time if resume and resume.history else 0.0
         if self.imaginary and time < reached - SAME_TIME * self.dt:
             raise SettingsError(f"imaginary time goes forwards: {reached:g} is reached, found time = {time!r}.")
-        for name, measure in dict(observe or {}).items():
-            if not callable(measure):
-                raise SettingsError(f"what is observed as {name!r} must be a function of the state, found {measure!r}.")
-        return EvolutionRun(self, self.propagator(H, psi), float(time), observe or {}, resume)
+        return EvolutionRun(self, self.propagator(H, psi), float(time), checked_observe(observe), resume)
 
     def steps(self, H: Any, psi: Any, *, time: float) -> Iterator[EvolutionReport]:
         """One report every `every` steps, the start included, to the given time or the end of a budget."""
@@ -119,6 +118,16 @@ class Evolution(ABC):
         for _ in run.steps(observers):
             pass
         return run.so_far()
+
+
+def checked_observe(observe: Any) -> dict[str, Measurement]:
+    """What to observe as a dictionary; SettingsError for what are no functions by name."""
+    if not isinstance(observe, Mapping | None):
+        raise SettingsError(f'observe takes functions of the state by name, {{"Sz": function}}, found {observe!r}.')
+    for name, measure in (observe or {}).items():
+        if not callable(measure):
+            raise SettingsError(f"what is observed as {name!r} must be a function of the state, found {measure!r}.")
+    return dict(observe or {})
 
 
 def check_start(psi: MPS) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.evolution import Evolution, Evolved, Measurement
+from tnsim.algorithms.evolution import Evolution, Evolved, Measurement, checked_observe
 from tnsim.algorithms.solution import Status
-from tnsim.algorithms.thermal import check_cooling, checked_betas
+from tnsim.algorithms.thermal import check_cooling, checked_beta
 from tnsim.backend import generator
 from tnsim.errors import SettingsError, StateError, check_fields
 from tnsim.measure.sample import Basis, collapse
@@ -118,8 +118,7 @@ class METTS:
         """
         if not isinstance(psi, MPS):
             raise StateError(f"typical states are finite: start from an MPS, found {type(psi).__name__}.")
-        (beta,) = checked_betas([beta])
-        walk = _Walk(self, H, psi, beta, dict(observe or {}))
+        walk = _Walk(self, H, psi, checked_beta(beta), checked_observe(observe))
         for number in range(self.warm_up + self.samples):
             if not walk.step(measured=number >= self.warm_up):
                 break

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.evolution import Evolution, Evolved, Measurement
+from tnsim.algorithms.evolution import Evolution, Evolved, Measurement, checked_observe
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.tebd import TEBD
 from tnsim.errors import OperatorError, SettingsError, check_fields
@@ -122,7 +122,7 @@ class Purification:
         """
         wanted = checked_betas(betas)
         mpo, generator, own = self._operators(H, sites)
-        observe = dict(observe or {})
+        observe = checked_observe(observe)
         psi, evolved = infinite_temperature(own, backend=mpo.backend), None
         rows: list[tuple[float, float, float, float]] = []
         records: dict[str, list[Any]] = {name: [] for name in observe}
@@ -192,3 +192,10 @@ def checked_betas(betas: Sequence[float]) -> list[float]:
             "The ground state (temperature 0) is found by DMRG."
         )
     return found.tolist()
+
+
+def checked_beta(beta: float) -> float:
+    """One inverse temperature."""
+    if np.ndim(beta):
+        raise SettingsError(f"beta is one inverse temperature, found {beta!r}.")
+    return checked_betas([beta])[0]

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.evolution import middle_entropy
+from tnsim.algorithms.evolution import checked_observe, middle_entropy
 from tnsim.algorithms.evolution_report import Evolved, Measurement
 from tnsim.algorithms.mpo_evolution import MPOEvolution
-from tnsim.algorithms.thermal import ThermalStates, averages, checked_betas, from_rows
+from tnsim.algorithms.thermal import ThermalStates, averages, checked_beta, from_rows
 from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.linalg import Truncation
 from tnsim.networks.apply import apply_with_weight, check_method
@@ -44,7 +44,7 @@ class ThermalDoubling:
     truncation: Truncation = field(metadata={"help": "how bonds are cut; chi_max has no default"})
     tau: float = field(default=0.05, metadata={"help": "largest beta that evolution MPOs make"})
     apply: str = field(
-        default="zip-up", metadata={"help": "how an MPO is applied: zip-up, variational, density-matrix or svd"}
+        default="zip-up", metadata={"help": "how an MPO is applied: zip-up, variational, density-matrix, src or svd"}
     )
     specific_heat: bool = field(default=True, metadata={"help": "measure the variance of H at every temperature"})
 
@@ -60,10 +60,10 @@ class ThermalDoubling:
         Raises SettingsError for a beta that is not positive and finite, OperatorError for what is no Hermitian MPO with
         sites.
         """
-        (beta,) = checked_betas([beta])
+        beta, observe = checked_beta(beta), checked_observe(observe)
         if not isinstance(H, MPO) or H.sites is None:
             raise OperatorError(f"squaring needs an MPO with sites, as H.mpo(sites) makes it, found {H!r}.")
-        mpo, observe = purified_operator(H), dict(observe or {})
+        mpo = purified_operator(H)
         first = beta / 2 ** max(0, int(np.ceil(np.log2(beta / self.tau))))
         evolved = MPOEvolution(dt=first / 2, order=4, truncation=self.truncation, imaginary=True, apply=self.apply).run(
             mpo, infinite_temperature(H.sites, backend=H.backend), time=first / 2

@@ -169,7 +169,8 @@ class MPO:
         if number.imag == 0:
             return self._with(scale_train(self.tensors, number.real), self.is_hermitian)
         dtype = np.result_type(self.dtype, np.complex64)
-        return self._with(scale_train([tensor.astype(dtype) for tensor in self.tensors], number))
+        hermitian = False if self.is_hermitian else None
+        return self._with(scale_train([tensor.astype(dtype) for tensor in self.tensors], number), hermitian)
 
     __rmul__ = __mul__
 
@@ -184,7 +185,8 @@ class MPO:
         if not isinstance(other, MPO):
             return NotImplemented
         self._check_fits(other)
-        hermitian = True if self.is_hermitian and other.is_hermitian else None
+        both = {self.is_hermitian, other.is_hermitian}
+        hermitian = False not in both if True in both and None not in both else None  # two that are not may cancel
         return self._with(share_identities(direct_sum(self.tensors, other.tensors)), hermitian)
 
     def __sub__(self, other: "MPO") -> "MPO":
