@@ -6,10 +6,11 @@ import pytest
 import tnsim as tn
 from tests.algorithms.test_thermal import Exact
 from tests.devices import BACKENDS, backend_or_skip
-from tests.exact.dense import hamiltonian
+from tests.exact.dense import hamiltonian, place
 from tests.networks.test_evolution_mpo import random_sum
 from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.models import XXZ, Heisenberg
+from tnsim.networks.disentangle import disentangled
 from tnsim.networks.purification import as_operator, as_state, infinite_temperature, operator_trace
 
 CUT = tn.Truncation(chi_max=64, svd_min=1e-11)
@@ -43,7 +44,10 @@ def test_squaring_against_exact_diagonalisation(model):
     np.testing.assert_allclose(thermal.betas, 4.0 / 2.0 ** np.arange(8)[::-1])
     exact = Exact(model.mpo().to_dense())
     exact.check(thermal, 2e-6)
-    assert thermal.status.converged and thermal["SzSz"].shape == (8,)
+    total = sum(place(model.sites, [("Sz", i)]) for i in range(model.L))
+    wanted = [exact.average(beta, total @ total) for beta in thermal.betas]
+    assert thermal.status.converged
+    np.testing.assert_allclose(thermal["SzSz"], wanted, atol=5e-6)
     np.testing.assert_allclose(thermal.density_operator(CUT).to_dense(), gibbs(exact.matrix, 4.0), atol=5e-6)
 
 
@@ -67,6 +71,20 @@ def test_turned_ancillas_keep_averages_and_lower_the_entropy():
     before, after = (tn.entropy(thermal.state) for thermal in (plain, lean))
     assert (after < before).all() and after.sum() < 0.82 * before.sum()
     np.testing.assert_allclose(lean.density_operator(CUT).to_dense(), gibbs(model.mpo().to_dense(), 10.0), atol=1e-5)
+
+
+def test_what_turned_ancillas_cut_is_told_and_spends_the_budget():
+    model, cut = Heisenberg(L=4), tn.Truncation(chi_max=3)
+    sums, states = [], []
+    for sweeps in (0, 1):
+        cooling = tn.TDVP(dt=0.1, truncation=cut, imaginary=True, every=100, trunc_budget=2e-3)
+        thermal = tn.Purification(cooling=cooling, specific_heat=False, disentangle=sweeps).run(model.mpo(), [1.0])
+        assert thermal.status.name == ("truncation budget spent" if sweeps else "finished")
+        assert len(thermal.energies) == 1
+        sums.append(thermal.evolved.sum_trunc_err)
+        states.append(thermal.state)
+    _, weight = disentangled(states[0], model.sites, cut, sweeps=1)
+    assert sums[1] - sums[0] == pytest.approx(weight) and weight > 1e-3
 
 
 @pytest.mark.parametrize("place", BACKENDS)

@@ -95,7 +95,7 @@ class Evolved:
             lines.append(f"  energy         {last.energy:.12g}{drift}")
         lines.append(f"  discarded      {last.sum_trunc_err:.2e} in all, norm drift {last.norm_drift:.2e}")
         if last.sum_step_err is not None:
-            lines.append(f"  steps          error of {last.sum_step_err:.2e} at most, the next one of {last.dt:.3g}")
+            lines.append(f"  steps          error of about {last.sum_step_err:.2e}, the next one of {last.dt:.3g}")
         lines.append(f"  bond dimension {last.chi}, entropy {last.entropy:.6g} in the middle")
         if self.records:
             lines.append(f"  records        {', '.join(self.records)}")

@@ -18,26 +18,28 @@ from tnsim.tensor import Tensor, contract, fuse, random_tensor, split
 _STEPS, _SMALL_GAIN, _NOISE = 30, 1e-4, 0.5
 
 
-def disentangled(psi: MPS, sites: Sequence[Site], truncation: Truncation, *, sweeps: int = 2) -> MPS:
-    """The same mixed state with its ancillas turned so that bonds need fewer states; its norm stays.
+def disentangled(psi: MPS, sites: Sequence[Site], truncation: Truncation, *, sweeps: int = 2) -> tuple[MPS, float]:
+    """The same mixed state with its ancillas turned so that bonds need fewer states, and the summed discarded weight.
 
     Every pair of neighbouring ancillas is turned by the unitary that raises the purity of the cut between them, found
-    by iteration, and the bond is cut anew: error sqrt(summed discarded weight). sites: those without ancillas. Cost
-    O(L d^6 chi^3) an iteration, at most 30 a bond. Raises ShapeError where psi does not live on purified sites.
+    by iteration, and the bond is cut anew; the norm stays. sites: those without ancillas. Cost O(L d^6 chi^3) an
+    iteration, at most 30 a bond. Raises ShapeError where psi does not live on purified sites.
     """
     norm, psi = psi.norm(), canonicalize(psi, 0)
-    tensors, last = psi.tensors.copy(), psi.L - 1
+    tensors, last, weight = psi.tensors.copy(), psi.L - 1, 0.0
     for _ in range(sweeps):
-        for bond in range(last):
-            tensors[bond : bond + 2] = _turned(tensors[bond : bond + 2], sites[bond : bond + 2], truncation, True)
-        for bond in range(last - 1, -1, -1):
-            tensors[bond : bond + 2] = _turned(tensors[bond : bond + 2], sites[bond : bond + 2], truncation, False)
+        for bond, rightwards in (*((n, True) for n in range(last)), *((n, False) for n in reversed(range(last)))):
+            here = slice(bond, bond + 2)
+            tensors[here], cut = _turned(tensors[here], sites[here], truncation, rightwards)
+            weight += cut
     result = MPS(tensors, psi.sites, 0)
-    return result * (norm / result.norm())
+    return result * (norm / result.norm()), weight
 
 
-def _turned(pair: Sequence[Tensor], sites: Sequence[Site], truncation: Truncation, rightwards: bool) -> list[Tensor]:
-    """Two site tensors after the best unitary on their ancillas, the centre on the second one or the first."""
+def _turned(
+    pair: Sequence[Tensor], sites: Sequence[Site], truncation: Truncation, rightwards: bool
+) -> tuple[list[Tensor], float]:
+    """Two site tensors after the best unitary on their ancillas, the centre on the right or left one; what was cut."""
     first, second = pair
     pairs = [pair_tensor(site).astype(first.dtype).to(first.backend) for site in sites]
     #   s  a      t  b
@@ -47,7 +49,8 @@ def _turned(pair: Sequence[Tensor], sites: Sequence[Site], truncation: Truncatio
     turned = _purest(theta / theta.norm())
     joined = contract("l s a t b r, s a p, t b q -> l p q r", turned, pairs[0].conj(), pairs[1].conj())
     left, values, right = svd(joined, (0, 1), truncation)
-    return [left, scale_rows(right, values)] if rightwards else [scale_columns(left, values), right]
+    turned_pair = [left, scale_rows(right, values)] if rightwards else [scale_columns(left, values), right]
+    return turned_pair, values.discarded_weight
 
 
 def _purest(theta: Tensor) -> Tensor:
