@@ -4,13 +4,35 @@ Numba compiles a wrapper for callers from Python and one for callers from C with
 Without those that nobody uses a first run compiles for a quarter less time.
 """
 
+import hashlib
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from numba import extending, njit
 
 _OPTIONS = {"no_cfunc_wrapper": True}
 
-kernel = njit(cache=True, nogil=True, **_OPTIONS)
+
+def _stamp() -> str:
+    """Of all sources of kernels: compiled code holds what it calls, and that may stand in another file."""
+    sources = sorted(Path(__file__).parents[1].glob("**/*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+_STAMP = _stamp()
+
+
+def kernel(function: Callable) -> Any:
+    """Compiled, and kept on disk until any source of kernels changes; Numba itself looks at one file alone."""
+    compiled = njit(cache=True, nogil=True, **_OPTIONS)(function)
+    index = getattr(compiled._cache, "_cache_file", None)
+    if index is not None:
+        index._source_stamp = _STAMP
+    return compiled
+
+
 inlined = njit(inline="always", **_OPTIONS)
 inner = extending.register_jitable(**_OPTIONS)  # runs uncompiled where Python calls it
 overload = partial(extending.overload, jit_options=_OPTIONS)
