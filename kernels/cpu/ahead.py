@@ -22,6 +22,8 @@ from tnsim.kernels.table import A_STRIDE, B_STRIDE, C_BUFFER, C_STRIDE, COLUMNS,
 # the second process, and whether Lanczos and the splits are compiled, which it says in one letter
 _running: list[subprocess.Popen] = []
 _READY = b"."
+# runs beside each other wait for the one process together
+_waiting = threading.Lock()
 # seconds after which a compiler is stuck
 _PATIENCE = 300.0
 
@@ -64,6 +66,13 @@ def _release(process: subprocess.Popen) -> None:
 
 def wait(to_the_end: bool = False) -> None:
     """Until the second process, if there is one, has compiled what the lead needs; helpers may wait for its end."""
+    if not _running:
+        return
+    with _waiting:
+        _await(to_the_end)
+
+
+def _await(to_the_end: bool) -> None:
     for process in _running[:]:
         stuck = threading.Timer(_PATIENCE, process.kill)
         stuck.start()

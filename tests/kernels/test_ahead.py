@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tnsim as tn
-from tnsim.kernels.cpu import ahead, lanczos, leading, products, sectors, split
+from tnsim.kernels.cpu import ahead, compiled, lanczos, leading, products, sectors, split
 from tnsim.kernels.cpu.team import TEAM
 from tnsim.models import Heisenberg
 
@@ -88,6 +90,37 @@ def test_nobody_waits_for_what_only_helpers_need(monkeypatch):
     ahead.wait(to_the_end=True)
     assert process.returncode == 0
     assert not TEAM.held
+
+
+def test_runs_beside_each_other_wait_together(monkeypatch):
+    class Slow:
+        stdout = None
+
+        def kill(self):
+            pass
+
+        def poll(self):
+            time.sleep(0.1)
+            return 0
+
+    monkeypatch.setattr(ahead, "compile_plans", lambda: None)
+    ahead._running.append(Slow())
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: ahead.wait(), range(3))) == [None] * 3
+    assert not ahead._running
+
+
+def test_what_is_on_disk_is_older_than_no_source(tmp_path, monkeypatch):
+    """A kernel holds the kernels that it calls, so a change in any of their files makes it again."""
+    folder = tmp_path / "cpu"
+    folder.mkdir()
+    monkeypatch.setattr(compiled, "__file__", str(folder / "compiled.py"))
+    (folder / "called.py").write_text("a = 1")
+    before = compiled._stamp()
+    assert compiled._stamp() == before
+    (folder / "called.py").write_text("a = 2")
+    assert compiled._stamp() != before
+    assert products.run_rows._cache._cache_file._source_stamp == compiled._STAMP
 
 
 def test_a_second_process_that_fails_costs_the_run_nothing(nothing_compiled, monkeypatch):
