@@ -159,7 +159,8 @@ class Portable:
             parts += [(vh @ found).reshape(-1), xp.zeros(own * (own - rank), theta.dtype)]
             values.append(s * s)
             wholes.append(xp.real(xp.vdot(rows.reshape(-1), rows.reshape(-1))).reshape(1))
-        weights, sums = (xp.to_host(xp.concatenate(part)).astype(np.float64) for part in (values, wholes))
+        found = xp.to_host(xp.concatenate([*values, *wholes])).astype(np.float64)
+        weights, sums = found[: ranks.sum()], found[ranks.sum() :]
         inside = np.add.reduceat(np.append(weights, 0.0), np.cumsum([0, *ranks[:-1]])) * (ranks > 0)
         rest = sums - inside
         return xp.concatenate(parts), weights, ranks, float(np.where(rest <= 4 * 2.0**-52 * sums, 0.0, rest).sum())

@@ -241,16 +241,16 @@ def choose(weights, ranks, lost, chi_max, chi_min, svd_min, trunc_err, degenerac
     """How many leading rows of every block are kept: the rule of `Truncation` on squared values.
 
     `lost` is weight that no row holds. Returns (kept a block, the kept weights scaled to sum 1, discarded weight
-    relative to all, the sum of the kept ones); where there is NaN or Inf, nothing and NaN.
+    relative to all, the sum of the kept ones); where there is NaN, Inf or no weight at all, nothing and NaN.
     """
     total = lost
     for x in weights:
         total += x
     dims = np.zeros(len(ranks), dtype=np.int64)
-    if not np.isfinite(total):
+    if not 0.0 < total < np.inf or len(weights) == 0:
         return dims, np.empty(0), np.nan, total
     order = stable_order(-weights)
-    scale = 1.0 / total if total > 0 else 0.0
+    scale = 1.0 / total
     count = 0
     while count < len(order) and weights[order[count]] * scale > svd_min * svd_min:
         count += 1

@@ -6,12 +6,13 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.suites.chains import FEW_CHAINS, PLACES, Chain, random_state, tolerance
-from tnsim.errors import BackendError
+from tnsim.errors import BackendError, NumericalError
 from tnsim.kernels.cpu import CpuKernels
 from tnsim.kernels.cpu.split import choose
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
+from tnsim.networks.two_site_gate import TwoSites
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 from tnsim.tensor import contract
 
@@ -98,6 +99,29 @@ def test_cuts_by_qr_alone(chain, place, dtype, rightwards):
         assert cut.bond.dim == best.bond.dim == chi and isometry_error(cut, rightwards) < tolerance(dtype)
         assert product_error(heff, theta, cut) ** 2 == pytest.approx(cut.trunc_err, abs=tolerance(dtype))
         assert best.trunc_err - tolerance(dtype) <= cut.trunc_err < 1.2 * best.trunc_err + tolerance(dtype)
+
+
+@pytest.mark.parametrize("method", ["leading", "qr", "gram", "svd"])
+def test_nothing_but_zeros_is_said(method):
+    heff, _, _, theta = two_sites(FEW_CHAINS[0], "numpy", np.dtype("d"), BOND)
+    with pytest.raises(NumericalError, match="nothing but zeros in the two-site tensor"):
+        split_two_site(heff, 0.0 * theta, tn.Truncation(chi_max=4), rightwards=True, method=method)
+
+
+@pytest.mark.parametrize("place", ["numpy", "strict"])
+@pytest.mark.parametrize("rightwards", [True, False])
+def test_a_cut_by_qr_that_loses_much_has_norm_one_and_tells_its_loss(place, rightwards):
+    psi = canonicalize(tn.MPS.random(tn.spin_sites(12, 0.5, None), chi=16, seed=0), 5).to(backend_or_skip(place).name)
+    pair = TwoSites(*psi.tensors[5:7])
+    theta = np.random.default_rng(4).normal(size=pair.plan.size)
+    theta = pair.backend.asarray(theta / np.linalg.norm(theta))
+    cut, best = (
+        split_two_site(pair, theta, tn.Truncation(chi_max=16), rightwards=rightwards, method=method)
+        for method in ("qr", "svd")
+    )
+    assert (cut.second if rightwards else cut.first).norm() == pytest.approx(1, abs=1e-13)
+    assert product_error(pair, theta, cut) ** 2 == pytest.approx(cut.trunc_err, abs=1e-13)
+    assert best.trunc_err < cut.trunc_err < 1.3 * best.trunc_err
 
 
 def test_qr_takes_a_few_rows_and_loses_little():

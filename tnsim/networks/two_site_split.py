@@ -69,7 +69,8 @@ def split_two_site(
 
     noise > 0 adds noise * sum_m (H_m theta)(H_m theta)^dagger, scaled to trace 1, to the density matrix
     whose eigenvectors are kept: directions that H couples to come in although theta does not hold them.
-    Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN or failed LAPACK.
+    Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN or zeros
+    alone, ArithmeticError where LAPACK fails.
     """
     plan = heff.plan
     gram, amplitude = _noise(heff, theta, noise, rightwards) if noise > 0 else (None, 0.0)
@@ -81,11 +82,15 @@ def split_two_site(
         truncation.degeneracy_tol,
     )  # fmt: skip
     if isnan(trunc_err):
-        raise NumericalError("NaN or Inf in the two-site tensor: check the Hamiltonian and the start state.")
+        found = "nothing but zeros" if held == 0 else "NaN or Inf"
+        raise NumericalError(f"{found} in the two-site tensor: check the Hamiltonian and the start state.")
     bond = _bond(plan.left.center, dims.tobytes())
     first, second, isometry = _build(heff, theta, basis, bond, rightwards)
     carrier = second if rightwards else first
-    carrier.data *= 1 / (sqrt(held) if gram is None else carrier.norm())
+    size = sqrt(held) if gram is None and used != "qr" else carrier.norm()
+    if used == "qr":  # its weights are those within the rows it looked at from the other side: a little too small
+        trunc_err = max(0.0, 1 - (1 - trunc_err) * size**2 / held)
+    carrier.data *= 1 / size
     return TwoSiteSplit(first, second, bond, isometry, kept, trunc_err, used)
 
 
