@@ -111,6 +111,9 @@ def test_a_large_diagonal_spares_products():
 def test_nan_is_named():
     with pytest.raises(NumericalError, match="Davidson matrix"):
         davidson(lambda x: x * np.nan, [np.ones(3)], np.ones(3), NUMPY, Krylov())
+    for guess in (np.zeros(3), np.full(3, np.nan)):
+        with pytest.raises(NumericalError, match="no start vector"):
+            davidson(lambda x: x, [guess], np.ones(3), NUMPY, Krylov())
 
 
 @pytest.mark.parametrize("sites", [1, 2])

@@ -153,6 +153,7 @@ class Solution:
 
         It is sqrt(variance) (D. H. Weinstein, Proc. Natl. Acad. Sci. 20, 529 (1934)) with what rounding leaves in it,
         in the precision of the last sweep: after single-precision sweeps it says whether the others made up for them.
+        Rounding is taken relative to the energy: where a constant brings that near zero, more of it is left.
         A bound for the ground state where the state is nearer to it than to the next level; then the error itself is
         smaller, variance / gap at most.
         """

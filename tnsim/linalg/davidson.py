@@ -28,8 +28,8 @@ def davidson(
     Every residual r gives the direction r / |diagonal - energy|, which spares products where the operator is large on
     its diagonal; each pair has its own limits, and at least k_min, at most k_max products on average. The start
     energies and residuals are those in the span of the guesses. constraints: as in `lanczos`. The small matrix is
-    read from the device once a round. Raises NumericalError on NaN or Inf. Source: E. R. Davidson, J. Comput. Phys.
-    17, 87 (1975).
+    read from the device once a round. Raises NumericalError on NaN, Inf or zeros.
+    Source: E. R. Davidson, J. Comput. Phys. 17, 87 (1975).
 
     >>> from tnsim.backend import get_backend
     >>> matrix = np.diag([3.0, -1.0, 0.5, 7.0]) + 0.1
@@ -45,6 +45,8 @@ def davidson(
     for guess in guesses:
         space.add(guess, rounding)
     count = len(space.basis)
+    if count == 0:
+        raise NumericalError("no start vector that is finite and not zero: check the state.")
     first: list[tuple[float, Array, float]] = []
     while True:
         energies, mixing = space.solve()
