@@ -1,6 +1,7 @@
 """How small a network has to become."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from tnsim.errors import SettingsError, check_fields
 
@@ -22,7 +23,7 @@ class Budget:
         given = [name for name in ("ratio", "params", "bytes") if getattr(self, name)]
         if len(given) != 1:
             raise SettingsError(f"a budget is one of ratio, params, bytes, found {' and '.join(given) or 'none'}.")
-        if min(self.ratio, self.params, self.bytes) < 0 or (self.ratio and self.ratio <= 1):
+        if min(self.params, self.bytes) < 0 or (self.ratio and not 1 < self.ratio < inf):
             raise SettingsError(f"a budget has a ratio above 1, or a positive number of params or bytes, found {self}.")
 
     def numbers(self, dense: int, *, itemsize: int) -> int:

@@ -174,6 +174,64 @@ def test_healing_and_few_bits_compose(trained, gram):
         tz.heal_(bare, nn.Linear(16, 16), [torch.ones(2, 16)])
 
 
+def test_few_bits_do_not_cross_the_line_and_the_report_holds_the_loss_of_what_is_kept(trained, gram):
+    model, _, loss = trained
+    plan = tz.Allocation(form=QUICK, compare=False)
+    found = tz.tensorize(model, tz.Budget(ratio=1.6), gram, loss, 10.0, allocation=plan)
+    line = found.report.loss * 1.0001
+    tight = tz.tensorize(model, tz.Budget(ratio=1.6), gram, loss, line, allocation=plan)
+    before = copy.deepcopy(tight.model.state_dict())
+    tight.quantize("int4")
+    assert tight.status.name == "line reached" and "stay in floating point" in tight.status.advice
+    assert tight.model.state_dict().keys() == before.keys()
+    found.quantize("int4")
+    with torch.no_grad():
+        assert float(loss(found.model)) == pytest.approx(found.report.loss) and found.report.loss > line
+
+
+def test_healing_that_is_interrupted_leaves_all_as_it_was(trained, gram):
+    model, batches, loss = trained
+    plan = tz.Allocation(form=QUICK, compare=False)
+    found = tz.tensorize(model, tz.Budget(ratio=2), gram, loss, 10.0, allocation=plan)
+    found.model.train()
+    found.model.body[1].eval()
+    before = copy.deepcopy(found.model.state_dict())
+
+    def interrupted():
+        yield batches[0]
+        yield batches[0]
+        raise KeyboardInterrupt
+
+    calls = itertools.count()
+
+    def stopping(net, batch):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return loss(net)
+
+    for given, rule in ((interrupted(), None), (batches, stopping)):
+        with pytest.raises(KeyboardInterrupt):
+            found.heal(given, steps=6, healing=tz.Healing(distance="mse", loss=rule))
+        assert all(torch.equal(value, before[name]) for name, value in found.model.state_dict().items())
+        assert found.model.training and not found.model.body[1].training
+
+
+def test_the_smallest_budget_is_met(trained):
+    """The quotient of numbers and least numbers, times that, is not always the number again: 9 x 44 over 45."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(9, 44))
+    ladders, _ = ladders_of(model, None, tz.LayerFormat())
+    least = ladders["0"].least_numbers
+    assert int(9 * 44 / (9 * 44 / least)) < least
+    assert ladders["0"].nearest(1e9).numbers == least
+    plan = tz.Allocation(strategy="uniform")
+    found = tz.tensorize(model, tz.Budget(params=least), allocation=plan)
+    assert found.report.numbers == least and found.status.converged
+    coarse = tz.Allocation(form=tz.LayerFormat(ratios=(1.2,), formats=("chain",)), compare=False)
+    short = tz.tensorize(model, tz.Budget(params=least), None, lambda _: 1.0, allocation=coarse)
+    assert short.status.converged or (short.status.name == "sizes at an end" and "rise above" not in str(short.status))
+
+
 def test_a_searched_budget_beats_a_uniform_one(trained, gram):
     """C7."""
     model, _, loss = trained
@@ -232,6 +290,9 @@ def test_bad_input_is_named(trained, gram):
         tz.tensorize(model, tz.Budget(ratio=2), gram)
     with pytest.raises(SettingsError, match="one of ratio, params, bytes"):
         tz.Budget(ratio=2, params=3)
+    for ratio in (float("nan"), float("inf"), -2.0, 1.0):
+        with pytest.raises(SettingsError, match="a ratio above 1"):
+            tz.Budget(ratio=ratio)
     with pytest.raises(ShapeError, match=r"activations of .body.8."):
         tz.tensorize(model, tz.Budget(ratio=2), {"body.8": gram["body.0"]}, loss)
     with pytest.raises(ShapeError, match="acts on 36 features, found activations of 16"):

@@ -14,6 +14,7 @@ from torch.nn import functional
 from tnsim.errors import NumericalError, SettingsError, ShapeError, check_fields, suggest
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.collect import call_model, evaluation
+from tnsim.tensorize.nn.trial import measured_loss
 
 _LOG = logging.getLogger("tnsim.tensorize")
 _DISTANCES = ("kl", "mse")
@@ -59,32 +60,34 @@ def heal_(
     """Train `model` in place on batches (taken again from the start where they end); the loss of every step.
 
     With `evaluate` the parameters are put back where training made it worse. Raises NumericalError on NaN or Inf in a
-    loss, and puts them back as well.
+    loss; then, and on any other failure or interrupt, they are put back as well.
     """
     rule = healing or Healing()
     if steps < 1:
         raise SettingsError(f"healing takes at least one step, found {steps}.")
     trained = _trained(model, rule.only_chains)
     before = copy.deepcopy(model.state_dict())
-    start = _evaluated(model, evaluate)
+    start = None if evaluate is None else measured_loss(model, evaluate)
     losses: list[float] = []
     optimizer = torch.optim.Adam(trained, lr=rule.rate)
-    mode = model.training
-    model.train()
-    with evaluation(dense):
-        for number, batch in enumerate(_cycle(batches, steps)):
-            _set_rate(optimizer, rule.rate, number, steps)
-            loss = _loss(model, dense, batch, rule)
-            losses.append(loss.item())
-            if not isfinite(losses[-1]):
-                model.load_state_dict(before)
-                raise NumericalError(f"the loss became {losses[-1]} in step {number}: lower rate = {rule.rate:g}.")
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, rule.clip)
-            optimizer.step()
-    model.train(mode)
-    if start is not None and not (end := _evaluated(model, evaluate)) <= start:  # type: ignore[operator]
+    try:
+        with evaluation(dense), evaluation(model):
+            model.train()
+            for number, batch in enumerate(_cycle(batches, steps)):
+                _set_rate(optimizer, rule.rate, number, steps)
+                loss = _loss(model, dense, batch, rule)
+                losses.append(loss.item())
+                if not isfinite(losses[-1]):
+                    raise NumericalError(f"the loss became {losses[-1]} in step {number}: lower rate = {rule.rate:g}.")
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(trained, rule.clip)
+                optimizer.step()
+        end = None if evaluate is None else measured_loss(model, evaluate)
+    except BaseException:
+        model.load_state_dict(before)
+        raise
+    if start is not None and end is not None and not end <= start:
         _LOG.warning("healing raised the loss from %.5g to %.5g: the model is put back", start, end)
         model.load_state_dict(before)
     return losses
@@ -139,10 +142,3 @@ def core_penalty(model: nn.Module) -> torch.Tensor:
     """Sum of squares of all numbers of the cores of a model's chains; it is not that of the matrices."""
     cores = [core for m in model.modules() if isinstance(m, ChainModule) for core in m.chain_cores()]
     return torch.stack([core.pow(2).sum() for core in cores]).sum()
-
-
-def _evaluated(model: nn.Module, evaluate: Callable[[Any], Any] | None) -> float | None:
-    if evaluate is None:
-        return None
-    with evaluation(model), torch.no_grad():
-        return float(evaluate(model))

@@ -152,7 +152,8 @@ class Ladder:
         formats = formats or self.form.formats
         key = ratio, formats
         if key not in self._rungs:
-            budget = int(self.layer.numbers / ratio)
+            # a quotient of two whole numbers must not fall below the one it came from
+            budget = int(self.layer.numbers / ratio * (1 + 1e-12))
             found: list[Rung] = []
             for name in sorted(formats, reverse=True):  # svd, the cheap one, first
                 enough = bool(found) and (ratio < self.form.chain_from or found[0].error < _GOOD)

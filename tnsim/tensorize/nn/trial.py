@@ -38,6 +38,12 @@ class Step:
         return f"{'accepted' if self.accepted else 'rejected'}: {self.what}, {self.numbers} numbers, {self.loss:.5g}"
 
 
+def measured_loss(model: nn.Module, evaluate: Callable[[Any], Any]) -> float:
+    """What evaluate says of a model in evaluation mode, without gradients."""
+    with evaluation(model), torch.no_grad():
+        return float(evaluate(model))
+
+
 class Trial:
     """evaluate is called on one copy of the model, in evaluation mode; a loss above `line` is never accepted."""
 
@@ -78,8 +84,7 @@ class Trial:
             raise EvaluationFailed("there is no function evaluate.")
         start = time.perf_counter()
         try:
-            with evaluation(model), torch.no_grad():
-                loss = float(self.evaluate(model))
+            loss = measured_loss(model, self.evaluate)
         except KeyboardInterrupt as error:
             raise EvaluationFailed("evaluate was interrupted.") from error
         except Exception as error:
@@ -91,13 +96,15 @@ class Trial:
 
     def placed(self, choice: Mapping[str, Rung | None]) -> nn.Module:
         """The working copy with these chains; it changes with the next call."""
-        changed = {}
-        for name, before in self._placed.items():
-            rung = choice.get(name)
-            if rung is not before:
-                changed[name] = self._dense[name] if rung is None else self.ladders[name].module(rung)
-                self._placed[name] = rung
-        return replace_layers(self._work, changed)
+        wanted = {name: choice.get(name) for name in self._placed}
+        changed = {
+            name: self._dense[name] if rung is None else self.ladders[name].module(rung)
+            for name, rung in wanted.items()
+            if rung is not self._placed[name]
+        }
+        replace_layers(self._work, changed)
+        self._placed = wanted
+        return self._work
 
     def attempt(self, what: str, choice: Mapping[str, Rung | None]) -> bool:
         """Measure a choice, and keep it as the best so far where its loss is not above the line."""

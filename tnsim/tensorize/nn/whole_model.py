@@ -4,7 +4,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tnsim.tensorize.nn.model_file import save_model
 from tnsim.tensorize.nn.quantized import quantize_chains_
 from tnsim.tensorize.nn.report import LayerRow, Report
 from tnsim.tensorize.nn.strategies import by_price, predicted_sizes, screen, step_by_step, uniform
-from tnsim.tensorize.nn.trial import EvaluationFailed, Trial
+from tnsim.tensorize.nn.trial import EvaluationFailed, Trial, measured_loss
 from tnsim.tensorize.quantize import Quantization
 
 _LOG = logging.getLogger("tnsim.tensorize")
@@ -71,7 +71,10 @@ class Tensorized:
 
     def heal(self, batches: Iterable[Any], *, steps: int = 80, healing: Healing | None = None) -> list[float]:
         """Train the compressed model, in place, to give what the dense one gives (see `Healing`); losses by step."""
-        return heal_(self.model, self.dense, batches, steps=steps, healing=healing, evaluate=self.evaluate)
+        losses = heal_(self.model, self.dense, batches, steps=steps, healing=healing, evaluate=self.evaluate)
+        if self.evaluate is not None:
+            self.report = replace(self.report, loss=measured_loss(self.model, self.evaluate))
+        return losses
 
     def save(self, path: str | Path, *, source: str | Path | None = None, key: bytes | None = None) -> Path:
         """Write the compressed model and its report to one sealed file; `load(path, like=dense)` reads it.
@@ -82,8 +85,20 @@ class Tensorized:
         return save_model(path, self.model, dense=self.dense, source=source, notes=notes, key=key)
 
     def quantize(self, rule: Quantization | str = "int8") -> "Tensorized":
-        """Chains in few bits ("int8", "int4", "fp8" or a Quantization), in place."""
+        """Chains in few bits ("int8", "int4", "fp8" or a Quantization), in place.
+
+        With `evaluate` the loss is measured anew; where it is above the line, chains stay as they were, and the status
+        says so.
+        """
+        small = quantize_chains_(copy.deepcopy(self.model), rule)
+        loss = self.report.loss if self.evaluate is None else measured_loss(small, self.evaluate)
+        if self.evaluate is not None and not loss <= self.report.line:
+            advice = f"in {rule} the loss is {loss:.5g}, above {self.report.line:.5g}: chains stay in floating point."
+            _LOG.warning("%s", advice)
+            self.status = Status("line reached", False, advice)
+            return self
         quantize_chains_(self.model, rule)
+        self.report = replace(self.report, loss=loss)
         return self
 
 
@@ -124,6 +139,9 @@ def tensorize(
         _allocate(trial, plan, wanted, dense / wanted, changes)
     except EvaluationFailed as error:
         failure = str(error)
+    except KeyboardInterrupt:
+        failure = "a fit was interrupted."
+    if failure:
         _LOG.warning("%s: the best so far is kept", failure)
     found = copy.deepcopy(trial.placed(trial.best))
     _LOG.info("%d trials in %.1f s", len(trial.steps), time.perf_counter() - start)
@@ -189,6 +207,12 @@ def _status(report: Report, failure: str) -> Status:
         return Status("stopped", False, f"{failure} The best model until then is kept: {report.ratio:.3g}x.")
     if report.numbers <= report.budget:
         return Status("budget met", True, "")
+    if all(step.accepted for step in report.steps):
+        advice = (
+            f"{report.ratio:.3g}x is what the sizes that were tried reach: larger LayerFormat.ratios, or "
+            'Allocation(strategy="uniform"), go further.'
+        )
+        return Status("sizes at an end", False, advice)
     advice = (
         f"the loss would rise above {report.line:.4g}: {report.ratio:.3g}x is what passes. Accept more, heal and try "
         "again, or see the alternatives in the report."
