@@ -1,5 +1,6 @@
 """Signatures, older versions, chains in few bits, other arrays: what a file of chains promises, it keeps."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from tnsim.errors import FileCorruptError, FileError, FileForeignError
-from tnsim.io.safetensors import SafetensorsFile
+from tnsim.io.safetensors import SafetensorsFile, encode, write_safetensors
 from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize import ChainFile, Quantization, migrate, save_chains
+from tnsim.tensorize.artifact_seal import BLANK, FORMAT
 
 OLD = Path(__file__).parent / "data" / "chains_v1.safetensors"
 KEY = b"sixteen or more bytes"
@@ -66,6 +68,26 @@ def test_flipped_bits_of_seal_and_signature_are_seen(tmp_path, place):
     path.write_bytes(whole)
     with pytest.raises((FileCorruptError, FileForeignError)):
         ChainFile(path, key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("hmac", "\u00e9" * 64, "not signed with this key"),
+        ("chains", "[", "does not tell"),
+        ("notes", "[1]", "does not tell"),
+        ("version", "0", "does not tell"),
+    ],
+    ids=["signature", "chains", "notes", "version"],
+)
+def test_a_sealed_file_of_nonsense_is_refused_as_such(tmp_path, name, value, message):
+    metadata = {"format": FORMAT, "version": "2", "sha256": BLANK, "hmac": "", "chains": "{}", "notes": "{}"}
+    metadata[name] = value
+    head, data = encode({"a": np.ones(3)}, metadata)
+    seal = hashlib.sha256(b"".join([head, *data])).hexdigest()
+    write_safetensors(tmp_path / "a", head.replace(b'"sha256":"' + BLANK.encode(), f'"sha256":"{seal}'.encode()), data)
+    with pytest.raises(FileCorruptError, match=message):
+        ChainFile(tmp_path / "a", key=KEY if name == "hmac" else None)
 
 
 def test_e5_a_file_of_version_1_is_read_and_rewritten(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.errors import FileCorruptError, FileError, FileForeignError, suggest
-from tnsim.io.atomic import replace_file
+from tnsim.io.atomic import replace_file, stamp
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1",
@@ -63,6 +63,7 @@ class SafetensorsFile:
         try:
             size = self.path.stat().st_size
             with self.path.open("rb") as file:
+                self._stamp = stamp(self.path)
                 first = file.read(8)
                 length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
                 if not 2 <= length <= min(_HEADER_MAX, size - 8):
@@ -115,6 +116,8 @@ class SafetensorsFile:
         word = _HALVED_WORD if entry["dtype"] == _HALVED else _DTYPES.get(entry["dtype"])
         if word is None:
             raise FileError(f"{name!r} in {self.path} is {entry['dtype']}, which NumPy does not have.")
+        if stamp(self.path) != self._stamp:
+            raise FileCorruptError(f"{self.path} was changed or removed since it was opened: open it again.")
         start, end = entry["data_offsets"]
         with self.path.open("rb") as file:
             file.seek(len(self.head) + start)

@@ -37,7 +37,7 @@ def check_seal(path: Path, head: bytes, metadata: Any, key: bytes | None) -> Non
         return
     if not signature or signature == BLANK:
         raise FileError(f"{path} is not signed, but a key was given: save it with key=, or read it without.")
-    if not hmac.compare_digest(signature, sign(seal, key)):
+    if not hmac.compare_digest(signature.encode(), sign(seal, key).encode()):
         raise FileCorruptError(f"{path} was not signed with this key: do not trust it, or give the right key.")
 
 
@@ -52,13 +52,17 @@ def migrated(path: Path, metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata as the newest version has them. Raises FileForeignError and FileTooNewError."""
     try:
         version = int(metadata["version"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise FileForeignError(f"{path} tells no version of its format.") from error
     if version > VERSION:
         raise FileTooNewError(f"{path} has version {version}, this tnsim knows {VERSION}: update it.")
-    found = metadata | {name: json.loads(metadata[name]) for name in ("chains", "notes")}
-    for step in range(version, VERSION):
-        found = _STEPS[step](found)
+    try:
+        found = {"source_sha256": "", "hmac": ""} | metadata
+        found |= {name: dict(json.loads(metadata[name])) for name in ("chains", "notes")}
+        for step in range(version, VERSION):
+            found = _STEPS[step](found)
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileCorruptError(f"{path} does not tell what its chains are made of.") from error
     return found
 
 

@@ -69,6 +69,20 @@ def test_e8_cores_are_read_on_the_first_call_and_the_time_is_logged(tmp_path, ma
     assert len(first) == len(result.chains()) == len([r for r in caplog.records if "cores read in" in r.message])
 
 
+@pytest.mark.parametrize("called", [False, True])
+def test_a_network_that_was_read_late_is_saved_whole(tmp_path, made, called):
+    model, result = made
+    back = tz.load(result.save(tmp_path / "a"), like=model, lazy=True).eval()
+    if called:
+        back(tokens())
+    again = tz.load(tz.save_model(tmp_path / "b", back), like=model)
+    torch.testing.assert_close(again(tokens()), result.model(tokens()), rtol=0, atol=0)
+    late = tz.load(tmp_path / "a", like=model, lazy=True)
+    result.save(tmp_path / "a")
+    with pytest.raises(FileCorruptError, match="since it was opened"):
+        late(tokens())
+
+
 def test_a25_one_changed_bit_of_the_dense_weights_is_refused(tmp_path, made):
     model, result = made
     path = result.save(tmp_path / "a")

@@ -50,6 +50,7 @@ def save_model(
     dense: the network it was made from; `load` then asks for it by the hash of its weights. source: its checkpoint;
     the file's path and SHA-256 are kept as the way back. key: to sign with, see `save_chains`.
     """
+    model = _read_whole(model)
     layers = {name: module for name, module in model.named_modules() if isinstance(module, ChainModule)}
     inner = [f"{name}.{word}" for name in layers for word in _OF_CHAIN]
     rest = {k: v for k, v in model.state_dict().items() if not any(k.startswith(word) for word in inner)}
@@ -120,12 +121,21 @@ class LazyLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The layer's output; its cores are read before the first."""
         if self.layer is None:
-            self.layer = self.read()
+            # the model may have been moved, or put into another mode, since it was loaded
+            self.layer = self.read().to(x.device).train(self.training)
         return self.layer(x)
 
 
 def _waiting(model: nn.Module) -> Iterator[tuple[str, LazyLayer]]:
-    yield from ((name, module) for name, module in model.named_modules() if isinstance(module, LazyLayer))
+    yield from [(name, module) for name, module in model.named_modules() if isinstance(module, LazyLayer)]
+
+
+def _read_whole(model: nn.Module) -> nn.Module:
+    """The model, or where layers of it wait in a file or came from there late, a copy with them in their places."""
+    if not any(True for _ in _waiting(model)):
+        return model
+    model = copy.deepcopy(model)
+    return replace_layers(model, {name: module.layer or module.read() for name, module in _waiting(model)})
 
 
 def _fill(model: nn.Module, file: ChainFile) -> None:
