@@ -18,7 +18,7 @@ from tnsim.errors import (
     ShapeError,
 )
 from tnsim.io.safetensors import encode, write_safetensors
-from tnsim.tensorize import Budget, ChainFile, Weights, compress_matrices
+from tnsim.tensorize import Budget, ChainFile, Gram, Weights, compress_matrices
 
 
 @pytest.fixture
@@ -76,6 +76,40 @@ def test_signed_files_in_few_bits(folder):
     (folder / "other").write_bytes(b"another key")
     done = call("tensorize", "verify", "small.safetensors", "--key-file", "other")
     assert isinstance(done.exception, FileCorruptError)
+
+
+def test_outputs_do_not_replace_what_is_needed(folder):
+    (folder / "small.json").write_text("{}")
+    (folder / "empty").write_bytes(b"")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for words, message in (
+        (("--out", "model.safetensors"), "would replace"),
+        (("--out", "small.json"), "would replace"),
+        (("--out", "small.safetensors", "--profile", "small.json"), "would replace"),
+        (("--out", "small.safetensors", "--key-file", "gone"), "cannot be read"),
+        (("--out", "small.safetensors", "--key-file", "empty"), "is empty"),
+    ):
+        done = call("tensorize", "compress", "model.safetensors", "--ratio", 3, *words)
+        assert isinstance(done.exception, FileError) and message in str(done.exception), (words, done.output)
+    done = call("tensorize", "profile", "model.safetensors", "--out", "model.safetensors")
+    assert isinstance(done.exception, FileError)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_errors_without_a_bias_are_those_of_the_outputs_and_bytes_are_kept():
+    rng = np.random.default_rng(1)
+    matrix, rows = rng.standard_normal((16, 24)), rng.standard_normal((300, 24)) + 3
+    weights = {"a.weight": matrix, "b.weight": matrix, "b.bias": np.zeros(16), "places": np.arange(144).reshape(12, 12)}
+    grams = {name: Gram.collect([rows], name=name) for name in ("a", "b")}
+    found = compress_matrices(weights, Budget(ratio=2), grams)
+    assert set(found.chains) == {"a.weight", "b.weight"} and found.report.left["places"] == "whole numbers"
+    for row in found.report.rows:
+        outputs, lost = rows @ matrix.T, rows @ (matrix - found.chains[row.name].to_matrix()).T
+        if row.name == "b.weight":
+            outputs, lost = outputs - outputs.mean(0), lost - lost.mean(0)
+        assert row.error == pytest.approx(np.linalg.norm(lost) / np.linalg.norm(outputs), rel=1e-8)
+    half = compress_matrices({"a": matrix.astype(np.float16)}, Budget(bytes=600))
+    assert sum(tensor.array.nbytes for tensor in half.chains["a"].tensors) <= 600
 
 
 def spoil(folder, kind):

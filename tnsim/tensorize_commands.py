@@ -4,7 +4,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -41,7 +41,7 @@ def profile(
     out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
 ) -> None:
     """How compressible every layer is: entropies beside those of noise, and errors at one ratio."""
-    _check_targets(out)
+    _check_targets([checkpoint, data], [out])
     if arch:
         model = _model(arch, checkpoint)
         found: Any = tz.profile(model, _grams(model, data), evaluate=_named(evaluate, "--evaluate"), ratio=ratio)
@@ -100,14 +100,17 @@ app.command("compress")(_compress_command())
 
 
 def _compress(asked: Compression) -> None:
-    _check_targets(asked.out)
+    page, table = asked.out.with_suffix(".html"), asked.out.with_suffix(".json")
+    _check_targets([asked.checkpoint, asked.data, asked.key_file, asked.profile], [asked.out, page, table])
+    # what would be met at the end only, after hours perhaps
+    key, _ = asked.key, asked.quantize and tz.Quantization.of(asked.quantize)
     if asked.profile:
         check_profile(asked.profile, asked.checkpoint)
     console = make_console()
     (_of_model if asked.arch else _of_matrices)(asked, console)
-    file = tz.ChainFile(asked.out, key=asked.key)
-    page = write_text(asked.out.with_suffix(".html"), artifact_page(file))
-    table = write_text(asked.out.with_suffix(".json"), _json(_report_table(file)))
+    file = tz.ChainFile(asked.out, key=key)
+    write_text(page, artifact_page(file))
+    write_text(table, _json(_report_table(file)))
     console.print(f"written to {asked.out} (report: {page.name}, {table.name})", soft_wrap=True)
     console.print(f"the dense network stays in {asked.checkpoint.resolve()}", soft_wrap=True)
 
@@ -140,11 +143,11 @@ def _of_model(asked: Compression, console: Any) -> None:
         allocation=tz.Allocation(strategy=strategy),
     )  # fmt: skip
     console.print(result.report.layer_table())
+    if asked.quantize:
+        result.quantize(asked.quantize)
     console.print(result.report)
     if result.status.advice:
         console.print(result.status.advice, style="yellow", soft_wrap=True)
-    if asked.quantize:
-        result.quantize(asked.quantize)
     result.save(asked.out, source=asked.checkpoint, key=asked.key)
 
 
@@ -156,7 +159,7 @@ def report(
     key_file: _Key = None,
 ) -> None:
     """What a compressed file holds, and what was measured when it was made."""
-    _check_targets(html, table)
+    _check_targets([file, key_file], [html, table])
     found, console = tz.ChainFile(file, key=_key(key_file)), make_console()
     for name, value in artifact_facts(found).items():
         console.print(f"{name}: {value}", soft_wrap=True, highlight=False)
@@ -233,19 +236,28 @@ def _json(table: dict[str, Any]) -> str:
     return json.dumps(table, indent=1, default=str) + "\n"
 
 
-def _check_targets(*paths: Path | None) -> None:
-    for path in paths:
-        if path is not None:
-            check_writable(path)
+def _check_targets(sources: Sequence[Path | None], targets: Sequence[Path | None]) -> None:
+    """FileError where a target cannot be written, or would replace a source or another target."""
+    taken = {path.resolve() for path in sources if path is not None}
+    for path in targets:
+        if path is None:
+            continue
+        check_writable(path)
+        if path.resolve() in taken:
+            raise FileError(f"{path} would replace a file that is needed, or another output: choose another name.")
+        taken.add(path.resolve())
 
 
 def _key(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes().strip()
+        key = path.read_bytes().strip()
     except OSError as error:
         raise FileError(f"the key {path} cannot be read: {error.strerror}.") from error
+    if not key:
+        raise FileError(f"the key {path} is empty: write at least 16 random bytes.")
+    return key
 
 
 def _refuse_without_arch(evaluate: str) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -115,13 +115,15 @@ def compress_matrices(
 ) -> CompressedMatrices:
     """Every matrix of at least 8 x 8 numbers as a chain of two sites, all at the ratio that the budget asks for.
 
-    grams: activations by the name of the matrix, or without its ".weight": chains are fitted to them. Raises
+    grams: activations by the name of the matrix, or without its ".weight": chains are fitted to them, about their mean
+    where there is a bias to take it up. Matrices of whole numbers stay as they are. Raises
     SettingsError where no matrix is there or activations belong to none, ShapeError for activations of another width
     and for a budget below the smallest possible, NumericalError on NaN or Inf, with the name of the matrix.
     """
     grams = dict(grams or {})
     shapes = {name: np.shape(weights[name]) for name in weights}
-    names = [name for name, shape in shapes.items() if len(shape) == 2 and min(shape) >= _SMALL]
+    dtypes = {name: np.asarray(weights[name]).dtype for name in weights}
+    names = [n for n, shape in shapes.items() if len(shape) == 2 and min(shape) >= _SMALL and dtypes[n].kind in "fc"]
     if not names:
         raise SettingsError(f"no matrix of at least {_SMALL} x {_SMALL} numbers among {len(shapes)} arrays.")
     by_matrix = {name: grams.pop(name, None) or grams.pop(name.removesuffix(".weight"), None) for name in names}
@@ -130,23 +132,31 @@ def compress_matrices(
             f"activations for {next(iter(grams))!r}, but no matrix of that name: {', '.join(names[:6])}."
         )
     dense = sum(prod(shapes[name]) for name in names)
-    wanted = budget.numbers(dense, itemsize=min(weights[name].dtype.itemsize for name in names))
+    # chains of half-precision matrices are stored in single precision
+    wanted = budget.numbers(dense, itemsize=max(4, *(dtypes[name].itemsize for name in names)))
     arrays = {name: np.asarray(weights[name]) for name in weights if name not in names}
     chains, rows = {}, []
     for name in names:
         share = wanted * prod(shapes[name]) // dense
         matrix = checked_matrix(weights[name], name)
-        chain, row = _one(name, matrix, share, by_matrix[name], sites, fit or MetricFit())
         bias, gram = f"{name.removesuffix('.weight')}.bias", by_matrix[name]
+        how = replace(fit or MetricFit(), centered=bias in arrays)
+        chain, row = _one(name, matrix, share, gram, sites, how)
         if gram is not None and bias in arrays:
             shift = (matrix - chain.to_matrix()) @ gram.mean
             arrays[bias] = (arrays[bias] + shift).astype(arrays[bias].dtype)
         chains[name] = chain
         rows.append(row)
         _LOG.info("matrix %s: ranks %s, %.2f times smaller, error %.3g", name, row.ranks, row.ratio, row.error)
-    left = {name: "no matrix" if len(shape) != 2 else "small" for name, shape in shapes.items() if name not in names}
+    left = {name: _why_left(shapes[name], dtypes[name]) for name in arrays}
     report = MatrixReport(rows=tuple(rows), left=left, budget=wanted, dense_numbers=dense)
     return CompressedMatrices(chains=chains, arrays=arrays, report=report)
+
+
+def _why_left(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    if len(shape) != 2:
+        return "no matrix"
+    return "small" if dtype.kind in "fc" else "whole numbers"
 
 
 def _one(
@@ -168,7 +178,7 @@ def _one(
     if gram is None:
         lost = _relative(matrix, chain.to_matrix())
     else:
-        lost = functional_error(matrix, chain, gram, centered=True)
+        lost = functional_error(matrix, chain, gram, centered=fit.centered)
     row = MatrixRow(
         name=name,
         shape=(matrix.shape[0], matrix.shape[1]),
@@ -176,7 +186,7 @@ def _one(
         ranks=chain.bond_dimensions[1:-1],
         numbers=sum(tensor.size for tensor in chain.tensors),
         error=lost,
-        svd_error=_svd_error(matrix, rank, gram),
+        svd_error=_svd_error(matrix, rank, gram, fit.centered),
         of_outputs=gram is not None,
         chain_entropy=cut.entropy,
         chain_noise=cut.noise_entropy,
@@ -191,11 +201,11 @@ def _relative(matrix: np.ndarray, other: np.ndarray) -> float:
     return float(np.linalg.norm(matrix - other)) / size if size > 0 else 0.0
 
 
-def _svd_error(matrix: np.ndarray, rank: int, gram: Gram | None) -> float:
-    """Of the best matrix of a rank, in the metric of the activations about their mean (or none)."""
+def _svd_error(matrix: np.ndarray, rank: int, gram: Gram | None, centered: bool) -> float:
+    """Of the best matrix of a rank, in the metric of the activations, about their mean where centered (or none)."""
     seen = matrix
     if gram is not None:
-        values, vectors = np.linalg.eigh(gram.covariance)
+        values, vectors = np.linalg.eigh(gram.covariance if centered else gram.second_moment)
         seen = matrix @ (vectors * np.sqrt(np.maximum(values, 0)))
     s = np.linalg.svd(seen, compute_uv=False)
     total = float((s**2).sum())
