@@ -46,3 +46,20 @@ def test_kept_cores_follow_the_parameters(model, groups):
         torch.testing.assert_close(layer(x), x @ layer.weight.T + layer.bias, rtol=1e-4, atol=1e-5)
     layer.train()
     assert layer._kept is None and layer(x).requires_grad
+
+
+@pytest.mark.parametrize("rule", [None, "int8", "int4"])
+def test_kept_cores_in_few_bits_and_other_types_follow_what_is_stored(rule):
+    """Cores that are made anew in every call may lie where the old ones lay, and have no versions in inference mode."""
+    torch.manual_seed(0)
+    layers = [tz.TTLinear(36, 64, chi=3).eval() for _ in range(2)]
+    layer, other = layers if rule is None else [tz.quantize_layer(found, rule) for found in layers]
+    layer.plan, x = tz.ApplyPlan(groups=(2, 1)), torch.randn(6, 36)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), x @ layer.weight.T + layer.bias, rtol=1e-4, atol=1e-5)
+        kept = layer._kept
+        assert layer(x) is not None and layer._kept is kept is not None
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(x)
+        layer.load_state_dict(other.state_dict())
+        torch.testing.assert_close(layer(x), other(x), rtol=0, atol=0.05)

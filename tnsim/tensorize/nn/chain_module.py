@@ -88,7 +88,11 @@ class ChainModule(nn.Module):
         """With a plan, in evaluation and without gradients, merged cores are kept from call to call."""
         if self.plan is None or self.plan.again or self.training or torch.is_grad_enabled():
             return apply_chain(rows, cores, self.plan)
-        state = [(core.data_ptr(), core._version, core.dtype) for core in cores]
+        # of what is stored: cores in few bits, or in another type, are made anew in every call
+        stored = [t for t in (*self.cores._parameters.values(), *self.cores._buffers.values()) if t is not None]
+        if any(t.is_inference() for t in stored):  # no changes of them are counted
+            return apply_chain(rows, cores, self.plan)
+        state = [rows.dtype, *((t.data_ptr(), t._version) for t in stored)]
         if self._kept is None or self._kept[0] is not self.plan or self._kept[1] != state:
             self._kept = self.plan, state, prepared_chain(cores, self.plan)
         return self._kept[2](rows)
