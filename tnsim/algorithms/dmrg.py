@@ -209,10 +209,10 @@ class DMRG:
         below follows next, and all are sorted: only the highest may be missing (in strong disorder in one of fifteen
         runs; elsewhere not seen), so ask for one more than needed there.
 
-        averaged: one run for all levels of a sector, in a basis that suits their mean density matrix. It needs a
-        larger chi_max for the same accuracy, and spends fewer sweeps; an interrupted one starts again. Raises
-        StateError where a sector holds fewer states, a basis is too small for n, or the levels found have other
-        energies under H, and what `solve` raises.
+        averaged: one run for all levels of a sector, in a basis that suits their mean density matrix, by Davidson
+        whatever the `eigensolver`. It needs a larger chi_max for the same accuracy, and spends fewer sweeps; an
+        interrupted one starts again. Raises StateError where a sector holds fewer states, a basis is too small for n,
+        or the levels found have other energies under H, and what `solve` raises.
 
         >>> from tnsim.models import Heisenberg
         >>> model = Heisenberg(L=4)
