@@ -233,6 +233,15 @@ def test_a_whole_model_is_profiled_compressed_and_verified(modelled):
     assert done.exit_code == 0, done.output
 
 
+def test_a_report_without_a_line_is_json_for_every_reader(modelled):
+    words = ("--arch", "toymodel:build", "--ratio", 2, "--out", "small.safetensors")
+    done = call("tensorize", "compress", "model.pt", *words)
+    assert done.exit_code == 0, done.output
+    text = (modelled / "small.json").read_text()
+    measured = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["measured"]
+    assert measured["line"] is None and measured["loss"] is None and measured["numbers"] > 0
+
+
 def test_bad_models_and_their_data_are_refused(modelled):
     torch = pytest.importorskip("torch")
 

@@ -4,8 +4,9 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -233,7 +234,16 @@ def _report_table(file: Any) -> dict[str, Any]:
 
 
 def _json(table: dict[str, Any]) -> str:
-    return json.dumps(table, indent=1, default=str) + "\n"
+    return json.dumps(_finite(table), indent=1, default=str, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """With null for NaN and Inf (no line, no loss), which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _check_targets(sources: Sequence[Path | None], targets: Sequence[Path | None]) -> None:

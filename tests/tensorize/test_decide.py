@@ -79,8 +79,9 @@ def test_a_decision_without_its_rows_is_refused():
         decide(rows(**short), Needs(accept=0.1))
     missing = [*rows(**short), SimpleNamespace(name="smaller dense", loss=None, bytes=None, seconds=None, how="none")]
     assert not decide(missing, Needs(accept=0.1, bytes=30)).options[2].fulfils
-    with pytest.raises(SettingsError, match="not negative"):
-        Needs(accept=-1.0)
+    for needs in ({"accept": -1.0}, {"accept": float("nan")}, {"accept": 0.1, "bytes": float("nan")}):
+        with pytest.raises(SettingsError, match="not negative"):
+            Needs(**needs)
 
 
 def test_layers_beyond_their_budget_are_told_apart():

@@ -96,7 +96,7 @@ class Needs:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if min(self.accept, self.bytes, self.seconds) < 0:
+        if not all(value >= 0 for value in (self.accept, self.bytes, self.seconds)):
             raise SettingsError(f"needs are not negative, found {self}.")
 
 
