@@ -172,6 +172,18 @@ def test_complex_tensors_without_any_symmetry(step):
     assert exact > 0 and 4 * run.log_z == pytest.approx(np.log(exact), rel=1e-12)
 
 
+def test_a_partition_function_with_a_phase_has_no_logarithm():
+    turned = InfiniteNetwork([[Ising(beta=0.3).network().tensor.astype(np.complex128) * np.exp(0.3j)]])
+    truncation = tn.Truncation(chi_max=4)
+    for run in (
+        CoarseGraining(step=HOTRG(chi_max=4), max_steps=1),
+        tn.CTMRG(truncation=truncation, symmetric=False),
+        tn.InfiniteBoundary(truncation=truncation),
+    ):
+        found = run.solve(turned)
+        assert found.status.name == "not positive" and np.isnan(found.log_z)
+
+
 def test_impurities_measure_magnetisation_and_energy():
     facts = Ising(beta=0.5).facts
     run = CoarseGraining(step=HOTRG(chi_max=10), measure=("spin", "energy")).solve(Ising(beta=0.5, field=1e-7))

@@ -18,6 +18,20 @@ from tnsim.tensor import Tensor, contract, fuse, random_tensor, trace
 _FULL = 600
 
 
+# a sum whose phase is larger is no positive number that rounding or a cut has turned a little
+_TURNED = 1e-3
+
+
+def log_of_positive(value: complex) -> float:
+    """The logarithm of a partition function; NaN for what is zero, negative or complex.
+
+    >>> log_of_positive(1 + 1e-9j), log_of_positive(1 + 1j), log_of_positive(-1)
+    (0.0, nan, nan)
+    """
+    real = value.real
+    return float(np.log(real)) if real > 0 and abs(value.imag) <= _TURNED * real else float("nan")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Patch:
     """How much of the lattice one tensor stands for, and what was taken out of it.

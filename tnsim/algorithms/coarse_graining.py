@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of
+from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of, log_of_positive
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
 from tnsim.errors import OperatorError, SettingsError, check_fields
@@ -177,8 +177,7 @@ class CoarseGraining:
     ) -> tuple[CoarseReport, float]:
         """The report of a cell, and the logarithm of its largest transfer eigenvalue."""
         patch, found = cell.patch, levels_of(cell, self.measure, self.width, self.levels)
-        positive = found.trace.real > 1e3 * np.finfo(float).eps * abs(found.trace.imag)
-        log_z = patch.log_scale + (float(np.log(found.trace.real)) if positive else float("nan")) / patch.sites
+        log_z = patch.log_scale + log_of_positive(found.trace) / patch.sites
         charge = found.central_charge if self.width == 2 else _central_charge(cell, found.log_first, before)
         report = CoarseReport(
             step=step, sites=patch.sites, log_z=log_z, log_z_change=log_z - before[0].log_z if before else float("inf"),

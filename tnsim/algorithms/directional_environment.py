@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tnsim.algorithms.coarse_cell import log_of_positive
 from tnsim.algorithms.corner_environment import around, length_of
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
@@ -165,10 +166,8 @@ class DirectionalEnvironment:
         if not np.abs(parts).all() or not np.isfinite(parts).all():
             return float("nan")
         values = parts[:, 0] * parts[:, 1] / (parts[:, 2] * parts[:, 3])
-        phase = np.prod(values / np.abs(values))
         # products of many numbers of either sign: the phase of the whole has to be that of a positive one
-        positive = phase.real > 1e6 * np.finfo(float).eps * abs(phase.imag)
-        return float(np.log(np.abs(values)).sum()) if positive else float("nan")
+        return float(np.log(np.abs(values)).sum()) + log_of_positive(complex(np.prod(values / np.abs(values))))
 
     def mean(self, impurity: Tensor) -> float:
         """The mean of what an impurity measures in place of the first site."""

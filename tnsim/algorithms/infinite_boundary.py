@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.coarse_cell import log_of_positive
 from tnsim.algorithms.coarse_graining import network_of
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
@@ -178,8 +179,7 @@ class InfiniteBoundary:
         log_z = history[-1].log_z if history else float("nan")
         if status is None and above is not None:
             value = RowChannel(network.fused_row(), above, below).value()
-            positive = value.real > 1e6 * np.finfo(float).eps * abs(value.imag)
-            log_z = ((float(np.log(value.real)) if positive else float("nan")) + network.log_scale) / network.sites
+            log_z = (log_of_positive(value) + network.log_scale) / network.sites
         status = status or self._judge(log_z, history)
         return InfiniteBoundarySum(log_z, below, above, status, tuple(history), network)
 
@@ -245,8 +245,7 @@ class _Boundary:
         else:
             self._towards_fixed_point()
         value = self._env.value if self._env else complex("nan")
-        log_z = float(np.log(value.real)) if value.real > 0 else float("nan")
-        self.log_z = (log_z + self._network.log_scale) / self._network.sites
+        self.log_z = (log_of_positive(value) + self._network.log_scale) / self._network.sites
 
     def settled(self, tol: float) -> bool:
         """Whether it changes by no more than this, and bonds are as large as they will be."""
