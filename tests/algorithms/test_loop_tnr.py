@@ -10,7 +10,7 @@ from tests.suites.chains import PLACES
 from tnsim.algorithms.loop_optimization import LoopOptimization, halved
 from tnsim.algorithms.loop_tnr import LoopTNR
 from tnsim.errors import SettingsError
-from tnsim.models.classical import Ising
+from tnsim.models.classical import Ising, Potts
 from tnsim.models.exact.ising_2d import CRITICAL, square_log_z
 from tnsim.networks.ring import cut_bonds
 from tnsim.networks.square_network import InfiniteNetwork
@@ -101,6 +101,22 @@ def test_conformal_data_do_not_drift():
         assert report.dimensions[2] == pytest.approx(1, abs=1e-3)
         assert report.dimensions[3:5] == pytest.approx((9 / 8, 9 / 8), abs=2e-3)
         assert report.central_charge == pytest.approx(1 / 2, abs=4e-4)
+
+
+def test_conformal_data_of_the_three_state_potts_model():
+    """c = 4/5 and the spin of dimension 2/15, twice."""
+    model = Potts(states=3, beta=float(np.log(1 + np.sqrt(3))), conserve="charge")
+    run = tn.CoarseGraining(step=LoopTNR(chi_max=12, tol=0.1), max_steps=8, width=2, levels=3).solve(model)
+    assert run.at(8).central_charge == pytest.approx(4 / 5, abs=3e-3)
+    assert run.at(8).dimensions[1:3] == pytest.approx((2 / 15, 2 / 15), abs=2e-3)
+
+
+def test_dimensions_of_oblique_tori_are_not_told():
+    site = Ising(beta=0.3).network()
+    pair = InfiniteNetwork([[site.tensor] * 2], log_scale=2 * site.log_scale, sites=2)
+    run = tn.CoarseGraining(step=LoopTNR(chi_max=8), width=2).solve(pair)
+    assert run.log_z == pytest.approx(Ising(beta=0.3).facts["ln Z per site"].value, rel=1e-6)
+    assert np.isnan(run.history[-1].dimensions).all() and np.isnan(run.history[-1].central_charge)
 
 
 def test_off_the_critical_point_the_tensor_counts_phases():

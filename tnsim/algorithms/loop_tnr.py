@@ -31,7 +31,8 @@ class LoopTNR:
        w--A---B--e         w--7-6-5-4--e
 
     chi_max: bond dimension. filter_min: bonds are first cut to what reaches the outside of the ring, relative to the
-    largest. Cost O(chi^6) a sweep.
+    largest. Cost O(chi^6) a sweep. Scaling dimensions are NaN where the cell of the network is no square: its tori are
+    oblique.
 
     >>> LoopTNR(chi_max=8)
     LoopTNR(chi_max=8, svd_min=1e-12, filter_min=1e-12, sweeps=40, tol=0.01)
@@ -56,8 +57,10 @@ class LoopTNR:
             raise SettingsError(f"LoopTNR measures no impurities {measure}: use HOTRG or CTMRG for them.")
         tensor = network.tensor
         one = first_patch(network, max(tensor.shape))
+        # the diagonals of a cell stand on each other if it is a square
+        ratio = 1.0 if one.ratio == 1 else float("nan")
         return _Checkerboard(
-            tensor, tensor, Patch(sites=2 * one.sites, log_scale=one.log_scale, ratio=1.0, chi=one.chi)
+            tensor, tensor, Patch(sites=2 * one.sites, log_scale=one.log_scale, ratio=ratio, chi=one.chi)
         )
 
     def advance(self, cell: "_Checkerboard") -> "_Checkerboard":
