@@ -118,6 +118,13 @@ def test_what_does_not_fit_is_refused(tmp_path):
     steps = CoarseGraining(step=TRG(chi_max=4), max_steps=2).solve(Ising(beta=0.3))
     with pytest.raises(SettingsError, match="not made by steps like HOTRG"):
         CoarseGraining(step=HOTRG(chi_max=4)).solve(Ising(beta=0.3), resume=steps)
+    with pytest.raises(SettingsError, match="another network"):
+        CoarseGraining(step=TRG(chi_max=4)).solve(Ising(beta=0.4), resume=steps)
+    for other in (Ising(beta=0.3 + 1e-8), Ising(beta=0.3).network(dtype=np.float32)):
+        with pytest.raises(SettingsError, match="another network"):
+            one.solve(other, resume=result)
+        with pytest.raises(SettingsError, match="another network"):
+            one.certify(other, result)
     tn.save(tmp_path / "run.h5", result)
     content = bytearray((tmp_path / "run.h5").read_bytes())
     content[5000] ^= 255

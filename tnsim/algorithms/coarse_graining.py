@@ -137,15 +137,20 @@ class CoarseGraining:
 
         resume: goes on from a result of the same network and kind of step, on the host. Not settling is a status.
         Raises OperatorError for anything else, SettingsError for impurities that the step cannot measure and results
-        of other steps, KeyError for unknown impurities.
+        of other steps or networks, KeyError for unknown impurities.
         """
         made, cell, run = _flat_or_cubic(network), None, WatchedRun(observers)
         history: list[CoarseReport] = []
-        tol = max(self.tol, float(np.finfo(made.dtype).eps) / 4)
+        eps = float(np.finfo(made.dtype).eps)
+        tol = max(self.tol, eps / 4)
         if resume is not None:
             history, cell = list(resume.history), resume.cell
-            if cell is None or type(cell).__module__ != type(self.step.start(cast(Any, made), self.measure)).__module__:
+            start = self.step.start(cast(Any, made), self.measure)
+            if cell is None or type(cell).__module__ != type(start).__module__:
                 raise SettingsError(f"this result was not made by steps like {self.step!r}: resume it with the same.")
+            one, before = self._report(0, start, None)[0].log_z, history[0].log_z
+            if np.isfinite([one, before]).all() and abs(one - before) > 1e3 * eps * max(1.0, abs(one)):
+                raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
         for report, cell in self._run(made, cell, history[-1] if history else None):  # noqa: B020
             history.append(report)
             found = CoarseGrained(report.log_z, RUNNING, tuple(history), cell)

@@ -162,17 +162,22 @@ class CTMRG:
             raise SettingsError(f"this result was not made with symmetric={self.symmetric}: resume it with the same.")
         known = before.environment.tensors
         sites = [site for row in network.rows for site in row] if not self.symmetric else [_symmetric(network)]
+        near = 100 * float(np.finfo(network.dtype).eps)
         if len(known) != len(sites) or any(
-            a.legs != b.legs or (a.to("numpy") - b.to("numpy")).norm() > 1e-6 * a.norm()
+            a.legs != b.legs or a.dtype != b.dtype or (a.to("numpy") - b.to("numpy")).norm() > near * a.norm()
             for a, b in zip(known, sites, strict=True)
         ):
             raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
 
     def certify(self, network: Any, solution: CornerSolution) -> Certificate:
-        """Go on at 3/2 chi, and say what moves and what is wrong with the environment."""
+        """Go on at 3/2 chi, and say what moves and what is wrong with the environment.
+
+        Raises SettingsError for a solution of another network.
+        """
         made, chi = network_of(network), self.truncation.chi_max
+        self._check_resumed(made, solution)
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
-        larger = wider._solve(made, solution.environment, WatchedRun())
+        larger = wider._solve(made, solution.environment.to(made.backend), WatchedRun())
         return certificate_of(solution, larger, self.tol)
 
     def _solve(
@@ -284,10 +289,7 @@ class _Decay:
 
 def _settled(history: list[CornerReport], tol: float) -> bool:
     """Nothing left, or changes down at rounding, in two reports in a row."""
-    return len(history) > 1 and all(
-        np.isfinite(report.log_z) and (report.left <= tol or report.corner_change <= 1e-2 * tol)
-        for report in history[-2:]
-    )
+    return len(history) > 1 and all(report.left <= tol or report.corner_change <= 1e-2 * tol for report in history[-2:])
 
 
 def _apart(first: Environment, second: Environment) -> float:
