@@ -14,6 +14,8 @@ from tests.suites.chains import CHAINS, FEW_CHAINS, PLACES, random_state, relati
 from tnsim.errors import ChargeError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.models import XXZ, Heisenberg, TransverseIsing
 from tnsim.models.exact.quenches import HoppingState, MajoranaState, ising_matrix
+from tnsim.symmetry import Leg
+from tnsim.tensor import random_tensor
 
 EXACT = tn.Truncation(chi_max=64, svd_min=1e-14)
 STEPS = (1 / 4, 1 / 6, 1 / 8)
@@ -226,6 +228,20 @@ def test_truncation(method):
     exact = evolved(H, chain.sites, vector(psi), -0.5j)
     fidelity = abs(np.vdot(exact, relative(result.state))) ** 2
     assert 0.3 * lost < 1 - fidelity < 30 * lost  # the errors of many cuts add up coherently
+
+
+def test_cuts_by_qr_of_bonds_with_sectors_that_lead_nowhere():
+    """Two states a sector on every bond, most of which one end of the chain does not reach."""
+    model = XXZ(L=6)
+    legs = [Leg(model.sites[0].group, [(c,) for c in range(-6 - n % 2, 8, 2)], [2] * (7 + n % 2)) for n in range(7)]
+    legs[0] = legs[6] = Leg(model.sites[0].group, [(0,)], [1])
+    tensors = [random_tensor((legs[n], model.sites[n].leg, legs[n + 1].dual), seed=n) for n in range(6)]
+    psi = tn.MPS(tensors, model.sites)
+    ends = []
+    for split in ("qr", "svd"):
+        evolution = tebd(0.1, truncation=tn.Truncation(chi_max=6), order=2, split=split)
+        ends.append(evolution.run(model.operator_sum(), psi / psi.norm(), time=0.3).state)
+    assert abs(tn.overlap(*ends)) / (ends[0].norm() * ends[1].norm()) > 0.99
 
 
 def test_budget_stops_with_what_was_reached():

@@ -150,6 +150,7 @@ def _sketched_ranks(heff: TwoSiteHamiltonian, chi_max: int) -> np.ndarray:
     every = np.minimum(blocks[:, 1], blocks[:, 2])
     if known is None or known.dim < chi_max:
         return every
-    before = np.zeros(len(blocks), dtype=np.int64)
-    before[np.searchsorted(heff.plan.left.center.keys, known.keys)] = known.dims_array
+    before, keys = np.zeros(len(blocks), dtype=np.int64), heff.plan.left.center.keys
+    there = np.isin(known.keys, keys)  # a bond may have sectors that its other side does not reach
+    before[np.searchsorted(keys, known.keys[there])] = known.dims_array[there]
     return np.minimum(every, before + before // _SKETCHED + _MORE)
