@@ -58,6 +58,8 @@ def test_bad_input():
     chain = XXZ(L=4, conserve=None)
     with pytest.raises(ShapeError, match="bonds 0 to 2, found 3"):
         tn.current(chain.operator_sum(), "Sz", 3, chain.sites)
+    with pytest.raises(OperatorError, match="terms of an OperatorSum, found MPO"):
+        tn.current(chain.mpo(), "Sz", 1, chain.sites)
     with pytest.raises(OperatorError, match="density is diagonal and real, 'Sx'"):
         tn.current(chain.operator_sum(), "Sx", 1, chain.sites)
     H = chain.operator_sum().add(0.5, "Sx", 2)

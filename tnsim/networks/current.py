@@ -28,6 +28,8 @@ def current(H: OperatorSum, density: str, bond: int, sites: Sequence[Site]) -> O
     >>> J.mpo([fermion_site()] * 2).to_dense()[1:3, 1:3].tolist()
     [[0j, 1j], [-1j, 0j]]
     """
+    if not isinstance(H, OperatorSum):
+        raise OperatorError(f"a current is one of the terms of an OperatorSum, found {type(H).__name__}.")
     if not isinstance(bond, (int, np.integer)) or not 0 <= bond < len(sites) - 1:
         raise ShapeError(f"a chain of {len(sites)} sites has bonds 0 to {len(sites) - 2}, found {bond!r}.")
     values = [_diagonal(site, density) for site in sites]
