@@ -23,7 +23,8 @@ class Evolution(ABC):
 
     Real time applies exp(-i H t), imaginary time exp(-H t) with the norm restored after every step. An error budget is
     kept by `step_tol`, which lets the step follow, and by `Truncation(trunc_err=...)`, which lets chi follow; budgets
-    stop the run where their sums exceed them.
+    stop the run where their sums exceed them. Errors of infinite states are not seen below 1e-7 a step: a step_tol that
+    needs less ends in steps below dt_min.
     """
 
     dt: float = field(metadata={"help": "time step, positive (in 1 / energy)"})
