@@ -163,6 +163,7 @@ def test_bad_input_is_named():
         (lambda: sample_network(network, model.outcomes(2, 3), 1, wide()), ShapeError, r"\(2, 2\) places"),
         (lambda: sample_network(network, model.outcomes(2, 2)[:1], 1, wide()), OperatorError, "do not add up"),
         (lambda: sample_network(network, model.outcomes(2, 2), 0, wide()), ShapeError, "at least one shot"),
+        (lambda: sample_network(network, model.outcomes(2, 2), 1.5, wide()), ShapeError, "whole number"),
         (lambda: Potts(states=3, beta=0.4, conserve="charge").outcomes(2, 2), SettingsError, "breaks the symmetry"),
         (lambda: overlap_network([[network.rows[0][0]]], [[network.rows[0][0]]]), LegError, "phys"),
         (lambda: amplitude_network(peps(1, 1, trivial_leg(1), trivial_leg(2), 0), [[2]]), ShapeError, "states 0 to 1"),

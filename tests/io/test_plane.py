@@ -120,6 +120,9 @@ def test_what_does_not_fit_is_refused(tmp_path):
         CoarseGraining(step=HOTRG(chi_max=4)).solve(Ising(beta=0.3), resume=steps)
     with pytest.raises(SettingsError, match="another network"):
         CoarseGraining(step=TRG(chi_max=4)).solve(Ising(beta=0.4), resume=steps)
+    for run, before in ((one, steps), (boundary, result), (CoarseGraining(step=TRG(chi_max=4)), result)):
+        with pytest.raises(SettingsError, match="goes on from a .*, found a"):
+            run.solve(Ising(beta=0.3), resume=before)
     for other in (Ising(beta=0.3 + 1e-8), Ising(beta=0.3).network(dtype=np.float32)):
         with pytest.raises(SettingsError, match="another network"):
             one.solve(other, resume=result)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.coarse_cell import CoarseCell, Step, levels_of, log_of_positive
 from tnsim.algorithms.solution import Status
-from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.cubic_network import CubicNetwork
 from tnsim.networks.square_network import InfiniteNetwork
@@ -144,6 +144,7 @@ class CoarseGraining:
         eps = float(np.finfo(made.dtype).eps)
         tol = max(self.tol, eps / 4)
         if resume is not None:
+            check_kind(resume, CoarseGrained)
             history, cell = list(resume.history), resume.cell
             start = self.step.start(cast(Any, made), self.measure)
             if cell is None or type(cell).__module__ != type(start).__module__:

@@ -17,7 +17,7 @@ from tnsim.algorithms.corner_environment import CornerEnvironment, corner_of
 from tnsim.algorithms.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.algorithms.solution import Status
-from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import (
     LegError,
     NumericalError,
@@ -158,6 +158,7 @@ class CTMRG:
 
     def _check_resumed(self, network: InfiniteNetwork, before: CornerSolution) -> None:
         """SettingsError for a result of another kind or of another network."""
+        check_kind(before, CornerSolution)
         if isinstance(before.environment, CornerEnvironment) != self.symmetric:
             raise SettingsError(f"this result was not made with symmetric={self.symmetric}: resume it with the same.")
         known = before.environment.tensors

@@ -16,7 +16,7 @@ import numpy as np
 from tnsim.algorithms.coarse_cell import log_of_positive
 from tnsim.algorithms.coarse_graining import network_of
 from tnsim.algorithms.solution import Status
-from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import LegError, SettingsError, StateError, check_fields, suggest
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.acting import bond_site
@@ -147,6 +147,8 @@ class InfiniteBoundary:
         OperatorError for other things, SettingsError for an unknown edge.
         """
         made, run = network_of(network), WatchedRun(observers)
+        if resume is not None:
+            check_kind(resume, InfiniteBoundarySum)
         history: list[InfiniteBoundaryReport] = []
         sides = [("below", made)] if _alike(made) else [("below", made), ("above", made.mirrored())]
         states: dict[str, InfiniteMPS] = {}

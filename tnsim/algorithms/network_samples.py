@@ -55,8 +55,8 @@ def sample_network(
     seed gives the same samples. Raises NumericalError where a probability is negative: raise chi_max.
     """
     check_outcomes(network, outcomes)
-    if shots < 1:
-        raise ShapeError(f"sampling needs at least one shot, found {shots}.")
+    if not isinstance(shots, int | np.integer) or shots < 1:
+        raise ShapeError(f"sampling needs at least one shot, and a whole number of them, found {shots!r}.")
     rng = generator(seed)
     below = run.boundaries(network).below
     waiting = [_Row((), bottom_edge(network.mirrored()), shots, 0.0)]

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tnsim.algorithms.solution import Status
+from tnsim.errors import SettingsError
 
 RUNNING = Status("running", False, "resume it to go on.")
+
+
+def check_kind(before: Any, kind: type) -> None:
+    """SettingsError for a result that another method made."""
+    if not isinstance(before, kind):
+        raise SettingsError(f"this run goes on from a {kind.__name__}, found a {type(before).__name__}.")
 
 
 class PlaneObserver(Protocol):
