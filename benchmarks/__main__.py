@@ -110,7 +110,8 @@ def table() -> None:
     newest: dict[str, dict] = {}
     for path in sorted((FOLDER / "results").glob("*.json")):
         content = json.loads(path.read_text())
-        newest[content["job"]] = content
+        if isinstance(content, dict) and "job" in content:  # benchmarks of their own write other tables
+            newest[content["job"]] = content
     sections = [markdown(newest[name], job) for name, job in JOBS.items() if name in newest]
     sections += [profile_markdown(content) for name, content in newest.items() if name.startswith("profile-")]
     readme = FOLDER / "README.md"
