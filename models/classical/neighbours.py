@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import product
 from typing import Any, cast
 
@@ -127,7 +127,9 @@ class NeighbourModel(ClassicalModel):
         found: list[np.ndarray] = []
         for total in (1, 2):
             orders = (n for n in product(range(total + 1), repeat=5) if sum(n) == total)
-            found.append(sum(assembled(*(part[k] for part, k in zip(parts, n, strict=True))) for n in orders))
+            found.append(
+                reduce(np.add, (assembled(*(part[k] for part, k in zip(parts, n, strict=True))) for n in orders))
+            )
         return found
 
     def outcomes(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import product
 
 import numpy as np
@@ -120,7 +120,7 @@ class XY(ClassicalModel):
     def taylor(self) -> Sequence[np.ndarray]:
         orders = {total: [n for n in product(range(3), repeat=5) if sum(n) == total] for total in (1, 2)}
         return [
-            sum(self._array([self._bond[k] for k in n[:4]], self._site[n[4]]) for n in orders[total])
+            reduce(np.add, (self._array([self._bond[k] for k in n[:4]], self._site[n[4]]) for n in orders[total]))
             for total in (1, 2)
         ]
 
