@@ -29,7 +29,7 @@ class XY(ClassicalModel):
     16, 1217 (1977); Y. Liu and others, Phys. Rev. D 88, 056005 (2013).
 
     >>> XY(beta=1.0, conserve="charge").network()
-    InfiniteNetwork 1 x 1, bond dimension 25, symmetry U(1) spin, float64 on numpy
+    InfiniteNetwork 1 x 1, bond dimension 27, symmetry U(1) spin, float64 on numpy
     """
 
     beta: float = setting(help="inverse temperature, k_B = 1")
