@@ -8,12 +8,12 @@ from rich.console import Console
 
 from tnsim.algorithms.evolution import EvolutionObserver, Evolved
 from tnsim.backend import new_data_on, set_threads
-from tnsim.errors import FileForeignError, SettingsError
+from tnsim.errors import SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, EvolutionCheckpointer, StopOnSignals, load
 from tnsim.io.atomic import check_writable
 from tnsim.io.evolution_job import EvolutionJob, evolution_job
 from tnsim.io.evolved import KIND, load_job, write_evolved
-from tnsim.io.hdf5 import open_file
+from tnsim.io.hdf5 import check_replaceable
 from tnsim.io.settings import parse_toml
 from tnsim.monitor.evolution import EvolutionLines
 
@@ -27,7 +27,7 @@ def run_evolution(job: EvolutionJob, console: Console, before: Evolved | None = 
     out = Path(job.run.out)
     check_writable(out)
     if before is None and out.exists():
-        _check_overwritable(out)
+        check_replaceable(out, KIND)
     set_threads(job.run.threads or None)
     observe, text = job.observe(), job.to_toml()
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
@@ -66,16 +66,3 @@ def resumed_evolution(
     cut = replace(job.settings.truncation, chi_max=changes.get("chi_max", job.settings.truncation.chi_max))
     console.print(f"resuming {file} at time {found.times[-1]:.6g}", soft_wrap=True, highlight=False)
     return EvolutionJob(job.model, replace(job.settings, truncation=cut), run), console, found
-
-
-def _check_overwritable(out: Path) -> None:
-    """An existing evolution may be replaced (it stays as a numbered version); a file of another kind may not."""
-    try:
-        with open_file(out) as file:
-            kind = str(file.attrs["kind"])
-    except FileForeignError as error:
-        raise FileForeignError(f"{out} exists and is no file of tnsim: choose another --out ({error})") from error
-    except OSError:
-        return
-    if kind != KIND:
-        raise FileForeignError(f"{out} exists and holds a {kind}, not an evolution: choose another --out.")

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.backend import new_data_on, set_threads
-from tnsim.errors import FileForeignError, SettingsError
+from tnsim.errors import SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, StopOnSignals, load
 from tnsim.io.atomic import check_writable
-from tnsim.io.hdf5 import open_file
+from tnsim.io.hdf5 import check_replaceable
 from tnsim.io.plane import KIND, PLANE_RESULTS, PlaneCheckpointer, PlaneResult, load_plane_job, write_plane
 from tnsim.io.plane_job import PlaneJob, plane_job
 from tnsim.io.settings import parse_toml
@@ -28,7 +28,7 @@ def run_plane(job: PlaneJob, console: Console, before: PlaneResult | None = None
     out = Path(job.run.out)
     check_writable(out)
     if before is None and out.exists():
-        _check_overwritable(out)
+        check_replaceable(out, KIND)
     set_threads(job.run.threads or None)
     text = job.to_toml()
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
@@ -63,16 +63,3 @@ def resumed_plane(file: Path, changes: dict[str, Any], out: str, console: Consol
         raise SettingsError(f"{job.settings.method} cannot go on with another chi_max: start anew.")
     console.print(f"resuming {file} after step {found.history[-1].step}", soft_wrap=True, highlight=False)
     return PlaneJob(job.model, replace(job.settings, **changes), replace(job.run, out=out)), console, found
-
-
-def _check_overwritable(out: Path) -> None:
-    """An existing result may be replaced (it stays as a numbered version); a file of another kind may not."""
-    try:
-        with open_file(out) as file:
-            kind = str(file.attrs["kind"])
-    except FileForeignError as error:
-        raise FileForeignError(f"{out} exists and is no file of tnsim: choose another --out ({error})") from error
-    except OSError:
-        return
-    if kind != KIND:
-        raise FileForeignError(f"{out} exists and holds a {kind}, no contraction in the plane: choose another --out.")

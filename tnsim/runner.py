@@ -14,9 +14,10 @@ from rich.table import Table
 from tnsim.algorithms import ExcitedStates, Progress, Solution, Status, run_stages
 from tnsim.algorithms.excited import check_levels, collect_levels
 from tnsim.backend import Backend, core_count, new_data_on, set_threads, thread_count
-from tnsim.errors import FileForeignError, SettingsError
-from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, load_run, save_run
+from tnsim.errors import SettingsError
+from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, save_run
 from tnsim.io.atomic import check_writable
+from tnsim.io.hdf5 import check_replaceable
 from tnsim.measure import entropy
 from tnsim.monitor import show_progress
 from tnsim.networks.mpo import MPO
@@ -37,7 +38,7 @@ def run_job(job: Job, console: Console, before: RunRecord | None = None) -> int:
     out = Path(job.run.out)
     check_writable(out)
     if before is None and out.exists():
-        _check_overwritable(out)
+        check_replaceable(out, "run")
     set_threads(job.run.threads or None)
     if thread_count() > core_count():
         warning = f"{thread_count()} threads on {core_count()} cores: they will wait for each other; ask for fewer."
@@ -157,16 +158,6 @@ def _check_room(psi: MPS, job: Job, console: Console) -> None:
     if needed > free:
         warning = f"the result may take {needed >> 20} MiB and the disk of {job.run.out} has {free >> 20} MiB left."
         console.print(warning, style="yellow", soft_wrap=True)
-
-
-def _check_overwritable(out: Path) -> None:
-    """An existing run may be replaced (it stays as a numbered version); a file of another kind may not."""
-    try:
-        load_run(out)
-    except FileForeignError as error:
-        raise FileForeignError(f"{out} exists and is no run of tnsim: choose another --out ({error})") from error
-    except OSError:
-        return
 
 
 def resumed(record: RunRecord, changes: dict, out: str | None) -> tuple[Job, Progress]:

@@ -158,3 +158,13 @@ def test_no_pickle_and_no_objects(state_file):
         kinds = []
         file.visititems(lambda name, item: kinds.append(item.dtype.kind) if isinstance(item, h5py.Dataset) else None)
     assert set(kinds) <= set("fciu")
+
+
+def test_only_files_of_one_kind_and_damaged_ones_are_replaced(tmp_path):
+    path = tmp_path / "chain.h5"
+    save(path, tn.MPS.product(tn.spin_sites(2), ["up", "down"]))
+    hdf5.check_replaceable(path, "mps")
+    with pytest.raises(FileForeignError, match="holds a mps, no run: choose another --out"):
+        hdf5.check_replaceable(path, "run")
+    path.write_bytes(path.read_bytes()[:-8])
+    hdf5.check_replaceable(path, "run")

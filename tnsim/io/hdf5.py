@@ -122,6 +122,22 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         raise FileCorruptError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}.") from error
 
 
+def check_replaceable(path: Path, kind: str) -> None:
+    """A file of one kind may be replaced by another (it stays as a numbered version), and so may a damaged one.
+
+    Raises FileForeignError where something else stands there.
+    """
+    try:
+        with open_file(path) as file:
+            found = str(file.attrs["kind"])
+    except FileForeignError as error:
+        raise FileForeignError(f"{path} exists and is no file of tnsim: choose another --out ({error})") from error
+    except OSError:
+        return
+    if found != kind:
+        raise FileForeignError(f"{path} exists and holds a {found}, no {kind}: choose another --out.")
+
+
 def header_of(file: h5py.File) -> dict[str, str]:
     """Schema, time, host and versions of what wrote an open file."""
     return {key: str(file.attrs[key]) for key in ("schema", "created", "host", "versions")}
