@@ -12,8 +12,9 @@ from tnsim.algorithms.evolution import Evolution
 from tnsim.algorithms.krylov_evolution import KrylovEvolution
 from tnsim.algorithms.mpo_evolution import MPOEvolution
 from tnsim.algorithms.tdvp import TDVP
-from tnsim.errors import SettingsError, check_fields
+from tnsim.errors import SettingsError
 from tnsim.io.job import model_from_table
+from tnsim.io.output_options import OutputOptions
 from tnsim.io.settings import from_table, to_table, to_toml
 from tnsim.measure import expect
 from tnsim.models import MODELS, Model
@@ -27,7 +28,7 @@ SCHEMES: dict[str, tuple[type[Evolution], bool]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvolveOptions:
+class EvolveOptions(OutputOptions):
     """How long an evolution goes, from which state, what it records and where it writes."""
 
     time: float = field(metadata={"help": "time at the end, from 0 on (in 1 / energy)"})
@@ -39,20 +40,11 @@ class EvolveOptions:
         default="", metadata={"help": "local operators recorded on every site with every report, such as Sz or N,Sz"}
     )
     out: str = field(default="evolved.h5", metadata={"help": "file for the result and the checkpoints"})
-    backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
-    threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
-    checkpoint_seconds: float = field(default=300.0, metadata={"help": "seconds between checkpoints; 0 writes none"})
-    keep: int = field(default=2, metadata={"help": "how many checkpoints are kept"})
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         if not np.isfinite(self.time):
             raise SettingsError(f"time must be finite, found {self.time!r}.")
-        if self.threads < 0 or self.keep < 1 or not self.checkpoint_seconds >= 0:
-            raise SettingsError(
-                f"threads and checkpoint_seconds must be >= 0 and keep >= 1, found {self.threads}, "
-                f"{self.checkpoint_seconds} and {self.keep}."
-            )
 
     @property
     def operators(self) -> list[str]:

@@ -11,6 +11,7 @@ from tnsim.algorithms.infinite_boundary import InfiniteBoundary
 from tnsim.algorithms.trg import BTRG, TRG
 from tnsim.backend import Backend
 from tnsim.errors import SettingsError, check_fields, suggest
+from tnsim.io.output_options import OutputOptions
 from tnsim.io.settings import from_table, to_table, to_toml
 from tnsim.linalg import Truncation
 from tnsim.models.classical import (
@@ -72,22 +73,10 @@ class PlaneSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaneOptions:
+class PlaneOptions(OutputOptions):
     """Where a contraction in the plane runs and writes."""
 
     out: str = field(default="plane.h5", metadata={"help": "file for the result and the checkpoints"})
-    backend: str = field(default="", metadata={"help": "array library: numpy or cupy; empty takes TNSIM_BACKEND"})
-    threads: int = field(default=0, metadata={"help": "threads; 0 takes what the environment grants"})
-    checkpoint_seconds: float = field(default=300.0, metadata={"help": "seconds between checkpoints; 0 writes none"})
-    keep: int = field(default=2, metadata={"help": "how many checkpoints are kept"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.threads < 0 or self.keep < 1 or not self.checkpoint_seconds >= 0:
-            raise SettingsError(
-                f"threads and checkpoint_seconds must be >= 0 and keep >= 1, found {self.threads}, "
-                f"{self.checkpoint_seconds} and {self.keep}."
-            )
 
 
 @dataclass(frozen=True)
