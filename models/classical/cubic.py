@@ -23,7 +23,7 @@ CRITICAL_FREE_ENERGY = -3.50929
 
 @dataclass(frozen=True, kw_only=True)
 class CubicIsing(WeightsModel):
-    """H = -J sum s s' over neighbours - field sum s, s = +1, -1, cubic lattice, for HOTRG3D and ATRG3D.
+    """H = -J sum s s' over neighbours - field sum s, s = +1, -1, cubic lattice, for HOTRG3D.
 
     Impurities: spin (odd under the symmetry), energy (that of a site: its three bonds and the field).
 
