@@ -9,7 +9,7 @@ import pytest
 import tnsim as tn
 from tests.command_line import call, signalled
 from tests.exact import sparse
-from tnsim.algorithms.convergence import is_converged
+from tnsim.algorithms.ground_state.convergence import is_converged
 from tnsim.errors import SettingsError
 from tnsim.io import StopOnSignals, load_run, save_run
 from tnsim.models import Heisenberg

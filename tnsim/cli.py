@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tnsim.algorithms import TEBD
-from tnsim.algorithms.excited import collect_levels
+from tnsim.algorithms.ground_state.excited import collect_levels
 from tnsim.doctor import findings
 from tnsim.errors import FileError, SettingsError, TnsimError
 from tnsim.evolution_runner import resumed_evolution, run_evolution

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tnsim.algorithms.evolution import EvolutionObserver, Evolved
+from tnsim.algorithms.evolution.evolution import EvolutionObserver, Evolved
 from tnsim.backend import new_data_on, set_threads
 from tnsim.errors import SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, EvolutionCheckpointer, StopOnSignals, load

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tnsim.algorithms import ExcitedStates, Progress, Solution, Status, run_stages
-from tnsim.algorithms.excited import check_levels, collect_levels
+from tnsim.algorithms.ground_state.excited import check_levels, collect_levels
 from tnsim.backend import Backend, core_count, new_data_on, set_threads, thread_count
 from tnsim.errors import SettingsError
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, Checkpointer, Job, RunRecord, StopOnSignals, save_run

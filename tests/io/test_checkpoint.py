@@ -59,7 +59,7 @@ def test_a_run_from_its_file_goes_on_as_if_never_stopped(tmp_path):
 
 @pytest.mark.parametrize("ended", ["killed", "stopped"])
 def test_a_second_start_goes_on_from_a_file_that_holds_the_first_result(tmp_path, monkeypatch, ended):
-    monkeypatch.setattr("tnsim.algorithms.dmrg.needs_second_start", lambda settings, solution: True)
+    monkeypatch.setattr("tnsim.algorithms.ground_state.dmrg.needs_second_start", lambda settings, solution: True)
     job = make_job(tmp_path / "run.h5", checkpoint_every="1sweeps")
     H, psi = job.model.mpo(), job.model.product()
     whole = job.solver.solve(H, psi)

@@ -11,12 +11,12 @@ import pytest
 
 import tnsim as tn
 from tests.devices import backend_or_skip
-from tnsim.algorithms.atrg import ATRG
-from tnsim.algorithms.coarse_graining import CoarseGraining
-from tnsim.algorithms.ctmrg import CTMRG
-from tnsim.algorithms.hotrg import HOTRG
-from tnsim.algorithms.infinite_boundary import InfiniteBoundary
-from tnsim.algorithms.trg import BTRG, TRG
+from tnsim.algorithms.plane.atrg import ATRG
+from tnsim.algorithms.plane.coarse_graining import CoarseGraining
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.hotrg import HOTRG
+from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundary
+from tnsim.algorithms.plane.trg import BTRG, TRG
 from tnsim.errors import FileCorruptError, FileError, SettingsError
 from tnsim.io.plane import PlaneCheckpointer
 from tnsim.io.tree import get_tree, put_tree

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tests.algorithms.test_dmrg import random_sum
+from tests.algorithms.ground_state.test_dmrg import random_sum
 from tests.devices import BACKENDS, backend_or_skip
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.controlled_expansion import CenterBond, new_directions

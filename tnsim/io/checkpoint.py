@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from tnsim.algorithms import Solution, SweepReport
-from tnsim.algorithms.evolution import EvolutionReport
+from tnsim.algorithms.evolution.evolution import EvolutionReport
 from tnsim.algorithms.solution import BondReport
 from tnsim.io.atomic import stamp
 from tnsim.io.job import Job

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms import TEBD
-from tnsim.algorithms.evolution import Evolution
-from tnsim.algorithms.krylov_evolution import KrylovEvolution
-from tnsim.algorithms.mpo_evolution import MPOEvolution
-from tnsim.algorithms.tdvp import TDVP
+from tnsim.algorithms.evolution.evolution import Evolution
+from tnsim.algorithms.evolution.krylov_evolution import KrylovEvolution
+from tnsim.algorithms.evolution.mpo_evolution import MPOEvolution
+from tnsim.algorithms.evolution.tdvp import TDVP
 from tnsim.errors import SettingsError
 from tnsim.io.job import model_from_table
 from tnsim.io.output_options import OutputOptions

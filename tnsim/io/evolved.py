@@ -17,7 +17,7 @@ from typing import Any
 
 import h5py
 
-from tnsim.algorithms.evolution import EvolutionReport, Evolved
+from tnsim.algorithms.evolution.evolution import EvolutionReport, Evolved
 from tnsim.algorithms.solution import Status
 from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tnsim.algorithms.evolution import Evolved
+from tnsim.algorithms.evolution.evolution import Evolved
 from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
 from tnsim.io.evolved import KIND, get_evolved, write_evolved

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.circuit import Circuit
+from tnsim.algorithms.evolution.circuit import Circuit
 from tnsim.errors import SettingsError, suggest
 
 _X, _Y, _Z = np.eye(2)[::-1], np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])

@@ -11,12 +11,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tnsim.algorithms.coarse_cell import CoarseCell, Patch
-from tnsim.algorithms.coarse_graining import CoarseGrained, CoarseReport
-from tnsim.algorithms.corner_environment import CornerEnvironment
-from tnsim.algorithms.ctmrg import CornerReport, CornerSolution
-from tnsim.algorithms.directional_environment import DirectionalEnvironment, Surroundings
-from tnsim.algorithms.infinite_boundary import InfiniteBoundaryReport, InfiniteBoundarySum
+from tnsim.algorithms.plane.coarse_cell import CoarseCell, Patch
+from tnsim.algorithms.plane.coarse_graining import CoarseGrained, CoarseReport
+from tnsim.algorithms.plane.corner_environment import CornerEnvironment
+from tnsim.algorithms.plane.ctmrg import CornerReport, CornerSolution
+from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
+from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundaryReport, InfiniteBoundarySum
 from tnsim.algorithms.solution import Status
 from tnsim.errors import FileForeignError
 from tnsim.io.atomic import replace_file

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tnsim.algorithms.atrg import ATRG
-from tnsim.algorithms.coarse_graining import CoarseGraining
-from tnsim.algorithms.ctmrg import CTMRG
-from tnsim.algorithms.hotrg import HOTRG
-from tnsim.algorithms.infinite_boundary import InfiniteBoundary
-from tnsim.algorithms.trg import BTRG, TRG
+from tnsim.algorithms.plane.atrg import ATRG
+from tnsim.algorithms.plane.coarse_graining import CoarseGraining
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.hotrg import HOTRG
+from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundary
+from tnsim.algorithms.plane.trg import BTRG, TRG
 from tnsim.backend import Backend
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.output_options import OutputOptions

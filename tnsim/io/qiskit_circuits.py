@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.circuit import Circuit
+from tnsim.algorithms.evolution.circuit import Circuit
 from tnsim.errors import SettingsError
 
 

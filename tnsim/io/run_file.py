@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tnsim.algorithms import Progress, Solution, Status, SweepReport
-from tnsim.algorithms.excited import collect_levels
+from tnsim.algorithms.ground_state.excited import collect_levels
 from tnsim.errors import FileError, FileForeignError, TnsimError
 from tnsim.io.atomic import older, replace_file
 from tnsim.io.hdf5 import get_text, header_of, open_file, put_text, write_file

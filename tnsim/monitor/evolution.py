@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tnsim.algorithms.evolution import EvolutionReport
+from tnsim.algorithms.evolution.evolution import EvolutionReport
 
 # heading and width of every column; with the spaces between them a line has 75 characters
 _COLUMNS = {

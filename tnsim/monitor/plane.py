@@ -18,7 +18,7 @@ def plane_heading() -> str:
 def plane_line(report: Any) -> str:
     """One report of CTMRG, an infinite boundary or coarse-graining as a line that an 80-column terminal holds.
 
-    >>> from tnsim.algorithms.infinite_boundary import InfiniteBoundaryReport
+    >>> from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundaryReport
     >>> report = InfiniteBoundaryReport(side="below", step=7, log_z=0.92969539, change=2e-6, chi=32, seconds=0.1)
     >>> print(plane_heading() + "\\n" + plane_line(report))
       side   step        ln Z per site    change discarded   chi seconds

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.infinite_boundary import InfiniteBoundaryReport
+from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundaryReport
 from tnsim.linalg import Spectrum
 from tnsim.plotting.style import ACCENT, SECOND, finish, new_figure
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.coarse_graining import CoarseReport
+from tnsim.algorithms.plane.coarse_graining import CoarseReport
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 
 

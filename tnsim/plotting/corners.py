@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.ctmrg import CornerReport
+from tnsim.algorithms.plane.ctmrg import CornerReport
 from tnsim.linalg import Spectrum
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 

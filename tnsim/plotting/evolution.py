@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.evolution import Evolved
+from tnsim.algorithms.evolution.evolution import Evolved
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 
 

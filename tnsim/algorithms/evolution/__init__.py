@@ -1,0 +1,1 @@
+"""Real and imaginary time, finite temperature, circuits and spectra."""

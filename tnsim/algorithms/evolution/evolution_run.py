@@ -1,0 +1,211 @@
+"""The loop that all schemes of time evolution share: steps, budgets, reports and records."""
+
+import time as clock
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tnsim.algorithms.evolution.adaptive_steps import AdaptiveSteps
+from tnsim.algorithms.evolution.evolution_report import (
+    EvolutionObserver,
+    EvolutionReport,
+    Evolved,
+    Measurement,
+    Propagator,
+)
+from tnsim.algorithms.solution import Status
+from tnsim.backend import block_threads
+from tnsim.errors import NumericalError, SettingsError
+
+if TYPE_CHECKING:
+    from tnsim.algorithms.evolution.evolution import Evolution
+
+# a step that ends this close to the end (in units of dt) is the last one
+SAME_TIME = 1e-9
+# a summed discarded weight above this is an error of the state of several percent
+_LARGE_WEIGHT = 1e-3
+
+
+class EvolutionRun:
+    """An evolution under way."""
+
+    def __init__(
+        self,
+        settings: "Evolution",
+        propagator: Propagator,
+        end: float,
+        observe: Mapping[str, Measurement],
+        resume: Evolved | None,
+    ) -> None:
+        self.settings, self.end, self.observe = settings, end, dict(observe)
+        length = resume.history[-1].dt if resume and resume.history else None
+        self._adaptive = (
+            AdaptiveSteps(propagator, settings.step_tol, settings.dt_min, length or settings.dt)
+            if settings.step_tol
+            else None
+        )
+        self.propagator = self._adaptive or propagator
+        self.stop_reason = ""
+        self.history: list[EvolutionReport] = list(resume.history) if resume else []
+        if resume and set(resume.records) != set(self.observe):
+            raise SettingsError(
+                f"an evolution that recorded {sorted(resume.records)} goes on with the same records, found "
+                f"{sorted(self.observe)}."
+            )
+        self._records: dict[str, list[Any]] = {name: list(resume[name]) if resume else [] for name in self.observe}
+        self._clock = clock.perf_counter()
+
+    @property
+    def state(self) -> Any:
+        """The state as it stands."""
+        return self.propagator.state
+
+    def request_stop(self, reason: str) -> None:
+        """Stop after the step under way."""
+        self.stop_reason = reason
+
+    def so_far(self) -> Evolved:
+        """State, status, reports and records as they stand: what `resume` takes."""
+        records = {name: np.array(values) for name, values in self._records.items()}
+        return Evolved(self.state, self._status(), tuple(self.history), MappingProxyType(records))
+
+    def steps(self, observers: Sequence[EvolutionObserver] = ()) -> Iterator[EvolutionReport]:
+        """Reports to the end, to the end of a budget or to a stop request."""
+        self._clock = clock.perf_counter()
+        if not self.history:
+            yield self._close(0, 0.0, (0.0, 0.0), observers)
+        while not self._ended():
+            last = self.history[-1]
+            dt, steps = self._next()
+            done = self._advance(last.time, dt, steps)
+            if self._adaptive and self._stalled():
+                gone = self._adaptive.gone
+                yield self._close(last.step + int(gone / dt), last.time + gone, done, observers)
+            else:
+                yield self._close(last.step + steps, self._time(last, dt, steps), done, observers)
+
+    def _advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
+        """Some steps of the scheme; what overflows on the way is a NumericalError."""
+        try:
+            with block_threads():
+                return self.propagator.advance(time, dt, steps)
+        except NumericalError:
+            raise
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
+            raise NumericalError(
+                f"the evolution overflows in the steps after time {time:.6g} ({error}): lower dt = {dt:.6g}."
+            ) from error
+
+    def _next(self) -> tuple[float, int]:
+        """Signed length and number of the next steps: as many as go into a report, or the shorter last one."""
+        left = self.end - self.history[-1].time
+        dt = float(np.copysign(self.settings.dt, left))
+        full = int(left / dt + SAME_TIME)
+        return (dt, min(full, self.settings.every)) if full else (left, 1)
+
+    def _time(self, last: EvolutionReport, dt: float, steps: int) -> float:
+        """The time after some steps, without the rounding of a sum where all steps have one length."""
+        before = last.step * dt
+        offset = last.time - before if abs(last.time - before) > SAME_TIME * abs(dt) else 0.0
+        return offset + (last.step + steps) * dt
+
+    def _close(
+        self, step: int, time: float, done: tuple[float, float], observers: Sequence[EvolutionObserver]
+    ) -> EvolutionReport:
+        """Measure, record, report."""
+        energy, state = self.propagator.energy(time), self.state
+        last = self.history[-1] if self.history else None
+        log_norm = done[1] + (last.log_norm if last else 0.0)
+        start = self.history[0].energy if last else energy
+        conserved = self.propagator.conserves and energy is not None and start is not None
+        for name, measure in self.observe.items():
+            self._records[name].append(measure(state))
+        now = clock.perf_counter()
+        report = EvolutionReport(
+            step=step, time=time, energy=energy, energy_drift=energy - start if conserved else None,  # type: ignore[operator]
+            norm_drift=0.0 if self.settings.imaginary else float(np.expm1(log_norm)), log_norm=log_norm,
+            trunc_err=done[0], sum_trunc_err=done[0] + (last.sum_trunc_err if last else 0.0),
+            chi=max(state.bond_dimensions), entropy=self.propagator.entropy(), seconds=now - self._clock,
+            sum_step_err=self._step_err(last), dt=self._adaptive.length if self._adaptive else None,
+        )  # fmt: skip
+        if not np.isfinite([report.sum_trunc_err, report.log_norm, 0.0 if energy is None else energy]).all():
+            raise NumericalError(f"the evolution is no longer finite at time {time:.6g}: check H for NaN, or lower dt.")
+        self._clock = now
+        self.history.append(report)
+        for observer in observers:
+            observer.step(report, self)
+        return report
+
+    def _step_err(self, last: EvolutionReport | None) -> float | None:
+        """Sum of estimated errors where steps adapt."""
+        if self._adaptive is None:
+            return None
+        return self._adaptive.error + ((last.sum_step_err or 0.0) if last else 0.0)
+
+    def _ended(self) -> bool:
+        return bool(self.stop_reason) or self._stalled() or self._arrived() or self._overspent()
+
+    def _stalled(self) -> bool:
+        return self._adaptive is not None and self._adaptive.stalled
+
+    def _arrived(self) -> bool:
+        return abs(self.end - self.history[-1].time) <= SAME_TIME * self.settings.dt
+
+    def _overspent(self) -> bool:
+        last, settings = self.history[-1], self.settings
+        return (
+            last.sum_trunc_err > settings.trunc_budget
+            or abs(last.energy_drift or 0.0) > settings.energy_budget
+            or abs(last.norm_drift) > settings.norm_budget
+        )
+
+    def _status(self) -> Status:
+        settings = self.settings
+        if not self.history:
+            return Status("not started", False, "call steps().")
+        last, cut = self.history[-1], settings.truncation
+        if last.sum_trunc_err > settings.trunc_budget:
+            return Status(
+                "truncation budget spent",
+                False,
+                f"the summed discarded weight {last.sum_trunc_err:.1e} exceeds trunc_budget = "
+                f"{settings.trunc_budget:.1e} at time {last.time:.6g}: raise chi_max = {cut.chi_max} or lower svd_min "
+                "and trunc_err, and resume from an earlier state, or stop there.",
+            )
+        if abs(last.energy_drift or 0.0) > settings.energy_budget:
+            return Status(
+                "energy budget spent",
+                False,
+                f"the energy drifted by {last.energy_drift:.1e}, more than energy_budget = "
+                f"{settings.energy_budget:.1e}, at time {last.time:.6g}: lower dt = {settings.dt} or raise the order, "
+                f"or raise chi_max (summed discarded weight {last.sum_trunc_err:.1e}).",
+            )
+        if abs(last.norm_drift) > settings.norm_budget:
+            return Status(
+                "norm budget spent",
+                False,
+                f"the norm drifted by {last.norm_drift:.1e}, more than norm_budget = {settings.norm_budget:.1e}, at "
+                f"time {last.time:.6g}: lower dt = {settings.dt} or raise the order where steps are not unitary, raise "
+                f"chi_max = {cut.chi_max} where cuts took it (summed discarded weight {last.sum_trunc_err:.1e}).",
+            )
+        if self._stalled():
+            return Status(
+                "time step too small",
+                False,
+                f"at time {last.time:.6g} step_tol = {settings.step_tol:.1e} needs steps below dt_min = "
+                f"{settings.dt_min:.1e}: raise step_tol or the order, lower dt_min, or look at what H(t) does there.",
+            )
+        if self.stop_reason:
+            return Status("interrupted", False, f"{self.stop_reason}; resume it to go on at time {last.time:.6g}.")
+        if not self._arrived():
+            return Status("under way", False, f"time {last.time:.6g} of {self.end:.6g} is reached: resume it to go on.")
+        if last.sum_trunc_err > _LARGE_WEIGHT and not settings.imaginary:
+            return Status(
+                "finished, heavily truncated",
+                False,
+                f"the summed discarded weight {last.sum_trunc_err:.1e} means an error of the state of at "
+                f"least {last.sum_trunc_err**0.5:.0e}: raise chi_max = {cut.chi_max}.",
+            )
+        return Status("finished", True, "nothing to do; lower dt and raise chi_max to lower the errors.")

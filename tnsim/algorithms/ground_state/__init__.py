@@ -1,0 +1,1 @@
+"""Ground states, excited states and infinite ground states by variation."""

@@ -1,0 +1,1 @@
+"""Contraction of two- and three-dimensional networks."""

@@ -1,0 +1,383 @@
+"""Corner transfer matrices for infinite networks: one corner for the symmetries of the square, or four for any.
+
+Sources: R. J. Baxter, J. Math. Phys. 9, 650 (1968); T. Nishino, K. Okunishi, J. Phys. Soc. Jpn. 65, 891 (1996).
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.plane.coarse_graining import network_of
+from tnsim.algorithms.plane.corner_certificate import Certificate, certificate_of
+from tnsim.algorithms.plane.corner_environment import CornerEnvironment, corner_of
+from tnsim.algorithms.plane.corner_fixed_point import CornerFixedPoint
+from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
+from tnsim.algorithms.solution import Status
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
+from tnsim.errors import (
+    LegError,
+    NumericalError,
+    OperatorError,
+    SettingsError,
+    check_fields,
+    suggest,
+)
+from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.networks.self_dual import directed, is_self_dual
+from tnsim.networks.square_network import InfiniteNetwork
+from tnsim.symmetry import Leg, trivial_leg
+from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
+
+# plain steps before the fixed point is looked for
+_PATIENCE = 100
+Environment = CornerEnvironment | DirectionalEnvironment
+
+
+@dataclass(frozen=True, kw_only=True)
+class CornerReport:
+    """The environment after so many steps.
+
+    log_z_change: of ln Z per site, since the report before; corner_change: of the corner spectrum (its largest value is
+    1; of four corners, its fourth power), since the step before; left: what the geometric decay of the latter says is
+    still to come; trunc_err: discarded weight.
+    """
+
+    step: int
+    log_z: float
+    log_z_change: float
+    corner_change: float
+    left: float
+    trunc_err: float
+    chi: int
+    seconds: float
+
+    def __repr__(self) -> str:
+        return (
+            f"CornerReport({self.step}: ln Z per site {self.log_z:.12g}, corner change {self.corner_change:.1e}, "
+            f"discarded {self.trunc_err:.1e}, chi {self.chi})"
+        )
+
+
+@dataclass(frozen=True)
+class CornerSolution:
+    """ln Z per site, the environment, the status, and a report every few steps."""
+
+    log_z: float
+    environment: Environment = field(repr=False)
+    status: Status = field()
+    history: tuple[CornerReport, ...] = ()
+    impurities: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean of every impurity of the network; zero where it carries a charge."""
+        return self.environment.means(self.impurities)
+
+    @property
+    def correlation_length(self) -> float:
+        """The longest one along an axis, in sites."""
+        return self.environment.correlation_length()
+
+    def plot(self, path: Any = None) -> Any:
+        """Convergence and corner spectrum; saved where a path is given. Returns the matplotlib figure."""
+        return import_module("tnsim.plotting").plot_corners(self.history, self.environment.spectrum, path=path)
+
+    def __repr__(self) -> str:
+        last = self.history[-1]
+        lines = [
+            f"CornerSolution({self.status.name}): ln Z per site = {self.log_z:.14g}",
+            f"  steps          {last.step} in {sum(report.seconds for report in self.history):.2f} s, corner change "
+            f"{last.corner_change:.1e}",
+            f"  bond dimension {last.chi}, discarded {last.trunc_err:.1e}",
+        ]
+        lines += [f"  {name:<14} {value:.10g}" for name, value in self.means.items()]
+        if not self.status.converged:
+            lines.append(f"  advice         {self.status.advice}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CTMRG:
+    """Settings of a corner-transfer-matrix run.
+
+    Every step takes a row and a column into corner and edge, and keeps the largest values of the corner. Cost
+    O(chi^3 D^3) a step; the error falls as chi^-3.9 at the critical point of the Ising model, exponentially elsewhere.
+    Near a critical point steps are many: ln Z is converged to tol^2, so a large tol will do for it. A network needs no
+    symmetry with symmetric=False, where a step costs about ten times as much.
+
+    >>> from tnsim.models.classical import Ising
+    >>> result = CTMRG(truncation=Truncation(chi_max=12)).solve(Ising(beta=0.5))
+    >>> round(result.log_z, 10), round(result.means["spin"], 10)  # Onsager, Yang
+    (1.0257928127, 0.9113193779)
+    """
+
+    truncation: Truncation = field(metadata={"help": "chi_max: bond dimension of the boundary"})
+    max_steps: int = field(default=20000, metadata={"help": "stop after this many steps"})
+    tol: float = field(default=1e-10, metadata={"help": "converged: the corner has less than this still to go"})
+    check_every: int = field(default=20, metadata={"help": "steps between two reports"})
+    start: str = field(default="", metadata={"help": "edge to start from: of the network, such as free or fixed"})
+    symmetric: bool = field(
+        default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
+    )
+    projector: str = field(
+        default="", metadata={"help": "symmetric: eigh or qr; else full or half (of the ring); empty: the first"}
+    )
+    accelerate: bool = field(
+        default=True, metadata={"help": "after a hundred steps, solve for the fixed point (of one corner)"}
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.max_steps < 1 or self.check_every < 1 or not self.tol > 0:
+            raise SettingsError("max_steps and check_every are at least 1, and tol is above 0.")
+        known = ("eigh", "qr") if self.symmetric else ("full", "half")
+        if self.projector and self.projector not in known:
+            kind = "one corner" if self.symmetric else "four corners"
+            raise SettingsError(f"the projector of {kind} is {' or '.join(known)}, found {self.projector!r}.")
+
+    def solve(
+        self, network: Any, observers: Sequence[PlaneObserver] = (), resume: CornerSolution | None = None
+    ) -> CornerSolution:
+        """The environment of a network (or model); if `symmetric`, its tensor is real and all turns leave it alone.
+
+        Starts from the edge named by `start`, else "fixed" (which breaks a symmetry), else "free"; `resume`: goes on
+        from a result, its steps included in max_steps. Not converging is a status. Raises OperatorError, LegError for
+        networks that do not fit, SettingsError for an unknown edge.
+        """
+        made = network_of(network)
+        if resume is not None:
+            self._check_resumed(made, resume)
+            return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
+        if not self.symmetric:
+            return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
+        return self._solve(made, _start(made, _symmetric(made), self.start), WatchedRun(observers))
+
+    def _check_resumed(self, network: InfiniteNetwork, before: CornerSolution) -> None:
+        """SettingsError for a result of another kind or of another network."""
+        check_kind(before, CornerSolution)
+        if isinstance(before.environment, CornerEnvironment) != self.symmetric:
+            raise SettingsError(f"this result was not made with symmetric={self.symmetric}: resume it with the same.")
+        known = before.environment.tensors
+        sites = [site for row in network.rows for site in row] if not self.symmetric else [_symmetric(network)]
+        near = 100 * float(np.finfo(network.dtype).eps)
+        if len(known) != len(sites) or any(
+            a.legs != b.legs or a.dtype != b.dtype or (a.to("numpy") - b.to("numpy")).norm() > near * a.norm()
+            for a, b in zip(known, sites, strict=True)
+        ):
+            raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
+
+    def certify(self, network: Any, solution: CornerSolution) -> Certificate:
+        """Go on at 3/2 chi, and say what moves and what is wrong with the environment.
+
+        Raises SettingsError for a solution of another network.
+        """
+        made, chi = network_of(network), self.truncation.chi_max
+        self._check_resumed(made, solution)
+        wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
+        larger = wider._solve(made, solution.environment.to(made.backend), WatchedRun())
+        return certificate_of(solution, larger, self.tol)
+
+    def _solve(
+        self,
+        network: InfiniteNetwork,
+        environment: Environment,
+        run: WatchedRun,
+        before: tuple[CornerReport, ...] = (),
+    ) -> CornerSolution:
+        history: list[CornerReport] = list(before)
+        tol = max(self.tol, 20 * float(np.finfo(network.dtype).eps))
+        for report, environment in self._run(network, environment, history):  # noqa: B020
+            history.append(report)
+            found = CornerSolution(report.log_z, environment, RUNNING, tuple(history), network.impurities)
+            if run.tell(report, found) or _settled(history[len(before) :], tol):
+                break
+        status = run.interrupted() if run.stop_reason else self._judge(history[len(before) :] or history, tol)
+        return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
+
+    def _run(
+        self, network: InfiniteNetwork, environment: Environment, before: Sequence[CornerReport]
+    ) -> Iterator[tuple[CornerReport, Environment]]:
+        """A report every few plain steps, and after every one towards the fixed point."""
+        log_z, clock = before[-1].log_z if before else float("nan"), time.perf_counter()
+        first = before[-1].step if before else 0
+        steps = _Steps(self, environment, first)
+        for step in range(first + 1, self.max_steps + 1):
+            steps.advance()
+            if not steps.direct and step % self.check_every and step < self.max_steps:
+                continue
+            previous, environment = log_z, steps.environment
+            log_z = (environment.log_z() + network.log_scale) / network.sites
+            yield CornerReport(
+                step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=steps.change,
+                left=steps.left(), trunc_err=steps.trunc_err, chi=environment.chi,
+                seconds=time.perf_counter() - clock,
+            ), environment  # fmt: skip
+            clock = time.perf_counter()
+
+    def _judge(self, history: list[CornerReport], tol: float) -> Status:
+        last = history[-1]
+        if not np.isfinite(last.log_z):
+            return Status("not positive", False, "the partition function is not positive: raise chi_max.")
+        if _settled(history, tol):
+            return Status("converged", True, "nothing to do; certify() goes on at a larger chi.")
+        return Status(
+            "max_steps reached", False,
+            f"the corner spectrum has about {last.left:.1e} still to go, above tol: raise max_steps, or tol near a "
+            "critical point.",
+        )  # fmt: skip
+
+
+class _Steps:
+    """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it."""
+
+    def __init__(self, settings: "CTMRG", environment: Environment, done: int) -> None:
+        self.environment, self._settings = environment, settings
+        self.change, self.trunc_err = float("inf"), 0.0
+        self.direct: CornerFixedPoint | None = None
+        # bonds that are to grow need plain steps first
+        done = done if environment.chi >= settings.truncation.chi_max else 0
+        quick = settings.accelerate and settings.symmetric
+        self._patience = max(0, _PATIENCE - done) if quick else settings.max_steps
+        self._decay, self._age, self._plain_change = _Decay(), 0, 0.0
+
+    def advance(self) -> None:
+        """One step of either kind."""
+        before = self.environment
+        if self._patience == 0 and isinstance(before, CornerEnvironment):
+            self.direct, self._decay, self._age = CornerFixedPoint(before), _Decay(), 0
+        self._patience, self._age = self._patience - 1, self._age + 1
+        try:
+            if self.direct:
+                self.environment = self.direct.advance()
+                grown, self.trunc_err = self._plain(self.environment)
+                self._plain_change = _apart(grown, self.environment)
+        except NumericalError:
+            self.direct, self._decay, self._age, self._plain_change = None, _Decay(), 1, 0.0
+        if not self.direct:
+            self.environment, self.trunc_err = self._plain(before)
+        self.change = _apart(self.environment, before)
+
+    def _plain(self, environment: Environment) -> tuple[Environment, float]:
+        truncation, projector = self._settings.truncation, self._settings.projector
+        return environment.grown(truncation, projector) if projector else environment.grown(truncation)
+
+    def left(self) -> float:
+        """What is still to come; at least what a plain step would change."""
+        return max(self._decay.after(self._age, self.change), self._plain_change)
+
+
+class _Decay:
+    """What is left of a series of changes that fall geometrically."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, float]] = []
+
+    def after(self, step: int, change: float) -> float:
+        """The sum of all changes still to come, from the rate since half as many steps; infinite without one."""
+        self._seen.append((step, change))
+        earlier = [(s, c) for s, c in self._seen if s <= step / 2 and c > 0]
+        if change == 0:
+            return 0.0
+        if not earlier or change >= earlier[-1][1]:
+            return float("inf")
+        rate = np.log(earlier[-1][1] / change) / (step - earlier[-1][0])
+        return float(change / -np.expm1(-rate))
+
+
+def _settled(history: list[CornerReport], tol: float) -> bool:
+    """Nothing left, or changes down at rounding, in two reports in a row."""
+    return len(history) > 1 and all(report.left <= tol or report.corner_change <= 1e-2 * tol for report in history[-2:])
+
+
+def _apart(first: Environment, second: Environment) -> float:
+    """The largest difference of their corner spectra and of what surrounds a site."""
+    return max(map(_distance, first.marks, second.marks))
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest difference of values in a row; missing ones are zero."""
+    padded = np.zeros((2, max(len(first), len(second))), dtype=np.result_type(first, second))
+    padded[0, : len(first)], padded[1, : len(second)] = first, second
+    return float(np.abs(padded[0] - padded[1]).max())
+
+
+def _symmetric(network: InfiniteNetwork) -> Tensor:
+    """The tensor of the cell, which has to have all symmetries of the square."""
+    tensor = network.tensor
+    if not is_self_dual(tensor.group):
+        raise LegError(f"CTMRG conserves Z_2 charges, found {tensor.group!r}: build the network without it.")
+    if tensor.dtype.kind == "c":
+        raise OperatorError("CTMRG needs a real tensor, found complex numbers.")
+    even = directed(tensor, (1, 1, 1, 1))
+    for order, what in (((1, 2, 3, 0), "a quarter turn"), ((0, 3, 2, 1), "a reflection")):
+        if len(set(tensor.shape)) > 1:
+            raise LegError(f"CTMRG needs four equal legs, found {list(tensor.legs)}.")
+        off = (transpose(even, order) - even).norm() / even.norm()
+        if not off <= 1e3 * np.finfo(tensor.dtype).eps:
+            raise OperatorError(
+                f"CTMRG needs a tensor that all symmetries of the square leave alone; {what} changes it by {off:.1e} "
+                "of its norm: use CTMRG(symmetric=False), or the model's plaquettes() where bonds are alike."
+            )
+    return tensor
+
+
+def _edge_vector(network: InfiniteNetwork, name: str) -> np.ndarray | None:
+    """The edge of a network to start from, if it has one."""
+    edges = network.edges
+    if name and name not in edges:
+        raise SettingsError(f"this network has no edge {name!r} to start from. {suggest(name, edges)}")
+    return next((edges[known] for known in (name, "fixed", "free") if known in edges), None)
+
+
+def _edge(vector: np.ndarray, inward: Leg, like: Tensor) -> Tensor:
+    """An edge of bond dimension 1."""
+    one = trivial_leg(1, 1, like.group)
+    array = (np.asarray(vector) / np.linalg.norm(vector)).astype(like.dtype).reshape(1, -1, 1)
+    return from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(like.backend)
+
+
+def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnvironment:
+    """A corner and an edge of bond dimension 1."""
+    vector = _edge_vector(network, name)
+    edge = _edge(_leading(tensor) if vector is None else vector, tensor.legs[0].with_flow(-1), tensor)
+    spectrum = Spectrum(edge.legs[0], np.ones(1))
+    return CornerEnvironment(corner_of(spectrum, edge), edge, spectrum, tensor)
+
+
+def _directional_start(network: InfiniteNetwork, name: str) -> DirectionalEnvironment:
+    """Corners and edges of bond dimension 1 around every site of the cell."""
+    vector = _edge_vector(network, name)
+    return DirectionalEnvironment(tuple(tuple(_surroundings(tensor, vector) for tensor in row) for row in network.rows))
+
+
+def _surroundings(tensor: Tensor, vector: np.ndarray | None) -> Surroundings:
+    edges = []
+    for leg in tensor.legs:
+        if vector is None or len(vector) != leg.dim:
+            # without a known edge: all states of the neutral sector alike
+            neutral = leg.index_of(tensor.group.identity)
+            if neutral is None:
+                raise LegError(f"CTMRG starts in the neutral sector, which {leg!r} lacks.")
+            own = np.zeros(leg.dim)
+            own[leg.slice_of(tensor.group.identity)] = 1.0
+        else:
+            own = vector
+        edges.append(_edge(own, leg.dual, tensor))
+    corner = corner_of(Spectrum(edges[0].legs[0], np.ones(1)), edges[0])
+    return Surroundings((corner,) * 4, tuple(edges), tensor)  # type: ignore[arg-type]
+
+
+def _leading(tensor: Tensor) -> np.ndarray:
+    """A vector for networks that name no edge: that of the closed transfer matrix, in the neutral sector."""
+    matrix = contract("n e s w, w e -> n s", tensor, _delta(tensor))
+    vectors, spectrum = eigh((matrix + directed(transpose(matrix, (1, 0)), (1, -1))) * 0.5, Truncation(chi_max=1))
+    return vectors.backend.to_host(vectors.to_dense())[:, 0]
+
+
+def _delta(tensor: Tensor) -> Tensor:
+    leg = tensor.legs[1].dual
+    return diagonal(tensor.backend.asarray(np.ones(leg.dim, dtype=tensor.dtype)), leg)

@@ -1,0 +1,316 @@
+"""The environments of a cell of sites in a lattice without any symmetry: four corners and four edges around each.
+
+    C1--T1--C2      corners (in, out), edges (in, inward, out): bonds run clockwise
+    |   |   |
+    T4--a---T2      one move takes in a column from the west; the lattice is then turned, so that every side has one
+    |   |   |
+    C4--T3--C3
+
+Sources: T. Nishino, K. Okunishi, J. Phys. Soc. Jpn. 65, 891 (1996); R. Orus, G. Vidal, Phys. Rev. B 80, 094403 (2009);
+projectors from four quadrants, and cells: P. Corboz, T. M. Rice, M. Troyer, Phys. Rev. Lett. 113, 046402 (2014).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from tnsim.algorithms.plane.coarse_cell import log_of_positive
+from tnsim.algorithms.plane.corner_environment import around, length_of
+from tnsim.backend import Array, Backend
+from tnsim.errors import NumericalError
+from tnsim.linalg import Spectrum, Truncation, svd
+from tnsim.linalg.arnoldi import dominant
+from tnsim.linalg.product_svd import product_svd
+from tnsim.networks.scaling import scale_columns, scale_rows
+from tnsim.symmetry import Charge
+from tnsim.tensor import Tensor, contract, fuse, random_tensor, split, transpose
+
+Four = tuple[Tensor, Tensor, Tensor, Tensor]
+# what cuts a bond between two rows: (what lies above, what lies below)
+Cut = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """A site, corners from the north-west and edges from the north, clockwise."""
+
+    corners: Four
+    edges: Four
+    tensor: Tensor
+
+    def to(self, backend: str | Backend) -> "Surroundings":
+        """The same on another library's device."""
+        corners, edges = (tuple(part.to(backend) for part in parts) for parts in (self.corners, self.edges))
+        return Surroundings(corners, edges, self.tensor.to(backend))  # type: ignore[arg-type]
+
+    def turned(self) -> "Surroundings":
+        """A quarter turn counterclockwise: north becomes west."""
+        first, *corners = self.corners
+        north, *edges = self.edges
+        tensor = transpose(self.tensor, (1, 2, 3, 0))
+        return Surroundings((*corners, first), (*edges, north), tensor)  # type: ignore[arg-type]
+
+    def quadrant(self, number: int) -> Tensor:
+        """A corner with its edges and the site: rows (in, leg of the site), columns (out, leg of the site)."""
+        corner, after, before = self.corners[number], self.edges[number], self.edges[number - 1]
+        quarter = contract("i x m, m n, n y o -> i x y o", before, corner, after)
+        words = ("y e s x -> i s o e", "x y s w -> i w o s", "n x y w -> i n o w", "n e x y -> i e o n")[number]
+        return _unit(contract(f"i x y o, {words}", quarter, self.tensor))
+
+    def hole(self) -> Tensor:
+        """What surrounds the site: legs (north, east, south, west) that its own fit. Cost O(chi^3 D^2)."""
+        (c1, c2, c3, c4), (t1, t2, t3, t4) = self.corners, self.edges
+        upper = contract("a b, b n c, c d, d e f -> a n e f", c1, t1, c2, t2)
+        lower = contract("f g, g s h, h i, i w a -> f s w a", c3, t3, c4, t4)
+        return contract("a n e f, f s w a -> n e s w", upper, lower)
+
+    def ring(self, tensor: Tensor) -> complex:
+        """The sum over all with some tensor in the middle; 0 where it carries a charge."""
+        if tensor.charge != self.tensor.charge:
+            return 0.0
+        return contract("n e s w, n e s w -> ", self.hole(), tensor).item()
+
+
+Cell = tuple[tuple[Surroundings, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionalEnvironment:
+    """The surroundings of every site of a cell, in rows.
+
+    Bonds are cut by the singular values of the product around the ring, whose sum is the partition function: a cutoff
+    of the boundary's Schmidt values is squared for them, and kept above rounding. trunc_err: the largest discarded
+    weight of the last step.
+    """
+
+    cell: Cell
+    trunc_err: float = field(default=0.0, repr=False)
+
+    @property
+    def _sites(self) -> list[Surroundings]:
+        return [site for row in self.cell for site in row]
+
+    @property
+    def chi(self) -> int:
+        """The largest bond dimension of the boundary."""
+        return max(corner.legs[0].dim for site in self._sites for corner in site.corners)
+
+    def to(self, backend: str | Backend) -> "DirectionalEnvironment":
+        """The same environment on another library's device."""
+        return DirectionalEnvironment(
+            tuple(tuple(site.to(backend) for site in row) for row in self.cell), self.trunc_err
+        )
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those of the sites, row by row."""
+        return tuple(site.tensor for site in self._sites)
+
+    @property
+    def edges(self) -> Four:
+        """Those around the first site."""
+        return self.cell[0][0].edges
+
+    @cached_property
+    def spectra(self) -> tuple[Spectrum, ...]:
+        """Singular values of the four corners of every site, the largest of each 1."""
+        found = [svd(corner, (0,))[1] for site in self._sites for corner in site.corners]
+        return tuple(Spectrum(s.leg, s.values / max(float(s.values.max(initial=0.0)), 1e-300)) for s in found)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """That of the north-western corner."""
+        return self.spectra[0]
+
+    @property
+    def marks(self) -> tuple[np.ndarray, ...]:
+        """What is compared from step to step: fourth powers of the corner spectra, largest first, and what surrounds
+        the sites.
+
+        The powers add up to the partition function, and are what the projectors resolve down to rounding. A corner
+        alone may stand still while the edges still move, as between chains that hardly couple.
+        """
+        corners = [np.sort(spectrum.values**4)[::-1] for spectrum in self.spectra]
+        return (*corners, *(around(site.hole()) for site in self._sites))
+
+    # -- growing -----------------------------------------------------------------------------------------
+
+    def grown(self, truncation: Truncation, projector: str = "full") -> tuple["DirectionalEnvironment", float]:
+        """One step: a cell from every side; the largest discarded weight. Cost O(chi^3 D^3) a site.
+
+        projector: from the "full" ring of four quadrants, or "half" of it, the two on the side that grows, which costs
+        half and is less accurate.
+        """
+        cell, worst = self.cell, 0.0
+        for _ in range(4):
+            for j in range(len(cell[0])):
+                cell, weight = _moved(cell, j, truncation, projector)
+                worst = max(worst, weight)
+            cell = _turned(cell)
+        return DirectionalEnvironment(cell, worst), worst
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def ring(self, tensor: Tensor) -> complex:
+        """The sum over all with some tensor in place of the first site; 0 where it carries a charge."""
+        return self.cell[0][0].ring(tensor)
+
+    def log_z(self) -> float:
+        """ln Z of a cell: sites and four corners, less rows and columns. NaN where not positive.
+
+        What lies below a row is that which the row above it sees, so all factors of the tensors cancel in the product.
+        """
+        parts = np.array([_parts(self.cell, i, j) for i in range(len(self.cell)) for j in range(len(self.cell[0]))])
+        if not np.abs(parts).all() or not np.isfinite(parts).all():
+            return float("nan")
+        values = parts[:, 0] * parts[:, 1] / (parts[:, 2] * parts[:, 3])
+        # products of many numbers of either sign: the phase of the whole has to be that of a positive one
+        return float(np.log(np.abs(values)).sum()) + log_of_positive(complex(np.prod(values / np.abs(values))))
+
+    def mean(self, impurity: Tensor) -> float:
+        """The mean of what an impurity measures in place of the first site."""
+        site = self.cell[0][0]
+        whole = site.ring(site.tensor)
+        return float(np.real(site.ring(impurity) / whole)) if whole else float("nan")
+
+    def means(self, impurities: Mapping[str, Tensor]) -> dict[str, float]:
+        """The means of several impurities."""
+        return {name: self.mean(impurity) for name, impurity in impurities.items()}
+
+    def edge_spectrum(
+        self, count: int = 2, charge: Charge | None = None, *, column: bool = False, through: bool = False
+    ) -> np.ndarray:
+        """Leading eigenvalues of the transfer matrix of the edges facing each other along a row (or column) of a cell.
+
+        charge: of the operators whose correlations are meant; through: with the sites of the row between the edges.
+        Raises NumericalError where they do not converge.
+        """
+        cell = _turned(self.cell) if column else self.cell
+        below = cell[0] if through else cell[-1]
+        sites = [(upper.edges[0], upper.tensor, lower.edges[2]) for upper, lower in zip(cell[0], below, strict=True)]
+        first, middle, second = sites[0]
+        ends = first.legs[0].with_flow(-1), second.legs[2].with_flow(1)
+        legs = (ends[0], middle.legs[3].dual, ends[1]) if through else ends
+        start = random_tensor(legs, charge, dtype=first.dtype, seed=1, backend=first.backend)
+        if start.size == 0:
+            return np.zeros(0)
+
+        def matvec(x: Array) -> Array:
+            vector = Tensor(start.legs, x, start.charge)
+            for upper, site, lower in sites:
+                if through:
+                    vector = contract("a w b, a n c, n e s w, d s b -> c e d", vector, upper, site, lower)
+                else:
+                    vector = contract("a b, a p c, d p b -> c d", vector, upper, lower)
+            return vector.data
+
+        found = dominant(matvec, start.data, first.backend, count=count, tolerance=1e-9)
+        if not found.converged:
+            raise NumericalError("the spectrum of the edges did not converge: the environment is nearly critical.")
+        return found.values
+
+    def correlation_lengths(self, charge: Charge | None = None, *, through: bool = False) -> tuple[float, float]:
+        """Along rows and along columns, in sites, of operators with a charge (by default without)."""
+        found = []
+        for column in (False, True):
+            first = np.abs(self.edge_spectrum(2, column=column, through=through))
+            other = first[1:]
+            if charge is not None:
+                other = np.abs(self.edge_spectrum(1, charge, column=column, through=through))
+            found.append(length_of(other / first[0]) * len(self.cell if column else self.cell[0]))
+        return found[0], found[1]
+
+    def correlation_length(self) -> float:
+        """The longest one along a row or a column, in sites, of operators without charge."""
+        return max(self.correlation_lengths())
+
+    def sandwich_lengths(self) -> tuple[float, float]:
+        """Along rows and columns, of edges with their sites between them: what a single chain has too."""
+        return self.correlation_lengths(through=True)
+
+
+# -- cells of surroundings, rows downwards ----------------------------------------------------------------------
+
+
+def _turned(cell: Cell) -> Cell:
+    """A quarter turn counterclockwise: the last column becomes the first row."""
+    columns = range(len(cell[0]) - 1, -1, -1)
+    return tuple(tuple(row[j].turned() for row in cell) for j in columns)
+
+
+def _moved(cell: Cell, j: int, truncation: Truncation, projector: str) -> tuple[Cell, float]:
+    """Column j is taken in from the west, by what lies west of the next column."""
+    m, n = len(cell), len(cell[0])
+    cuts, worst = [], 0.0
+    for i in range(m):
+        upper, lower, east = cell[i], cell[(i + 1) % m], (j + 1) % n
+        *cut, weight = _projectors((upper[j], upper[east], lower[east], lower[j]), truncation, projector)
+        cuts.append(tuple(cut))
+        worst = max(worst, weight)
+    rows = [list(row) for row in cell]
+    for i, row in enumerate(cell):
+        old = rows[i][(j + 1) % n]
+        c1, c4, t4 = _absorbed(row[j], cuts[i - 1], cuts[i])  # type: ignore[arg-type]
+        (_, c2, c3, _), (t1, t2, t3, _) = old.corners, old.edges
+        rows[i][(j + 1) % n] = Surroundings((c1, c2, c3, c4), (t1, t2, t3, t4), old.tensor)
+    return tuple(map(tuple, rows)), worst
+
+
+def _absorbed(site: Surroundings, north: Cut, south: Cut) -> tuple[Tensor, Tensor, Tensor]:
+    """Corners and edge in the west with a column more; cuts: (above (in, south | k), below (k | out, north))."""
+    (c1, _, _, c4), (t1, _, t3, t4) = site.corners, site.edges
+    (above, lower), (upper, below) = north, south
+    c1 = contract("k o n, o m, m n r -> k r", lower, c1, t1)
+    c4 = contract("l p o, o i, i p k -> l k", t3, c4, upper)
+    t4 = contract("k i s, i w o -> k s w o", below, t4)
+    t4 = contract("k s w o, n e s w -> k o n e", t4, site.tensor)
+    t4 = contract("k o n e, o n j -> k e j", t4, above)
+    return _unit(c1), _unit(c4), _unit(t4)
+
+
+def _projectors(
+    square: tuple[Surroundings, Surroundings, Surroundings, Surroundings], truncation: Truncation, projector: str
+) -> tuple[Tensor, Tensor, float]:
+    """Of the bond in the west between two rows, from the singular values of all quadrants around it (or of two).
+
+    square: the sites north-west, north-east, south-east and south-west of the middle.
+    """
+    north_west, south_west = square[0].quadrant(0), square[3].quadrant(3)
+    above, below = [_matrix(north_west)], [_matrix(south_west)]
+    if projector == "full":
+        above.append(_matrix(square[1].quadrant(1)))
+        below.insert(0, _matrix(square[2].quadrant(2)))
+    rounding = 50 * float(np.finfo(north_west.dtype).eps)
+    ring = replace(truncation, svd_min=max(truncation.svd_min**2, rounding))
+    u, spectrum, v = product_svd([*below, *above], ring)
+    upper, lower = transpose(v.conj(), (1, 0)), u.conj()
+    for matrix in reversed(above):
+        upper = contract("a b, b k -> a k", matrix, upper)
+    for matrix in below:
+        lower = contract("a k, a c -> c k", lower, matrix)
+    root = Spectrum(spectrum.leg, 1 / np.sqrt(spectrum.values))
+    upper = split(scale_columns(upper, root), 0, north_west.legs[:2])
+    lower = split(scale_rows(transpose(lower, (1, 0)), root), 1, south_west.legs[2:])
+    return upper, lower, spectrum.discarded_weight
+
+
+def _matrix(quadrant: Tensor) -> Tensor:
+    return fuse(quadrant, [(0, 1), (2, 3)], [1, -1])
+
+
+def _parts(cell: Cell, i: int, j: int) -> tuple[complex, complex, complex, complex]:
+    """The sums with the site, with neither its row nor its column, without its row, without its column."""
+    here, west, north, both = cell[i][j], cell[i][j - 1], cell[i - 1][j], cell[i - 1][j - 1]
+    (c1, c2, _, c4), (t1, _, _, t4) = here.corners, here.edges
+    n3, n4, nt3 = north.corners[2], north.corners[3], north.edges[2]
+    w2, w3, wt2 = west.corners[1], west.corners[2], west.edges[1]
+    row = contract("a b, b p c, c d, d e, e p f, f a -> ", c1, t1, c2, n3, nt3, n4).item()
+    column = contract("a b, b c, c p d, d e, e f, f p a -> ", c1, w2, wt2, w3, c4, t4).item()
+    corners = contract("a b, b c, c d, d a -> ", c1, w2, both.corners[2], n4).item()
+    return here.ring(here.tensor), corners, row, column
+
+
+def _unit(tensor: Tensor) -> Tensor:
+    return tensor * (1 / (tensor.norm() or 1.0))
