@@ -1,5 +1,8 @@
 """Measured plans for the layers of a network, and merged cores that are kept between calls."""
 
+import copy
+import pickle
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="layers need PyTorch (the extra torch)")
@@ -63,3 +66,24 @@ def test_kept_cores_in_few_bits_and_other_types_follow_what_is_stored(rule):
         layer(x)
         layer.load_state_dict(other.state_dict())
         torch.testing.assert_close(layer(x), other(x), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("first", ["last", "first"])
+@pytest.mark.parametrize("groups", [(1, 1, 1), (2, 1), (1, 2)])
+def test_one_row_has_its_own_path_through_kept_cores(model, groups, first):
+    layer, x = model[0], torch.randn(3, 36)
+    layer.plan = tz.ApplyPlan(groups=groups, first=first)
+    with torch.no_grad():
+        rows = torch.cat([layer(row) for row in x.T.contiguous().T.split(1)])
+    torch.testing.assert_close(rows, x @ layer.weight.T + layer.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_copies_and_pickled_layers_start_without_kept_cores(model):
+    layer, x = model[0], torch.randn(1, 36)
+    layer.plan = tz.ApplyPlan(groups=(2, 1))
+    with torch.no_grad():
+        layer(x)
+        for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+            assert twin._kept is None and layer._kept is not None
+            twin.cores[0].mul_(2)
+            torch.testing.assert_close(twin(x) - twin.bias, 2 * (layer(x) - layer.bias))

@@ -76,26 +76,45 @@ class ChainModule(nn.Module):
         rows = _gathered(chain_matrix(self.chain_cores()), 0, self.row_places, self._sizes[0])
         return _gathered(rows, 1, self.column_places, self._sizes[1])
 
-    def _apply_to_rows(self, rows: torch.Tensor, cores: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The matrix on every row of a batch; cores: `chain_cores()`, in the type of the rows."""
+    def _apply_to_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """The matrix on every row of a batch, its cores in the type of the rows under autocast."""
         if self._padding:
             rows = nn.functional.pad(rows, (0, self._padding))
         if self.column_places is not None:
             rows = rows.index_select(1, self.column_places)
-        return _gathered(self._through(rows, cores), 1, self.row_places, self._sizes[0])
+        return _gathered(self._through(rows), 1, self.row_places, self._sizes[0])
 
-    def _through(self, rows: torch.Tensor, cores: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _through(self, rows: torch.Tensor) -> torch.Tensor:
         """With a plan, in evaluation and without gradients, merged cores are kept from call to call."""
-        if self.plan is None or self.plan.again or self.training or torch.is_grad_enabled():
-            return apply_chain(rows, cores, self.plan)
+        plan, keep = self.plan, None
+        if not (plan is None or plan.again or self.training or torch.is_grad_enabled()):
+            keep = self._state_of_cores()
+        if keep is not None and self._kept is not None and self._kept[0] == (plan, rows.dtype, keep):
+            return self._kept[1](rows)
+        _, *cores = in_autocast(rows, *self.chain_cores())
+        if keep is None:
+            return apply_chain(rows, cores, plan)
+        self._kept = (plan, rows.dtype, keep), prepared_chain(cores, plan)
+        return self._kept[1](rows)
+
+    def _state_of_cores(self) -> list[int] | None:
+        """What changes whenever what is stored does; None for tensors of which no changes are counted."""
         # of what is stored: cores in few bits, or in another type, are made anew in every call
-        stored = [t for t in (*self.cores._parameters.values(), *self.cores._buffers.values()) if t is not None]
-        if any(t.is_inference() for t in stored):  # no changes of them are counted
-            return apply_chain(rows, cores, self.plan)
-        state = [rows.dtype, *((t.data_ptr(), t._version) for t in stored)]
-        if self._kept is None or self._kept[0] is not self.plan or self._kept[1] != state:
-            self._kept = self.plan, state, prepared_chain(cores, self.plan)
-        return self._kept[2](rows)
+        cores = self._modules["cores"]
+        try:
+            return [
+                number
+                for tensors in (cores._parameters, cores._buffers)
+                for tensor in tensors.values()
+                if tensor is not None
+                for number in (tensor.data_ptr(), tensor._version)
+            ]
+        except RuntimeError:  # made in inference mode
+            return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies start without merged cores."""
+        return self.__dict__ | {"_kept": None}
 
     def train(self, mode: bool = True) -> "ChainModule":
         """As in `nn.Module`; merged cores are forgotten."""

@@ -48,7 +48,28 @@ def prepared_chain(cores: Sequence[torch.Tensor], plan: ApplyPlan) -> Callable[[
     if len(plan.groups) == 1:
         return partial(_times, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
-    return partial(_in_blocks, steps=steps, block=plan.block, matrices=matrices)
+    layers = [_on_one_row(step, matrix) for step, matrix in zip(steps, matrices, strict=True)]
+    width = 1, _width(steps, matrices)
+
+    def act(rows: torch.Tensor) -> torch.Tensor:
+        if rows.shape[0] != 1:
+            return _in_blocks(rows, steps, plan.block, matrices)
+        rows = rows.contiguous()
+        for shape, layer in layers:
+            rows = layer(rows.view(shape))
+        return rows.view(width)
+
+    return act
+
+
+def _on_one_row(step: Step, matrix: torch.Tensor) -> tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]:
+    """The shape that one row takes before a layer, and the layer: there each microsecond counts."""
+    (m, k), (before, after) = matrix.shape, step
+    if after == 1:
+        return (before, k), partial(torch.mm, mat2=matrix.T)
+    if before == 1:
+        return (k, after), partial(torch.mm, matrix)
+    return (before, k, after), partial(torch.bmm, matrix.expand(before, m, k))
 
 
 def _times(matrix: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

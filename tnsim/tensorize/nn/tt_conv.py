@@ -115,10 +115,10 @@ class TTConv2d(ChainModule):
         return functional.conv2d(images, self.weight, self.bias, self.stride, 0, self.dilation)
 
     def _on_patches(self, images: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
-        images, bias, *cores = in_autocast(images, self.bias, *self.chain_cores())
+        images, bias = in_autocast(images, self.bias)
         patches = functional.unfold(images, self.kernel_size, self.dilation, 0, self.stride)
         rows = patches.transpose(1, 2).reshape(-1, self._sizes[1])
-        result = self._apply_to_rows(rows, cores)
+        result = self._apply_to_rows(rows)
         result = result if bias is None else result + bias
         return result.reshape(len(images), -1, self.out_channels).transpose(1, 2).unflatten(2, sizes)
 

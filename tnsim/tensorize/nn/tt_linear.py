@@ -108,9 +108,9 @@ class TTLinear(ChainModule):
         """W x + bias for every vector on the last axis."""
         if x.shape[-1:] != (self.in_features,):
             raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(x.shape)}.")
-        x, bias, *cores = in_autocast(x, self.bias, *self.chain_cores())
+        x, bias = in_autocast(x, self.bias)
         rows = x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), self.in_features)
-        result = self._apply_to_rows(rows, cores)
+        result = self._apply_to_rows(rows)
         if bias is not None:
             result = result + bias if torch.is_grad_enabled() else result.add_(bias)
         return result if x.ndim == 2 else result.reshape(*x.shape[:-1], self.out_features)
