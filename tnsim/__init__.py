@@ -92,6 +92,7 @@ _PUBLIC = {
     "window": "tnsim.networks.window",
     "InfiniteMPO": "tnsim.networks.infinite_mpo",
     **dict.fromkeys(["FiniteNetwork", "InfiniteNetwork"], "tnsim.networks.square_network"),
+    **dict.fromkeys(["InfinitePEPS", "PEPS", "PlaneTerms", "grown"], "tnsim.networks.peps"),
     "TensorNetwork": "tnsim.networks.tensor_network",
     **dict.fromkeys(["FactorGraph", "colourings", "satisfiability", "sudoku"], "tnsim.networks.factor_graph"),
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),

@@ -72,7 +72,7 @@ class MPS:
                 "a product state needs at least one site and a state for every site, "
                 f"found {len(sites)} sites and {len(states)} states."
             )
-        vectors = [_local_vector(site, state, i) for i, (site, state) in enumerate(zip(sites, states, strict=True))]
+        vectors = [local_vector(site, state, i) for i, (site, state) in enumerate(zip(sites, states, strict=True))]
         dtype = dtype or np.result_type(np.float64, *(vector.dtype for vector in vectors))
         library = default_backend() if backend is None else get_backend(backend)
         group, charge = sites[0].group, sites[0].group.identity
@@ -290,7 +290,8 @@ def _largest_charge(vector: Any, sites: Sequence[Site]) -> Charge:
     return sites[0].group.total([site.charges[p] for site, p in zip(sites, places, strict=True)], [1] * len(sites))
 
 
-def _local_vector(site: Site, state: Any, place: int) -> np.ndarray:
+def local_vector(site: Site, state: Any, place: int | str) -> np.ndarray:
+    """A unit vector from the name of a state or from numbers; StateError names the place where it is neither."""
     if isinstance(state, str):
         vector = np.zeros(site.dim)
         try:

@@ -1,0 +1,172 @@
+"""PEPS on a finite square lattice with open edges, and on the infinite one with a cell that repeats."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tnsim.backend import Backend, Seed
+from tnsim.errors import ShapeError
+from tnsim.networks.peps.site_tensor import DIRECTIONS, State, product_tensor
+from tnsim.networks.peps.square_state import SquareState, check_pattern, random_tensors
+from tnsim.networks.sites import Site
+from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
+from tnsim.tensor import Tensor
+
+Sites = Sequence[Sequence[Site]]
+
+
+class PEPS(SquareState):
+    """A state on m x n sites: rows[i][j] is a tensor (north, east, south, west, phys), outer bonds have dimension 1.
+
+    Rows count downwards. Raises ShapeError and LegError for tensors that do not fit.
+
+    >>> from tnsim.networks.sites import spin_site
+    >>> PEPS.random([[spin_site(conserve=None)] * 3] * 2, D=2, seed=0)
+    PEPS: 2 x 3 sites, spin-1/2, D = 2, float64 on numpy
+    """
+
+    closed = False
+
+    def __init__(self, rows: Sequence[Sequence[Tensor]], sites: Sites) -> None:
+        check_rows("tensors", rows)
+        check_rows("sites", sites)
+        if (len(rows), len(rows[0])) != (len(sites), len(sites[0])):
+            raise ShapeError(f"{len(rows)} x {len(rows[0])} tensors stand on {len(sites)} x {len(sites[0])} sites.")
+        super().__init__(_flat(rows), _numbered(sites), _flat(sites))
+        m, n = self.shape
+        for i, j in self.places():
+            outside = {NORTH: i == 0, EAST: j == n - 1, SOUTH: i == m - 1, WEST: j == 0}
+            for direction in (way for way, is_outside in outside.items() if is_outside):
+                leg = self.tensor(i, j).legs[direction]
+                if leg.dim != 1:
+                    raise ShapeError(
+                        f"the {DIRECTIONS[direction]} leg of the tensor at {(i, j)} leaves the lattice with dimension "
+                        f"{leg.dim}: outer legs have dimension 1."
+                    )
+
+    @classmethod
+    def product(
+        cls, sites: Sites, states: Sequence[Sequence[State]], *, dtype: Any = None, backend: str | Backend | None = None
+    ) -> "PEPS":
+        """One state name (or local vector of one charge) for every site, in rows."""
+        check_rows("sites", sites)
+        check_rows("states", states)
+        if [len(row) for row in sites] != [len(row) for row in states]:
+            raise ShapeError(f"{len(sites)} x {len(sites[0])} sites need as many states, found {states!r}.")
+        rows = [
+            [product_tensor(site, states[i][j], f"at {(i, j)}", dtype, backend) for j, site in enumerate(row)]
+            for i, row in enumerate(sites)
+        ]
+        return cls(rows, sites)
+
+    @classmethod
+    def random(
+        cls,
+        sites: Sites,
+        D: int,
+        *,
+        states: Sequence[Sequence[State]] | None = None,
+        seed: Seed = None,
+        dtype: Any = np.float64,
+        backend: str | Backend | None = None,
+    ) -> "PEPS":
+        """Normal random numbers; states: of which the tensors take their charges, where something is conserved."""
+        check_rows("sites", sites)
+        given = None if states is None else _flat(states)
+        pattern, kinds = _numbered(sites), _flat(sites)
+        tensors = random_tensors(pattern, False, kinds, D, given, seed, dtype, backend)
+        return cls([[tensors[n] for n in row] for row in pattern], sites)
+
+    @property
+    def rows(self) -> tuple[tuple[Tensor, ...], ...]:
+        """The tensors in rows."""
+        return tuple(tuple(self.tensors[n] for n in row) for row in self.pattern)
+
+    @property
+    def sites(self) -> tuple[tuple[Site, ...], ...]:
+        """The local Hilbert spaces in rows."""
+        return tuple(tuple(self.kinds[n] for n in row) for row in self.pattern)
+
+    def number(self, i: int, j: int) -> int:
+        if not (0 <= i < self.shape[0] and 0 <= j < self.shape[1]):
+            raise ShapeError(f"{self.shape[0]} x {self.shape[1]} sites have no place {(i, j)}.")
+        return self.pattern[i][j]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "PEPS":
+        return PEPS([[tensors[n] for n in row] for row in self.pattern], self.sites)
+
+
+class InfinitePEPS(SquareState):
+    """A state on the infinite lattice: pattern[i][j] is the number of the tensor there, and the pattern repeats.
+
+    sites: of every tensor. [[0]] is one tensor everywhere, [[0, 1], [1, 0]] a checkerboard. Raises ShapeError for a
+    pattern that does not tile, LegError for bonds that do not fit.
+
+    >>> from tnsim.networks.sites import spin_site
+    >>> InfinitePEPS.product([spin_site()] * 2, ["up", "down"], [[0, 1], [1, 0]])
+    InfinitePEPS: a 2 x 2 cell with 2 tensors, spin-1/2, D = 1, symmetry U(1) 2Sz, float64 on numpy
+    """
+
+    closed = True
+
+    def __init__(self, tensors: Sequence[Tensor], pattern: Sequence[Sequence[int]], sites: Sequence[Site]) -> None:
+        super().__init__(tensors, pattern, sites)
+
+    @classmethod
+    def product(
+        cls,
+        sites: Sequence[Site],
+        states: Sequence[State],
+        pattern: Sequence[Sequence[int]],
+        *,
+        dtype: Any = None,
+        backend: str | Backend | None = None,
+    ) -> "InfinitePEPS":
+        """One state name (or local vector of one charge) for every tensor."""
+        if len(sites) != len(states):
+            raise ShapeError(f"a state for each of the {len(sites)} sites is needed, found {states!r}.")
+        pairs = enumerate(zip(sites, states, strict=True))
+        tensors = [product_tensor(site, state, f"of tensor {n}", dtype, backend) for n, (site, state) in pairs]
+        return cls(tensors, pattern, sites)
+
+    @classmethod
+    def random(
+        cls,
+        sites: Sequence[Site],
+        D: int,
+        pattern: Sequence[Sequence[int]],
+        *,
+        states: Sequence[State] | None = None,
+        seed: Seed = None,
+        dtype: Any = np.float64,
+        backend: str | Backend | None = None,
+    ) -> "InfinitePEPS":
+        """Normal random numbers; states: of which the tensors take their charges, where something is conserved."""
+        rows = check_pattern(pattern, len(sites))
+        return cls(random_tensors(rows, True, sites, D, states, seed, dtype, backend), rows, sites)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The local Hilbert space of every tensor."""
+        return self.kinds
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "InfinitePEPS":
+        return InfinitePEPS(tensors, self.pattern, self.kinds)
+
+
+def check_rows(what: str, rows: Sequence[Sequence[Any]]) -> None:
+    """ShapeError unless there are rows of one length."""
+    lengths = [len(row) for row in rows]
+    if not lengths or len(set(lengths)) != 1 or not lengths[0]:
+        raise ShapeError(f"the {what} of a lattice stand in rows of one length, found lengths {lengths}.")
+
+
+def _flat(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    return [entry for row in rows for entry in row]
+
+
+def _numbered(rows: Sequence[Sequence[Any]]) -> tuple[tuple[int, ...], ...]:
+    """The numbers of all places, row by row."""
+    width = len(rows[0])
+    return tuple(tuple(range(i * width, (i + 1) * width)) for i in range(len(rows)))
