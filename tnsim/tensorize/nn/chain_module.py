@@ -11,7 +11,7 @@ from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize.nn.arrays import mpo_of
-from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix, prepared_chain
+from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix, plus_bias, prepared_chain
 
 _AUTOCAST = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -27,7 +27,7 @@ class ChainModule(nn.Module):
         self.cores = nn.ParameterList([nn.Parameter(core) for core in cores])
         self.plan: ApplyPlan | None = None
         self._kept: tuple[Any, ...] | None = None
-        self._sizes, self._padding = axes.shape, axes.columns.padding
+        self._sizes, self._padding, self._in_order = axes.shape, axes.columns.padding, not axes.rows.padding
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
             self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
 
@@ -76,26 +76,28 @@ class ChainModule(nn.Module):
         rows = _gathered(chain_matrix(self.chain_cores()), 0, self.row_places, self._sizes[0])
         return _gathered(rows, 1, self.column_places, self._sizes[1])
 
-    def _apply_to_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """The matrix on every row of a batch, its cores in the type of the rows under autocast."""
+    def _apply_to_rows(self, rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """The matrix on every row of a batch plus the bias; under autocast, cores in the type of the rows."""
         if self._padding:
             rows = nn.functional.pad(rows, (0, self._padding))
         if self.column_places is not None:
             rows = rows.index_select(1, self.column_places)
-        return _gathered(self._through(rows), 1, self.row_places, self._sizes[0])
+        if self._in_order and self.row_places is None:
+            return self._through(rows, bias)
+        return plus_bias(_gathered(self._through(rows, None), 1, self.row_places, self._sizes[0]), bias)
 
-    def _through(self, rows: torch.Tensor) -> torch.Tensor:
+    def _through(self, rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """With a plan, in evaluation and without gradients, merged cores are kept from call to call."""
         plan, keep = self.plan, None
         if not (plan is None or plan.again or self.training or torch.is_grad_enabled()):
             keep = self._state_of_cores()
         if keep is not None and self._kept is not None and self._kept[0] == (plan, rows.dtype, keep):
-            return self._kept[1](rows)
+            return self._kept[1](rows, bias)
         _, *cores = in_autocast(rows, *self.chain_cores())
         if keep is None:
-            return apply_chain(rows, cores, plan)
+            return plus_bias(apply_chain(rows, cores, plan), bias)
         self._kept = (plan, rows.dtype, keep), prepared_chain(cores, plan)
-        return self._kept[1](rows)
+        return self._kept[1](rows, bias)
 
     def _state_of_cores(self) -> list[int] | None:
         """What changes whenever what is stored does; None for tensors of which no changes are counted."""

@@ -43,23 +43,32 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
     return _ChainProduct.apply(rows, steps, block, *matrices)
 
 
-def prepared_chain(cores: Sequence[torch.Tensor], plan: ApplyPlan) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The chain with its cores merged once and for all, to be called with rows; without gradients."""
+def prepared_chain(
+    cores: Sequence[torch.Tensor], plan: ApplyPlan
+) -> Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]:
+    """The chain with its cores merged once and for all, to be called with rows and a bias; without gradients."""
     if len(plan.groups) == 1:
         return partial(_times, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
     layers = [_on_one_row(step, matrix) for step, matrix in zip(steps, matrices, strict=True)]
     width = 1, _width(steps, matrices)
 
-    def act(rows: torch.Tensor) -> torch.Tensor:
+    def act(rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         if rows.shape[0] != 1:
-            return _in_blocks(rows, steps, plan.block, matrices)
+            return plus_bias(_in_blocks(rows, steps, plan.block, matrices), bias)
         rows = rows.contiguous()
         for shape, layer in layers:
             rows = layer(rows.view(shape))
-        return rows.view(width)
+        return plus_bias(rows.view(width), bias)
 
     return act
+
+
+def plus_bias(rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """A bias added to rows that nobody else holds."""
+    if bias is None:
+        return rows
+    return rows + bias if torch.is_grad_enabled() else rows.add_(bias)
 
 
 def _on_one_row(step: Step, matrix: torch.Tensor) -> tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]:
@@ -72,8 +81,8 @@ def _on_one_row(step: Step, matrix: torch.Tensor) -> tuple[tuple[int, ...], Call
     return (before, k, after), partial(torch.bmm, matrix.expand(before, m, k))
 
 
-def _times(matrix: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return functional.linear(rows, matrix)
+def _times(matrix: torch.Tensor, rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return functional.linear(rows, matrix, bias)
 
 
 def core_shapes(cores: Sequence[torch.Tensor]) -> Shapes:

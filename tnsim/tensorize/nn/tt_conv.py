@@ -118,8 +118,7 @@ class TTConv2d(ChainModule):
         images, bias = in_autocast(images, self.bias)
         patches = functional.unfold(images, self.kernel_size, self.dilation, 0, self.stride)
         rows = patches.transpose(1, 2).reshape(-1, self._sizes[1])
-        result = self._apply_to_rows(rows)
-        result = result if bias is None else result + bias
+        result = self._apply_to_rows(rows, bias)
         return result.reshape(len(images), -1, self.out_channels).transpose(1, 2).unflatten(2, sizes)
 
     def extra_repr(self) -> str:

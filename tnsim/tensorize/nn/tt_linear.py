@@ -110,9 +110,7 @@ class TTLinear(ChainModule):
             raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(x.shape)}.")
         x, bias = in_autocast(x, self.bias)
         rows = x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), self.in_features)
-        result = self._apply_to_rows(rows)
-        if bias is not None:
-            result = result + bias if torch.is_grad_enabled() else result.add_(bias)
+        result = self._apply_to_rows(rows, bias)
         return result if x.ndim == 2 else result.reshape(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:

@@ -64,13 +64,16 @@ def measured_plans(
     batch = torch.randn(rows, width, dtype=cores[0].dtype, device=cores[0].device)
     wait = torch.cuda.synchronize if cores[0].is_cuda else _no_wait
     with torch.no_grad():
-        acts = [prepared_chain(cores, plan) if not plan.again else _built(cores, plan) for plan in choices]
+        acts = [_act(cores, plan) for plan in choices]
         seconds = fastest_seconds(acts, batch, planner.seconds, wait)
     return sorted(zip(seconds, choices, strict=True), key=lambda pair: pair[0])
 
 
-def _built(cores: list[torch.Tensor], plan: ApplyPlan) -> Any:
-    return lambda rows: prepared_chain(cores, plan)(rows)
+def _act(cores: list[torch.Tensor], plan: ApplyPlan) -> Any:
+    if plan.again:
+        return lambda rows: prepared_chain(cores, plan)(rows, None)
+    act = prepared_chain(cores, plan)
+    return lambda rows: act(rows, None)
 
 
 def _no_wait() -> None:
