@@ -4,8 +4,9 @@ Words name legs, equal words are summed over. The path comes from opt_einsum, th
 cached plans, so that repeated contractions of one structure cost their arithmetic and little else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import opt_einsum
@@ -32,22 +33,31 @@ def contract(expression: str, *tensors: Tensor) -> Tensor:
     >>> contract("a b, b c -> a c", A, B).shape
     (2, 4)
     """
+    return run_contraction(expression, tensors, contract_words, transpose)
+
+
+def run_contraction(
+    expression: str, operands: Sequence[Any], pair: Callable[..., Any], single: Callable[..., Any]
+) -> Any:
+    """A contraction whose products are made by `pair`, as by `contract_words`; of one operand by `single`."""
     inputs, output = parse(expression)
-    if len(inputs) != len(tensors):
-        raise ShapeError(f"{expression!r} names {len(inputs)} tensors, {len(tensors)} were given.")
-    for number, (words, tensor) in enumerate(zip(inputs, tensors, strict=True)):
-        if len(words) != tensor.ndim:
+    if len(inputs) != len(operands):
+        raise ShapeError(f"{expression!r} names {len(inputs)} tensors, {len(operands)} were given.")
+    for number, (words, operand) in enumerate(zip(inputs, operands, strict=True)):
+        if len(words) != operand.ndim:
             raise ShapeError(
                 f"{expression!r} gives tensor {number} the {len(words)} legs {' '.join(words)!r}, "
-                f"but it has {tensor.ndim}."
+                f"but it has {operand.ndim}."
             )
-    if len(tensors) == 1:
-        return transpose(tensors[0], tuple(inputs[0].index(word) for word in output))
-    operands = list(zip(inputs, tensors, strict=True))
-    for i, j, words in steps(inputs, output, tuple(tensor.shape for tensor in tensors)):
-        (words_b, b), (words_a, a) = operands.pop(max(i, j)), operands.pop(min(i, j))
-        operands.append((words, contract_words(words_a, a, words_b, b, words)))
-    return operands[0][1]
+    if len(operands) == 1:
+        return single(operands[0], tuple(inputs[0].index(word) for word in output))
+    if len(operands) == 2:
+        return pair(inputs[0], operands[0], inputs[1], operands[1], output)
+    waiting = list(zip(inputs, operands, strict=True))
+    for i, j, words in steps(inputs, output, tuple(operand.shape for operand in operands)):
+        (words_b, b), (words_a, a) = waiting.pop(max(i, j)), waiting.pop(min(i, j))
+        waiting.append((words, pair(words_a, a, words_b, b, words)))
+    return waiting[0][1]
 
 
 @lru_cache(maxsize=4096)

@@ -155,10 +155,14 @@ class Tensor:
             )
 
     def __add__(self, other: "Tensor") -> "Tensor":
+        if not isinstance(other, Tensor):
+            return NotImplemented
         self._same_structure(other)
         return Tensor(self.legs, self.data + other.data, self.charge)
 
     def __sub__(self, other: "Tensor") -> "Tensor":
+        if not isinstance(other, Tensor):
+            return NotImplemented
         self._same_structure(other)
         return Tensor(self.legs, self.data - other.data, self.charge)
 

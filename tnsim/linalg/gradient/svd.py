@@ -1,0 +1,96 @@
+"""Gradients of truncated singular value decompositions, the discarded space included.
+
+Sources: J. Townsend, Differentiating the singular value decomposition (2016); phases of complex vectors: Z.-Q. Wan,
+S.-X. Zhang, arXiv 1909.02659; the discarded space: A. Francuz, N. Schuch, B. Vanhecke, Phys. Rev. Research 7, 013237
+(2025).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tnsim import linalg
+from tnsim.linalg.gradient.kept import DEGENERATE, Gaps, kept_states, masked
+from tnsim.linalg.gradient.qr import as_matrix
+from tnsim.linalg.truncation import Truncation
+from tnsim.tensor import Tensor, contract, diagonal, transpose
+from tnsim.tensor import gradient as recorded
+from tnsim.tensor.tape import Node, record_all, value_of
+
+
+class _Factors:
+    """All singular vectors of a matrix, and those that are kept."""
+
+    def __init__(self, matrix: Tensor, truncation: Truncation | None) -> None:
+        self.u_all, spectrum, self.v_all = linalg.svd(matrix, (0,))
+        self.values = spectrum.values
+        norm = float(np.sqrt((self.values**2).sum()))
+        every = np.arange(len(self.values))
+        self.kept = every if truncation is None else truncation.keep(self.values / (norm or 1.0))
+        self.u, self.v = kept_states(self.u_all, 1, self.kept), kept_states(self.v_all, 0, self.kept)
+
+    def diagonal(self, values: np.ndarray) -> Tensor:
+        """diag(values) of the kept states, legs (bond, bond.dual) that U and V fit from both sides."""
+        return diagonal(self.u.backend.asarray(values.astype(self.u.dtype)), self.v.legs[0])
+
+    def of_values(self, gs: Tensor) -> Tensor:
+        """Of the matrix, from that of the singular values, a Hermitian matrix that is diagonal but for degeneracies."""
+        own = masked(Gaps.of(self.values, self.kept, space=False).near, (gs + transpose(gs.conj(), (1, 0))) * 0.5)
+        return contract("a m, m n, n b -> a b", self.u, own, self.v)
+
+    def of_vectors(self, gu: Tensor, gv: Tensor, *, space: bool) -> Tensor:
+        """Of the matrix, from those of U and V; space: only the spaces of the kept vectors count.
+
+        U and V turn together as 1 / (difference of values), against each other as 1 / (their sum).
+        """
+        x = contract("a m, a n -> m n", self.u_all.conj(), gu)
+        y = contract("m b, n b -> m n", self.v_all, gv.conj())
+        s, kept = self.values, self.kept
+        tiny = DEGENERATE * float(s.max(initial=1e-300))
+        together = Gaps.of(s, kept, space=space).inverse
+        against = 1 / np.maximum(s[kept][None, :] + s[:, None], tiny)
+        if space:
+            against[kept] = 0
+        own, other = (together + against) / 2, (together - against) / 2
+        left, right = masked(own, x) + masked(other, y), masked(own, y) + masked(other, x)
+        reciprocal = self.diagonal(1 / np.maximum(s[kept], tiny))
+        # what lies outside of all singular vectors has the singular value zero
+        beyond_u = contract("a n, n k -> a k", gu - contract("a m, m n -> a n", self.u_all, x), reciprocal)
+        beyond_v = contract("k n, n b -> k b", reciprocal, gv - contract("m n, m b -> n b", y.conj(), self.v_all))
+        left = contract("a m, m n -> a n", self.u_all, left) + beyond_u
+        right = contract("m n, m b -> n b", right.conj(), self.v_all) + beyond_v
+        return contract("a n, n b -> a b", left, self.v) + contract("a n, n b -> a b", self.u, right)
+
+
+def svd(x: Any, rows: Sequence[int], truncation: Truncation | None = None) -> Any:
+    """U, S as a diagonal matrix, V: legs (*rows, bond), (bond.dual, bond), (bond.dual, *others); T = U S V.
+
+    Truncated as by `tnsim.linalg.svd`. A function that depends on the phases of pairs of vectors, on a basis of the
+    space of degenerate values, or on values that are zero, has no gradient. Cost: some products of its size.
+    """
+    matrix, row_legs, column_legs = as_matrix(x, rows)
+    made = _Factors(value_of(matrix), truncation)
+    s = made.diagonal(made.values[made.kept])
+    parts: Any = made.u, s, made.v
+    if type(x) is Node:
+
+        def pull(gu: Tensor, gs: Tensor, gv: Tensor) -> tuple[Tensor]:
+            return (made.of_vectors(gu, gv, space=False) + made.of_values(gs),)
+
+        parts = record_all(parts, (matrix,), pull)
+    return recorded.split(parts[0], 0, row_legs), parts[1], recorded.split(parts[2], 1, column_legs)
+
+
+def leading_spaces(x: Any, truncation: Truncation) -> tuple[Any, Any, np.ndarray]:
+    """U (row, bond) and V (bond.dual, column) of a matrix, and the kept singular values, which are constants.
+
+    For functions that only the spaces of the kept vectors count for, not their bases: then the only gaps that
+    gradients divide by are those to the discarded values. U^dagger T V^dagger has the singular values as a function.
+    """
+    made = _Factors(value_of(x), truncation)
+    values = made.values[made.kept]
+    if type(x) is not Node:
+        return made.u, made.v, values
+    u, v = record_all((made.u, made.v), (x,), lambda gu, gv: (made.of_vectors(gu, gv, space=True),))
+    return u, v, values
