@@ -4,6 +4,9 @@ import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner, kernel
 
+# rows and columns of a transposition that a cache of the first level holds
+TILE = 16
+
 
 @inner
 def copy_vector(target, source):
@@ -160,30 +163,78 @@ def copy_blocks(source, target, table, conjugate):
 
 @inner
 def _copy_block(source, target, shape, strides, conjugate):
-    rank = len(shape)
-    if rank == 0:
-        target[0] = np.conj(source[0]) if conjugate else source[0]
-        return
-    inner, step = shape[rank - 1], strides[rank - 1]
-    outer = 1
-    for n in range(rank - 1):
-        outer *= shape[n]
+    """One block, plane by plane: along its last axis and the one that lies closest in the source."""
+    shape, strides, rank = _merged(shape, strides)
+    last, other = rank - 1, _closest(strides, rank)
+    # tiles of what is turned round fit a cache; other planes are copied row by row
+    tile = shape[last] if strides[last] == 1 else TILE
+    steps = np.ones(rank, dtype=np.int64)
+    for n in range(last - 1, -1, -1):
+        steps[n] = steps[n + 1] * shape[n + 1]
+    planes = np.int64(1)
+    for n in range(last):
+        planes *= shape[n] if n != other else 1
     current = np.zeros(rank, dtype=np.int64)
-    place = 0
-    for i in range(outer):
-        x, y = source[place:], target[i * inner : (i + 1) * inner]
-        if conjugate:
-            for j in range(inner):
-                y[j] = np.conj(x[j * step])
-        else:
-            for j in range(inner):
-                y[j] = x[j * step]
-        n = rank - 2
+    place, goal = np.int64(0), np.int64(0)
+    for _ in range(planes):
+        sizes, x_steps = (shape[other], shape[last]), (strides[other], strides[last])
+        _copy_plane(source, place, target, goal, sizes, x_steps, steps[other], tile, conjugate)
+        n = last - 1
         while n >= 0:
-            current[n] += 1
-            place += strides[n]
-            if current[n] < shape[n]:
-                break
-            place -= strides[n] * shape[n]
-            current[n] = 0
+            if n != other:
+                current[n] += 1
+                place += strides[n]
+                goal += steps[n]
+                if current[n] < shape[n]:
+                    break
+                place -= strides[n] * shape[n]
+                goal -= steps[n] * shape[n]
+                current[n] = 0
             n -= 1
+
+
+@inner
+def _merged(shape, strides):
+    """Shape, strides and their number, at least 2: axes that are neighbours in the source too are one."""
+    size = len(shape) + 2
+    new_shape, new_strides = np.ones(size, dtype=np.int64), np.ones(size, dtype=np.int64)
+    rank = 1
+    for n in range(len(shape)):
+        if shape[n] == 1:
+            continue
+        if rank > 1 and new_strides[rank - 1] == strides[n] * shape[n]:
+            new_shape[rank - 1] *= shape[n]
+            new_strides[rank - 1] = strides[n]
+        else:
+            new_shape[rank], new_strides[rank] = shape[n], strides[n]
+            rank += 1
+    return new_shape, new_strides, max(rank, 2)
+
+
+@inner
+def _closest(strides, rank):
+    """The axis before the last one with the smallest step in the source."""
+    best = rank - 2
+    for n in range(1, rank - 2):
+        if strides[n] < strides[best]:
+            best = n
+    return best
+
+
+@inner
+def _copy_plane(source, place, target, goal, sizes, x_steps, row, tile, conjugate):
+    """target[i, j] = source[i, j], in tiles."""
+    rows, columns = sizes
+    for first in range(0, rows, TILE):
+        for start in range(0, columns, tile):
+            stop = min(start + tile, columns)
+            for i in range(first, min(first + TILE, rows)):
+                x, y = place + i * x_steps[0], goal + i * row
+                if conjugate:
+                    for j in range(start, stop):
+                        target[y + j] = np.conj(source[x + j * x_steps[1]])
+                elif x_steps[1] == 1 and stop - start > TILE:
+                    copy_vector(target[y + start : y + stop], source[x + start : x + stop])
+                else:
+                    for j in range(start, stop):
+                        target[y + j] = source[x + j * x_steps[1]]
