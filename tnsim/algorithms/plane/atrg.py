@@ -3,6 +3,7 @@
 Source: D. Adachi, T. Okubo, S. Todo, Phys. Rev. B 102, 054432 (2020).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from tnsim.linalg.product_svd import product_svd
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.networks.square_network import InfiniteNetwork
+from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, eye, fuse, split
 
 
@@ -42,9 +44,8 @@ class ATRG:
             raise SettingsError(f"ATRG measures no impurities {measure}: use HOTRG or CTMRG for them.")
         tensor = network.tensor
         matrix = fuse(tensor, [(0, 3), (1, 2)], [1, -1])
-        identity = eye(matrix.legs[1].dual, dtype=tensor.dtype, backend=tensor.backend)
-        first = split(matrix, 0, (tensor.legs[0], tensor.legs[3]))
-        return _Pair(first, split(identity, 1, tensor.legs[1:3]), first_patch(network, max(tensor.shape)))
+        first, second = all_first(matrix, (tensor.legs[0], tensor.legs[3]), tensor.legs[1:3])
+        return _Pair(first, second, first_patch(network, max(tensor.shape)))
 
     def advance(self, cell: "_Pair") -> "_Pair":
         """One step: split, swap the bond between two tensors, cut the two bonds beside them, reflect.
@@ -57,46 +58,56 @@ class ATRG:
            |                   |                    '--s
         e2-d--s             e2-d--s
         """
-        u, spectrum, v, lost = self._split(cell.first, cell.second)
+        u, spectrum, v = self._split(*_fused(cell.first, cell.second))
+        lost = spectrum.discarded_weight
         scale = float(spectrum.values.max(initial=0.0)) or 1.0
         weights = Spectrum(spectrum.leg, spectrum.values / scale)
         a, b, c, d = u, scale_rows(v, weights), scale_columns(u, weights), v
-        x, roots, y, swapped = self._split(*_swapped(b, c))
-        x, y = scale_columns(x, _root(roots)), scale_rows(y, _root(roots))
+        # (upper bond, west) | (east, lower bond) of the two inner factors
+        swapped = contract("a e m, m w b -> a w e b", b, c)
+        x, roots, y = self._split([fuse(swapped, [(0, 1), (2, 3)], [1, -1])], swapped.legs)
+        x, y = scale_columns(x, root_of(roots)), scale_rows(y, root_of(roots))
         upper, lower = contract("n w a, a v m -> w v n m", a, x), contract("m e b, b f s -> m s e f", y, d)
-        south, spectrum, north, cut = self._split(lower, upper)
+        south, spectrum, north = self._split(*_fused(lower, upper))
         patch = cell.patch.doubled(
             float(2 * np.log(scale)),
             ratio=1 / (2 * cell.patch.ratio),
-            trunc_err=max(lost, swapped, cut),
+            trunc_err=max(lost, roots.discarded_weight, spectrum.discarded_weight),
             chi=max(len(roots.values), len(spectrum.values)),
         )
         # reflected: west becomes north, north west, south east, east south
-        first = scale_rows(north, _root(spectrum))
-        return _Pair(first, scale_columns(south, _root(spectrum)), patch)
+        first = scale_rows(north, root_of(spectrum))
+        return _Pair(first, scale_columns(south, root_of(spectrum)), patch)
 
-    def _split(self, first: Tensor, second: Tensor) -> tuple[Tensor, Spectrum, Tensor, float]:
-        """SVD of a product of two tensors, all shared legs between them; rows and columns are split again."""
-        rows, columns = first.legs[:2], second.legs[-2:]
-        inner_first, inner_second = tuple(range(2, first.ndim)), tuple(range(second.ndim - 2))
-        factors = (
-            fuse(first, [(0, 1), inner_first], [1, -1]),
-            fuse(second, [inner_second, (second.ndim - 2, second.ndim - 1)], [1, -1]),
-        )
+    def _split(self, factors: Sequence[Tensor], legs: Sequence[Leg]) -> tuple[Tensor, Spectrum, Tensor]:
         truncation = Truncation(chi_max=self.chi_max, svd_min=self.svd_min)
-        u, spectrum, v = product_svd(factors, truncation, seed=self.seed)
-        return split(u, 0, rows), spectrum, split(v, 1, columns), spectrum.discarded_weight
+        return split_product(factors, legs[:2], legs[2:], truncation, self.seed)
 
 
-def _swapped(b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """(upper bond, west) | (east, lower bond) of the two inner factors, as a product of it and the identity."""
-    matrix = contract("a e m, m w b -> a w e b", b, c)
-    fused = fuse(matrix, [(0,), (1,), (2, 3)], [1, 1, -1])
-    identity = eye(fused.legs[2].dual, dtype=fused.dtype, backend=fused.backend)
-    return fused, split(identity, 1, matrix.legs[2:])
+def _fused(first: Tensor, second: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Leg, ...]]:
+    """Two tensors as matrices, all shared legs between them, and the legs of rows and columns."""
+    shared = second.ndim - 2
+    left = fuse(first, [(0, 1), range(2, first.ndim)], [1, -1])
+    right = fuse(second, [range(shared), (shared, shared + 1)], [1, -1])
+    return (left, right), (*first.legs[:2], *second.legs[shared:])
 
 
-def _root(spectrum: Spectrum) -> Spectrum:
+def split_product(
+    factors: Sequence[Tensor], rows: Sequence[Leg], columns: Sequence[Leg], truncation: Truncation, seed: int
+) -> tuple[Tensor, Spectrum, Tensor]:
+    """SVD of a product of matrices, the rows and columns of which are split again after it."""
+    u, spectrum, v = product_svd(factors, truncation, seed=seed)
+    return split(u, 0, rows), spectrum, split(v, 1, columns)
+
+
+def all_first(matrix: Tensor, rows: Sequence[Leg], columns: Sequence[Leg]) -> tuple[Tensor, Tensor]:
+    """A fused matrix and the identity as two factors, their legs split again."""
+    identity = eye(matrix.legs[1].dual, dtype=matrix.dtype, backend=matrix.backend)
+    return split(matrix, 0, rows), split(identity, 1, columns)
+
+
+def root_of(spectrum: Spectrum) -> Spectrum:
+    """Roots of singular values."""
     return Spectrum(spectrum.leg, np.sqrt(spectrum.values))
 
 
