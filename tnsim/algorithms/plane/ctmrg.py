@@ -362,6 +362,12 @@ def _surroundings(tensor: Tensor, vector: np.ndarray | None) -> Surroundings:
             neutral = leg.index_of(tensor.group.identity)
             if neutral is None:
                 raise LegError(f"CTMRG starts in the neutral sector, which {leg!r} lacks.")
+            group = tensor.group
+            if {group.dual(charge) for charge in leg.charges} != set(leg.charges):
+                raise LegError(
+                    f"CTMRG starts in the neutral sector, which charges of one sign, as of {leg!r}, never leave: build "
+                    "the network without them."
+                )
             own = np.zeros(leg.dim)
             own[leg.slice_of(tensor.group.identity)] = 1.0
         else:
