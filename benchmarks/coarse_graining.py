@@ -27,12 +27,14 @@ from tnsim.models.classical.cubic import CRITICAL_FREE_ENERGY  # noqa: E402
 LN_Z = 0.929695398341610215  # per site at the critical point: ln 2 / 2 + 2 Catalan / pi
 CRITICAL = float(np.log(1 + np.sqrt(2)) / 2)
 STEPS: dict[str, Callable] = {
-    "TRG": tn.TRG, "BTRG": tn.BTRG, "ATRG": tn.ATRG, "HOTRG": tn.HOTRG, "LoopTNR": tn.LoopTNR
+    "TRG": tn.TRG, "BTRG": tn.BTRG, "ATRG": tn.ATRG, "HOTRG": tn.HOTRG, "HOSRG": tn.HOSRG,
+    "LoopTNR": tn.LoopTNR,
 }  # fmt: skip
 CHIS = {
     "TRG": (8, 16, 24, 32, 48, 64), "BTRG": (8, 16, 24, 32, 48, 64), "ATRG": (8, 16, 24),
-    "HOTRG": (8, 12, 16, 20, 24, 32), "LoopTNR": (4, 8, 12, 16),
+    "HOTRG": (8, 12, 16, 20, 24, 32), "HOSRG": (8, 12, 16, 20, 24), "LoopTNR": (4, 8, 12, 16),
 }  # fmt: skip
+CUBIC_CHIS = {"HOTRG3D": (4, 6, 8, 10), "ATRG3D": (4, 8, 12, 16, 20)}
 # relative errors measured with independent code (dense NumPy) at the same bond dimension
 REFERENCES = {
     ("TRG", 16): 4.6e-6, ("TRG", 24): 1.1e-6, ("TRG", 32): 5.3e-7, ("TRG", 48): 1.5e-7, ("TRG", 64): 7.0e-8,
@@ -40,16 +42,18 @@ REFERENCES = {
     ("BTRG", 64): 7.0e-10, ("HOTRG", 8): 1.4e-5, ("HOTRG", 12): 1.7e-6, ("HOTRG", 16): 5.6e-7, ("HOTRG", 20): 1.6e-7,
     ("HOTRG", 24): 1.0e-7,
 }  # fmt: skip
-# published: bounds in the tests of TNRKit.jl (test/schemes), of its README for BTRG 16, of issue 61 for LoopTNR 8
+# published: bounds in the tests of TNRKit.jl (test/schemes/schemes.jl; HOSRG: its ctm_HOTRG, HOTRG with corners as the
+# environment; in three dimensions against f = -3.508358), of its README for BTRG 16, of issue 61 for LoopTNR 8
 PUBLISHED = {
     ("TRG", 24): 2e-6, ("ATRG", 24): 3e-6, ("BTRG", 16): 3.1e-7, ("BTRG", 24): 6e-8, ("HOTRG", 16): 6e-7,
-    ("LoopTNR", 8): 2.5e-7,
+    ("LoopTNR", 8): 2.5e-7, ("HOSRG", 8): 2e-5, ("HOTRG3D", 8): 1e-3, ("ATRG3D", 12): 5e-3,
 }  # fmt: skip
 # (error, seconds) that were asked for
 TARGETS = {
     ("TRG", 24): (1.3e-6, 1), ("TRG", 64): (8e-8, 40), ("BTRG", 16): (3.5e-7, 0.4), ("BTRG", 32): (1.6e-8, 4),
     ("BTRG", 64): (8e-10, 60), ("HOTRG", 16): (6e-7, 1), ("HOTRG", 24): (1.2e-7, 8), ("HOTRG", 32): (None, 60),
     ("ATRG", 24): (3e-6, None), ("LoopTNR", 8): (5e-7, 5), ("LoopTNR", 16): (1e-8, 120),
+    ("HOTRG3D", 8): (1e-3, 30), ("ATRG3D", 12): (5e-3, 60),
 }  # fmt: skip
 
 
@@ -132,14 +136,17 @@ def energies(largest: int) -> Iterator[dict]:
 
 def cubic(largest: int) -> Iterator[dict]:
     """Free energy and critical temperature of the cubic lattice (4.5115; 4.511544 by 16 states, Xie 2012)."""
-    for chi in (chi for chi in (4, 6, 8, 10) if chi <= largest):
-        run, model = tn.CoarseGraining(step=tn.HOTRG3D(chi_max=chi), max_steps=24), CubicIsing(
-            beta=CUBIC_CRITICAL, conserve="parity"
-        )  # fmt: skip
-        clock, found = time.process_time(), run.solve(model)
-        seconds = time.process_time() - clock
-        line = {"chi": chi, "seconds": seconds, "error": abs(-found.log_z / CUBIC_CRITICAL / CRITICAL_FREE_ENERGY - 1)}
-        yield line | ({"T_c": _critical_temperature(chi)} if chi <= 6 else {})
+    for step in (tn.HOTRG3D, tn.ATRG3D):
+        for chi in (chi for chi in CUBIC_CHIS[step.__name__] if chi <= largest):
+            run = tn.CoarseGraining(step=step(chi_max=chi), max_steps=24)
+            clock, found = time.process_time(), run.solve(CubicIsing(beta=CUBIC_CRITICAL, conserve="parity"))
+            seconds, free = time.process_time() - clock, -found.log_z / CUBIC_CRITICAL
+            error, limit = TARGETS.get((step.__name__, chi), (None, None))
+            line = {
+                "method": step.__name__, "chi": chi, "seconds": seconds, "error": abs(free / CRITICAL_FREE_ENERGY - 1),
+                "published": PUBLISHED.get((step.__name__, chi)), "target error": error, "target seconds": limit,
+            }  # fmt: skip
+            yield line | ({"T_c": _critical_temperature(chi)} if step is tn.HOTRG3D and chi <= 6 else {})
 
 
 def _critical_temperature(chi: int) -> float:

@@ -12,16 +12,19 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tnsim.algorithms.plane.atrg import ATRG
+from tnsim.algorithms.plane.atrg_3d import ATRG3D
 from tnsim.algorithms.plane.coarse_graining import CoarseGraining
 from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.hosrg import HOSRG
 from tnsim.algorithms.plane.hotrg import HOTRG
+from tnsim.algorithms.plane.hotrg_3d import HOTRG3D
 from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundary
 from tnsim.algorithms.plane.trg import BTRG, TRG
 from tnsim.errors import FileCorruptError, FileError, SettingsError
 from tnsim.io.plane import PlaneCheckpointer
 from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Truncation
-from tnsim.models.classical import Ising, TriangularIsing
+from tnsim.models.classical import CubicIsing, Ising, TriangularIsing
 from tnsim.models.exact.ising_2d import CRITICAL
 
 T = Truncation(chi_max=6)
@@ -33,7 +36,11 @@ RUNS = [
     pytest.param(InfiniteBoundary(truncation=T), Ising(beta=0.3, Jy=0.5, conserve="parity"), 3, id="boundary-parity"),
     *[
         pytest.param(CoarseGraining(step=step(chi_max=4)), Ising(beta=0.4), 5, id=step.__name__)
-        for step in (TRG, BTRG, HOTRG, ATRG)
+        for step in (TRG, BTRG, HOTRG, HOSRG, ATRG)
+    ],
+    *[
+        pytest.param(CoarseGraining(step=step(chi_max=3), max_steps=12), CubicIsing(beta=0.1), 5, id=step.__name__)
+        for step in (HOTRG3D, ATRG3D)
     ],
 ]
 

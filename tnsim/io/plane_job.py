@@ -4,10 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tnsim.algorithms.plane.atrg import ATRG
+from tnsim.algorithms.plane.atrg_3d import ATRG3D
 from tnsim.algorithms.plane.coarse_graining import CoarseGraining
 from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.hosrg import HOSRG
 from tnsim.algorithms.plane.hotrg import HOTRG
+from tnsim.algorithms.plane.hotrg_3d import HOTRG3D
 from tnsim.algorithms.plane.infinite_boundary import InfiniteBoundary
+from tnsim.algorithms.plane.loop_tnr import LoopTNR
 from tnsim.algorithms.plane.trg import BTRG, TRG
 from tnsim.backend import Backend
 from tnsim.errors import SettingsError, check_fields, suggest
@@ -15,8 +19,9 @@ from tnsim.io.output_options import OutputOptions
 from tnsim.io.settings import from_table, to_table, to_toml
 from tnsim.linalg import Truncation
 from tnsim.models.classical import (
-    ClassicalModel,
+    XY,
     Clock,
+    CubicIsing,
     Dimers,
     EightVertex,
     HardSquares,
@@ -26,14 +31,22 @@ from tnsim.models.classical import (
     SixVertex,
     TriangularIsing,
 )
+from tnsim.models.classical.classical_model import WeightsModel
+from tnsim.networks.cubic_network import CubicNetwork
 from tnsim.networks.square_network import InfiniteNetwork
 
-CLASSICAL: dict[str, type[ClassicalModel]] = {
+CLASSICAL: dict[str, type[WeightsModel]] = {
     "ising": Ising, "triangular-ising": TriangularIsing, "honeycomb-ising": HoneycombIsing, "potts": Potts,
-    "clock": Clock, "hard-squares": HardSquares, "six-vertex": SixVertex, "eight-vertex": EightVertex, "dimers": Dimers,
+    "clock": Clock, "xy": XY, "hard-squares": HardSquares, "six-vertex": SixVertex, "eight-vertex": EightVertex,
+    "dimers": Dimers, "cubic-ising": CubicIsing,
 }  # fmt: skip
-STEPS: dict[str, Any] = {"trg": TRG, "btrg": BTRG, "hotrg": HOTRG, "atrg": ATRG}
+CUBIC_STEPS: dict[str, Any] = {"hotrg-3d": HOTRG3D, "atrg-3d": ATRG3D}
+STEPS: dict[str, Any] = {
+    "trg": TRG, "btrg": BTRG, "hotrg": HOTRG, "hosrg": HOSRG, "atrg": ATRG, "loop-tnr": LoopTNR, **CUBIC_STEPS
+}  # fmt: skip
 METHODS = ("ctmrg", "boundary", *STEPS)
+# of coarse-graining, those that measure impurities
+_MEASURING = ("hotrg", "hosrg", "hotrg-3d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +61,13 @@ class PlaneSettings:
     start: str = field(default="", metadata={"help": "of ctmrg and boundary: edge to start from, as free or fixed"})
     symmetric: bool = field(default=True, metadata={"help": "of ctmrg: use the symmetries of the square"})
     plaquettes: bool = field(default=False, metadata={"help": "contract the model's plaquettes in place of its sites"})
-    measure: str = field(default="", metadata={"help": "of hotrg: impurities to measure, such as spin,energy"})
+    measure: str = field(default="", metadata={"help": f"of {', '.join(_MEASURING)}: impurities, such as spin,energy"})
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.method not in METHODS:
             raise SettingsError(f"unknown method {self.method!r} in the plane. {suggest(self.method, METHODS)}")
-        only = {"start": ("ctmrg", "boundary"), "symmetric": ("ctmrg",), "measure": ("hotrg",)}
+        only = {"start": ("ctmrg", "boundary"), "symmetric": ("ctmrg",), "measure": _MEASURING}
         for name, methods in only.items():
             if self.method not in methods and getattr(self, name) != type(self).__dataclass_fields__[name].default:
                 raise SettingsError(f"{name} is a setting of {' and '.join(methods)}, the method is {self.method}.")
@@ -83,11 +96,20 @@ class PlaneOptions(OutputOptions):
 class PlaneJob:
     """Everything that a contraction in the plane is made from."""
 
-    model: ClassicalModel
+    model: WeightsModel
     settings: PlaneSettings
     run: PlaneOptions
 
-    def network(self, backend: str | Backend | None = None) -> InfiniteNetwork:
+    def __post_init__(self) -> None:
+        cubic = isinstance(self.model, CubicIsing)
+        if cubic != (self.settings.method in CUBIC_STEPS):
+            fitting = ", ".join(name for name in METHODS if cubic == (name in CUBIC_STEPS))
+            raise SettingsError(
+                f"{type(self.model).__name__} lives in {'three' if cubic else 'two'} dimensions, which "
+                f"{self.settings.method} does not contract: take one of {fitting}."
+            )
+
+    def network(self, backend: str | Backend | None = None) -> InfiniteNetwork | CubicNetwork:
         """The infinite lattice. Raises SettingsError for plaquettes of a model without them."""
         if not self.settings.plaquettes:
             return self.model.network(backend=backend)
