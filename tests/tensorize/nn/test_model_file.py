@@ -1,5 +1,6 @@
 """Whole networks in sealed files: they come back, only into what they were made from, and beside the dense one."""
 
+import copy
 import logging
 import os
 import pickle
@@ -13,6 +14,7 @@ from torch import nn  # noqa: E402
 
 import tnsim.tensorize as tz  # noqa: E402
 from tnsim.errors import FileCorruptError, FileError, FileForeignError, SettingsError, ShapeError  # noqa: E402
+from tnsim.tensorize.nn import recipes  # noqa: E402
 
 KEY = b"sixteen or more bytes"
 
@@ -56,6 +58,57 @@ def test_networks_come_back_bit_for_bit(tmp_path, made, rule, lazy):
     x = tokens()
     torch.testing.assert_close(back(x), result.model(x), rtol=0, atol=0)
     assert all((a == b).all() for a, b in zip(model.state_dict().values(), Toy().state_dict().values(), strict=True))
+
+
+def others(model):
+    """A copy with layers that are no chains beside one that is."""
+    small = copy.deepcopy(model)
+    ring = tz.RingLinear(64, 32, chi=3, closing=2, factors=((4, 8), (8, 8)))
+    terms = tz.BlockTermLinear(32, 8, False, terms=2, rank=2, factors=((2, 4), (4, 8)))
+    layers = {
+        "body.0": ring,
+        "body.2": terms,
+        "conv": tz.TuckerConv.from_dense(model.conv, (2, 1)),
+        "table": tz.TTEmbedding.from_dense(model.table, (4, 4), (4, 4), 2),
+    }
+    return tz.replace_layers(small, layers).eval()
+
+
+@pytest.mark.parametrize("conv", ["tucker", "polyadic"])
+def test_rings_sums_of_tucker_forms_and_factored_convolutions_come_back(tmp_path, conv):
+    model = Toy().eval()
+    small, x = others(model), tokens()
+    if conv == "polyadic":
+        tz.replace_layers(small, {"conv": tz.CPConv.from_dense(model.conv, 3)})
+    path = tz.save_model(tmp_path / "a", small, dense=model, key=KEY)
+    back = tz.load(path, like=model, key=KEY)
+    torch.testing.assert_close(back(x), small(x), rtol=0, atol=0)
+    assert [type(a) for a in back.modules()] == [type(b) for b in small.modules()]
+    again = tz.load(tz.save_model(tmp_path / "b", back), like=model)
+    torch.testing.assert_close(again(x), small(x), rtol=0, atol=0)
+    wider, narrow = Toy(), Toy()
+    wider.body[0], narrow.conv = nn.Linear(64, 33), nn.Conv2d(2, 4, 3, padding=1)
+    for other, words in ((wider, r"\(33, 64\) in the model, \(32, 64\)"), (narrow, "do not fit Conv2d")):
+        with pytest.raises(ShapeError, match=words):
+            tz.load(path, like=other, check=False, key=KEY)
+    with pytest.raises(ShapeError, match="does not have"):
+        tz.load(path, like=nn.Sequential(nn.Linear(3, 4)), check=False, key=KEY)
+
+
+def test_graphs_of_any_shape_come_back_with_their_type_and_mode(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(42, 20), nn.Linear(20, 5)).double()
+    graph = tz.GraphLinear("o0 i0 a, a b, b o1 i1", {"o0": 4, "o1": 5, "i0": 6, "i1": 7, "a": 2, "b": 3})
+    small = tz.replace_layers(copy.deepcopy(model), {"0": graph.double()})
+    back = tz.load(tz.save_model(tmp_path / "a", small, dense=model), like=model)
+    x = torch.randn(3, 42, dtype=torch.float64)
+    torch.testing.assert_close(back(x), small(x), rtol=0, atol=0)
+    assert back[0].nodes == graph.nodes and back.training
+    unknown = tz.replace_layers(copy.deepcopy(model), {"0": graph})
+    changed = recipes.recipes_of(unknown) | {"1": {"kind": "Peps"}}
+    path = tz.save_chains(tmp_path / "b", {}, notes={"recipes": changed})
+    with pytest.raises(FileError, match="Peps, which this version of tnsim does not know"):
+        tz.load(path, like=model)
 
 
 def test_e8_cores_are_read_on_the_first_call_and_the_time_is_logged(tmp_path, made, caplog):

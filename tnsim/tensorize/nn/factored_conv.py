@@ -1,5 +1,6 @@
 """Convolutions in three smaller ones: kernels in Tucker form (channels alone) and in canonical polyadic form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,29 @@ from tnsim.tensorize.polyadic import polyadic
 
 class FactoredConv(nn.Sequential):
     """1x1 to fewer channels, a small convolution with the geometry of the one replaced, 1x1 to the outputs."""
+
+    # whether the small convolution mixes the channels of a group
+    mixes = True
+
+    @classmethod
+    def from_kernels(cls, conv: nn.Conv2d, kernels: Sequence[np.ndarray], *, has_bias: bool) -> Any:
+        """The three convolutions of these kernels on the host, in double precision, with the bias of a dense one.
+
+        kernels: as the weights of the three have them. Raises ShapeError where they do not fit.
+        """
+        first, middle, last = kernels
+        groups, inner = conv.groups, conv.groups if cls.mixes else len(middle)
+        channels = first.shape[1] * groups, len(last), middle.shape[1] * inner, last.shape[1] * groups
+        if channels != (conv.in_channels, conv.out_channels, len(first), len(middle)):
+            raise ShapeError(
+                f"kernels {', '.join(str(k.shape) for k in kernels)} in {groups} groups do not fit {conv}."
+            )
+        bias = (conv.weight.new_zeros(len(last)) if conv.bias is None else conv.bias) if has_bias else None
+        return cls(
+            _one_by_one(first.reshape(groups, -1, first.shape[1]), None),
+            _convolution(middle, conv, inner),
+            _one_by_one(last.reshape(groups, -1, last.shape[1]), bias),
+        )
 
     @property
     def numbers(self) -> int:
@@ -59,11 +83,8 @@ class TuckerConv(FactoredConv):
         metric = _covariance(gram, kernels)
         parts = [_tucker(kernel, ranks, metric, sweeps) for kernel in kernels]
         outs, cores, ins = (np.stack(part) for part in zip(*parts, strict=True))
-        result = cls(
-            _one_by_one(ins.transpose(0, 2, 1), conv),
-            _convolution(cores.reshape(-1, *cores.shape[2:]), conv, conv.groups),
-            _one_by_one(outs, conv, conv.bias),
-        )
+        kernels = ins.transpose(0, 2, 1), cores, outs
+        result = cls.from_kernels(conv, [_flat(part) for part in kernels], has_bias=conv.bias is not None)
         return like(_corrected(result, conv, gram), conv.weight, conv.training)
 
 
@@ -78,6 +99,8 @@ class CPConv(FactoredConv):
     (torch.Size([2, 64, 3, 3]), 1680)
     """
 
+    mixes = False
+
     @classmethod
     def from_dense(
         cls, conv: nn.Conv2d, rank: int, *, gram: Gram | None = None, sweeps: int = 100, seed: int = 0
@@ -88,12 +111,9 @@ class CPConv(FactoredConv):
             raise ShapeError(f"a sum of products has at least one term, found rank = {rank}.")
         parts = [polyadic(kernel.reshape(*kernel.shape[:2], -1), rank, sweeps=sweeps, seed=seed) for kernel in kernels]
         outs, ins, places = (np.stack(part) for part in zip(*parts, strict=True))
-        middle = places.transpose(0, 2, 1).reshape(-1, 1, *conv.kernel_size)
-        result = cls(
-            _one_by_one(ins.transpose(0, 2, 1), conv),
-            _convolution(middle, conv, len(middle)),
-            _one_by_one(outs, conv, conv.bias),
-        )
+        middle = places.transpose(0, 2, 1).reshape(1, -1, 1, *conv.kernel_size)
+        kernels = ins.transpose(0, 2, 1), middle, outs
+        result = cls.from_kernels(conv, [_flat(part) for part in kernels], has_bias=conv.bias is not None)
         return like(_corrected(result, conv, gram), conv.weight, conv.training)
 
 
@@ -137,13 +157,19 @@ def _leading(matrix: np.ndarray, count: int) -> np.ndarray:
     return np.linalg.eigh(matrix)[1][:, ::-1][:, :count]
 
 
-def _one_by_one(matrices: np.ndarray, conv: nn.Conv2d, bias: torch.Tensor | None = None) -> nn.Conv2d:
+def _flat(groups: np.ndarray) -> np.ndarray:
+    """(groups, out, in, ...) as the weight of a convolution has it; two axes more for one place."""
+    weight = groups.reshape(-1, *groups.shape[2:])
+    return weight if weight.ndim == 4 else weight[:, :, None, None]
+
+
+def _one_by_one(matrices: np.ndarray, bias: torch.Tensor | None) -> nn.Conv2d:
     """A 1x1 convolution from matrices (groups, out, in)."""
     groups, out, width = matrices.shape
     layer = nn.Conv2d(groups * width, groups * out, 1, groups=groups, bias=bias is not None, dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(tensor_of(np.ascontiguousarray(matrices)).reshape(layer.weight.shape))
-        if bias is not None:
+        if bias is not None and layer.bias is not None:
             layer.bias.copy_(bias.detach())
     return layer
 

@@ -19,6 +19,7 @@ from tnsim.tensorize.nn.arrays import array_of
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.dense_layers import Dense, DenseLayer
 from tnsim.tensorize.nn.quantized import QuantizedCores
+from tnsim.tensorize.nn.recipes import made_anew, recipes_of
 from tnsim.tensorize.nn.replace import replace_layers
 from tnsim.tensorize.quantize import QuantizedChain
 
@@ -47,6 +48,7 @@ def save_model(
 ) -> Path:
     """Write a network whose layers are chains: these (few bits stay few), and all other numbers as they are.
 
+    Rings, other graphs, sums of Tucker forms and factored convolutions are written with what makes them anew.
     dense: the network it was made from; `load` then asks for it by the hash of its weights. source: its checkpoint;
     the file's path and SHA-256 are kept as the way back. key: to sign with, see `save_chains`.
     """
@@ -58,6 +60,7 @@ def save_model(
         "dense_weights_sha256": "" if dense is None else weights_hash(dense),
         "fallback": "" if source is None else str(Path(source).resolve()),
         "layers": {name: type(layer).__name__ for name, layer in layers.items()},
+        "recipes": recipes_of(model),
     }
     chains = {name: _stored(layer) for name, layer in layers.items()}
     arrays = {name: array_of(tensor.cpu()) for name, tensor in rest.items()}
@@ -89,6 +92,7 @@ def load(
     places = dict(model.named_modules(remove_duplicate=False))
     for name in file:
         _check_place(file, name, places)
+    _put_others(model, file, places)
     replace_layers(model, {name: LazyLayer(file, name, places[name]) for name in file})
     if not lazy:
         replace_layers(model, {name: module.read() for name, module in _waiting(model)})
@@ -138,6 +142,16 @@ def _read_whole(model: nn.Module) -> nn.Module:
     return replace_layers(model, {name: module.layer or module.read() for name, module in _waiting(model)})
 
 
+def _put_others(model: nn.Module, file: ChainFile, places: Mapping[str, nn.Module]) -> None:
+    """Layers that are no chains; their numbers are those of `_fill`."""
+    recipes: Mapping[str, Any] = file.notes.get("recipes", {})
+    for name in recipes:
+        if name not in places:
+            raise _unknown_place(file, name, places)
+    layers = {name: made_anew(name, recipe, places[name], file.array, file.arrays) for name, recipe in recipes.items()}
+    replace_layers(model, layers)
+
+
 def _fill(model: nn.Module, file: ChainFile) -> None:
     """All numbers that belong to no chain, into a model whose layers are in place."""
     inside = tuple(f"{name}." for name in file)
@@ -157,13 +171,17 @@ def _fill(model: nn.Module, file: ChainFile) -> None:
 
 def _check_place(file: ChainFile, name: str, places: Mapping[str, nn.Module]) -> None:
     if name not in places:
-        raise ShapeError(f"{file.path} holds a layer {name!r} that the model does not have. {suggest(name, places)}")
+        raise _unknown_place(file, name, places)
     if not isinstance(places[name], Dense):
         kind = type(places[name]).__name__
         raise ShapeError(f"the layer {name!r} of the model is a {kind}: `like` is the dense model.")
     here, there = DenseLayer(name, places[name]).shape, tuple(file.layout[name]["shape"])
     if here != there:
         raise ShapeError(f"the layer {name!r} is {here} in the model, {there} in {file.path}.")
+
+
+def _unknown_place(file: ChainFile, name: str, places: Mapping[str, nn.Module]) -> ShapeError:
+    return ShapeError(f"{file.path} holds a layer {name!r} that the model does not have. {suggest(name, places)}")
 
 
 def _stored(layer: ChainModule) -> MPO | QuantizedChain:
