@@ -59,6 +59,17 @@ def test_without_cutting_states_give_what_vectors_give(method, case):
     np.testing.assert_allclose(network.rows(x), network.dense(x), atol=1e-8)
 
 
+def test_a_vector_of_zeros_stays_zero_under_the_norm():
+    W = np.random.default_rng(0).standard_normal((64, 64))
+    layer = StateLayer(mpo=MPO.from_matrix(W, FACTORS, FACTORS), normalise=True)
+    network = StateNetwork(layers=[layer], truncation=FULL)
+    x = inputs()
+    x[2] = 0
+    for found in (network.rows(x), network.dense(x)):
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(np.sqrt((found**2).mean(axis=1)), [1, 1, 0, 1, 1], atol=1e-6)
+
+
 def test_b18_a_forward_pass_keeps_its_bond_dimension_and_its_error_falls_with_it():
     tanh, x, errors = PolynomialActivation.near(np.tanh, degree=3, scale=3.0), inputs(), {}
     for method in ("src", "zip-up"):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tnsim.errors import NumericalError
+
 
 def polyadic(
     tensor: np.ndarray, rank: int, *, sweeps: int = 100, seed: int = 0, tol: float = 1e-8
@@ -9,7 +11,8 @@ def polyadic(
     """Factors (a, rank), (b, rank), (c, rank) with tensor ~ sum over r of a_r b_r c_r, by alternating least squares.
 
     Columns start as singular vectors of the unfoldings and seeded random numbers beyond them; sizes are shared evenly
-    between the factors. The error falls with every step (to a local minimum). Cost a sweep O(size rank).
+    between the factors. The error falls with every step (to a local minimum). Cost a sweep O(size rank). Zeros have
+    factors of zeros; raises NumericalError on NaN and Inf.
     Source: T. G. Kolda, B. W. Bader, SIAM Rev. 51, 455 (2009), section 3.4.
 
     >>> rng = np.random.default_rng(0)
@@ -18,10 +21,16 @@ def polyadic(
     >>> bool(np.allclose(np.einsum("ar,br,cr->abc", *polyadic(whole, 2, sweeps=500)), whole, atol=1e-4))
     True
     """
+    size = float(np.linalg.norm(tensor))
+    if not np.isfinite(size):
+        raise NumericalError("the tensor holds NaN or Inf.")
+    if size == 0:
+        a, b, c = (np.zeros((n, rank)) for n in tensor.shape)
+        return a, b, c
     rng = np.random.default_rng(seed)
     unfolded = [np.moveaxis(tensor, n, 0).reshape(tensor.shape[n], -1) for n in range(3)]
     factors = [_start(matrix, rank, rng) for matrix in unfolded]
-    size, error = float(np.linalg.norm(tensor)), np.inf
+    error = np.inf
     for _ in range(sweeps):
         for n in range(3):
             first, second = (factors[m] for m in range(3) if m != n)

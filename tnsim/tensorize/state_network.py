@@ -81,7 +81,8 @@ class PolynomialActivation:
 class StateLayer:
     """W x + bias, then the norm, then the activation; W as a chain (`MPO.from_matrix`).
 
-    normalise: every vector is divided by its root mean square, as RMSNorm does. Rows and columns that fill up a chain
+    normalise: every vector is divided by its root mean square, as RMSNorm does (to the square the smallest step at 1 of
+    the type is added, so that zeros stay zeros). Rows and columns that fill up a chain
     are kept at zero.
     """
 
@@ -159,8 +160,8 @@ class StateNetwork:
             rows = rows @ layer.mpo.to_matrix().T
             rows = rows if layer.bias is None else rows + layer.bias
             if layer.normalise:
-                norms = backend.sqrt((rows * rows) @ backend.asarray(np.ones((rows.shape[1], 1), dtype=rows.dtype)))
-                rows = rows * (rows.shape[1] ** 0.5) / norms
+                mean = (rows * rows) @ backend.asarray(np.full((rows.shape[1], 1), 1 / rows.shape[1], dtype=rows.dtype))
+                rows = rows / backend.sqrt(mean + _epsilon(rows))
             if isinstance(layer.activation, CoreActivation):
                 raise SettingsError("a function of the tensors of a state is none of plain vectors.")
             rows = rows if layer.activation is None else layer.activation.dense(rows)
@@ -176,7 +177,8 @@ class StateNetwork:
             yield "bias", psi, weight
         if layer.normalise:
             norms = row_norms(psi)
-            psi = scaled_rows(psi, (layer.axes.rows.size**0.5) / norms)
+            mean = norms * norms / layer.axes.rows.size
+            psi = scaled_rows(psi, 1 / psi.backend.sqrt(mean + _epsilon(norms)))
             yield "norm", psi, 0.0
         if isinstance(layer.activation, PolynomialActivation):
             psi, weight = layer.activation.act(psi, self.truncation, self.method)
@@ -220,3 +222,8 @@ class StateNetwork:
 
         found = least_squares(residual, self.coefficients(), max_nfev=max_steps)
         return self.with_coefficients(found.x)
+
+
+def _epsilon(array: Array) -> float:
+    """What `torch.nn.RMSNorm` adds to a mean square."""
+    return float(np.finfo(array.dtype).eps)

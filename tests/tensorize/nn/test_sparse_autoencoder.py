@@ -1,11 +1,14 @@
 """Sparse autoencoders find the features that data were made of; with chains, also with a quarter of the numbers."""
 
+import copy
+from itertools import count
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is an extra")
 
-from tnsim.errors import SettingsError, ShapeError  # noqa: E402
+from tnsim.errors import NumericalError, SettingsError, ShapeError  # noqa: E402
 from tnsim.tensorize import SparseAutoencoder  # noqa: E402
 
 
@@ -58,6 +61,25 @@ def test_bonds_carry_features_of_their_own():
         np.testing.assert_allclose(first, expected.reshape(5, 3, 64), atol=1e-5)
         with pytest.raises(ShapeError, match="no bonds"):
             SparseAutoencoder(8, 8, active=1).bond_features(x)
+
+
+@pytest.mark.parametrize("chi", [None, 8])
+def test_where_the_loss_is_not_finite_the_best_weights_are_back(chi):
+    torch.manual_seed(0)
+    x, sae = samples(planted(False)), SparseAutoencoder(64, 64, active=4, chi=chi, factors=((8, 8), (8, 8)))
+    start = copy.deepcopy(sae.state_dict())
+    with pytest.raises(NumericalError, match=r"lower rate = 1e\+10.*put back to their best"):
+        sae.train_(x, steps=100, rate=1e10)
+    assert all(torch.equal(a, b) for a, b in zip(sae.state_dict().values(), start.values(), strict=True))
+    with torch.no_grad():
+        before = float((sae(x) - x).square().sum() / x.square().sum())
+    calls = count()
+    breaks = sae.register_forward_pre_hook(lambda _, args: (args[0] * (np.nan if next(calls) == 60 else 1),))
+    with pytest.raises(NumericalError, match="nan in step 60"):
+        sae.train_(x, steps=100)
+    breaks.remove()
+    with torch.no_grad():
+        assert float((sae(x) - x).square().sum() / x.square().sum()) < 0.95 * before
 
 
 def test_bad_input():

@@ -1,5 +1,6 @@
 """A sparse autoencoder whose encoder and decoder are chains: features at every bond, beside those it puts out."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,21 +84,32 @@ class SparseAutoencoder(nn.Module):
     def train_(
         self, x: torch.Tensor, *, steps: int = 1500, rate: float = 3e-3, batch: int = 256, seed: int = 0
     ) -> list[float]:
-        """Adam on the squared error, in place, the rate falling to zero; the relative losses of all steps."""
+        """Adam on the squared error, in place, the rate falling to zero; the relative losses of all steps.
+
+        Raises NumericalError where a loss is not finite; the weights are then those of the best stretch until there
+        (a fiftieth of the steps each), and finite.
+        """
         if tuple(x.shape[1:]) != (self.inputs,):
             raise ShapeError(f"samples of {self.inputs} numbers are needed, found shape {tuple(x.shape)}.")
         chooser = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
         whole, losses = x.square().sum(dim=1).mean().item(), []
-        for _ in range(steps):
+        stretch, least, best = max(1, steps // 50), np.inf, copy.deepcopy(self.state_dict())
+        for number in range(steps):
+            if number % stretch == 0 and number and np.mean(losses[-stretch:]) < least:
+                least, best = np.mean(losses[-stretch:]), copy.deepcopy(self.state_dict())
             rows = x[torch.randint(len(x), (batch,), generator=chooser)]
             loss = (self(rows) - rows).square().sum(dim=1).mean() / whole
+            losses.append(loss.item())
+            if not np.isfinite(losses[-1]):
+                self.load_state_dict(best)
+                raise NumericalError(
+                    f"the loss of the autoencoder became {losses[-1]} in step {number}: lower rate = {rate:g}, check "
+                    f"the samples. The weights are put back to their best (mean loss {least:.3g})."
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            losses.append(loss.item())
-        if not np.isfinite(losses).all():
-            raise NumericalError(f"the loss of the autoencoder is not finite: lower rate = {rate}, check the samples.")
         return losses
