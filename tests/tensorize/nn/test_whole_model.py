@@ -83,6 +83,27 @@ def test_the_profile_stands_beside_noise_and_says_that_errors_do_not_add(trained
     assert capsys.readouterr().out == ""
 
 
+def test_a25_a_profile_spares_the_screening_and_is_refused_for_other_weights(trained, gram):
+    model, _, loss = trained
+    profile = tz.profile(model, gram, evaluate=loss, ratio=3.0, form=QUICK)
+    calls = itertools.count()
+    plan = tz.Allocation(form=QUICK, compare=False)
+
+    def counted(candidate):
+        next(calls)
+        return loss(candidate)
+
+    plain = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan)
+    alone = next(calls)
+    spared = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan, measured=profile)
+    assert next(calls) - alone - 1 == alone - 4
+    assert spared.report.numbers <= spared.report.budget and spared.report.loss < 2 * plain.report.loss
+    other = copy.deepcopy(model)
+    other.body[0].weight.detach().view(torch.int64)[0, 0] ^= 1
+    with pytest.raises(SettingsError, match="other weights"):
+        tz.tensorize(other, tz.Budget(ratio=2.5), gram, loss, 10.0, measured=profile)
+
+
 @pytest.mark.parametrize("strategy", ["lagrange", "greedy", "uniform"])
 @pytest.mark.parametrize("accept", [0.02, 10.0])
 def test_the_line_is_never_crossed(trained, gram, strategy, accept, caplog, capsys):

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import nn
 
 from tnsim.backend import backend_of
+from tnsim.errors import SettingsError
 from tnsim.measure import gaussian_entropy
 from tnsim.measure.entanglement import entropy_of_weights
 from tnsim.networks.matrix_index import IndexOrder, balanced_factors
@@ -19,6 +20,7 @@ from tnsim.tensorize.cut_profile import cut_profile
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.ladder import Ladder, LayerFormat
+from tnsim.tensorize.nn.model_file import weights_hash
 from tnsim.tensorize.nn.trial import Trial
 
 
@@ -51,15 +53,27 @@ class LayerProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """All layers, in the order of the model. joint: change of the loss with all of them replaced: errors do not add."""
+    """All layers, in the order of the model. joint: change of the loss with all of them replaced: errors do not add.
+
+    weights_sha256: of the weights that were judged, see `weights_hash`.
+    """
 
     ratio: float
+    weights_sha256: str
     layers: tuple[LayerProfile, ...] = field(repr=False)
     joint: float | None
 
     @property
     def sum_of_changes(self) -> float:
         return sum(row.change or 0.0 for row in self.layers)
+
+    def measured_changes(self, model: nn.Module) -> dict[str, tuple[float, float]]:
+        """(change of the loss, error) of every layer measured; SettingsError where the weights have changed."""
+        if weights_hash(model) != self.weights_sha256:
+            raise SettingsError(
+                "this profile was made from other weights than the model holds now: make it anew with profile(model)."
+            )
+        return {row.name: (row.change, row.error) for row in self.layers if row.change is not None}
 
     def __rich__(self) -> Table:
         title = f"entropy (noise) in nats; error at {self.ratio:g}x"
@@ -114,7 +128,7 @@ def profile(
             )  # fmt: skip
         )
     joint = trial.loss(rungs) - trial.dense_loss if evaluate is not None else None
-    return Profile(ratio=ratio, layers=tuple(rows), joint=joint)
+    return Profile(ratio=ratio, weights_sha256=weights_hash(model), layers=tuple(rows), joint=joint)
 
 
 def _chain_cut(ladder: Ladder) -> Cut:

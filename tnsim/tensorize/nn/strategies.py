@@ -11,12 +11,20 @@ from tnsim.tensorize.nn.trial import Choice, Trial
 _NOISE = 1e-3
 
 
-def screen(trial: Trial, ratio: float) -> dict[str, float]:
-    """The change of the loss by every layer alone, at about this ratio. One evaluation a layer."""
+def screen(trial: Trial, ratio: float, known: Mapping[str, tuple[float, float]] | None = None) -> dict[str, float]:
+    """The change of the loss by every layer alone, at about this ratio. One evaluation a layer.
+
+    known: (change, relative error of the outputs) of layers measured before, at any ratio: with the squared error.
+    """
     changes = {}
     for name, ladder in trial.ladders.items():
-        rung = ladder.rung(_probe(ladder, ratio))
-        changes[name] = 0.0 if rung is None else trial.loss({name: rung}) - trial.dense_loss
+        rung, (change, error) = ladder.rung(_probe(ladder, ratio)), (known or {}).get(name, (0.0, 0.0))
+        if rung is None:
+            changes[name] = 0.0
+        elif error > 0:
+            changes[name] = change * (rung.error / error) ** 2
+        else:
+            changes[name] = trial.loss({name: rung}) - trial.dense_loss
     return changes
 
 

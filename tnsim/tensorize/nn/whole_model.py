@@ -20,6 +20,7 @@ from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.heal import Healing, heal_
 from tnsim.tensorize.nn.ladder import LayerFormat
 from tnsim.tensorize.nn.model_file import save_model
+from tnsim.tensorize.nn.profile import Profile
 from tnsim.tensorize.nn.quantized import quantize_chains_
 from tnsim.tensorize.nn.report import LayerRow, Report
 from tnsim.tensorize.nn.strategies import by_price, predicted_sizes, screen, step_by_step, uniform
@@ -111,14 +112,17 @@ def tensorize(
     *,
     allocation: Allocation | None = None,
     smaller: nn.Module | None = None,
+    measured: Profile | None = None,
 ) -> Tensorized:
     """A copy of a model whose layers fit a budget, as long as its loss rises by no more than `accept`.
 
     gram: of `Gram.collect(model, batches)`; without, weights are cut as they are. evaluate(model): a loss, the lower
     the better; without it only the strategy "uniform" is there. smaller: a smaller dense model to compare with;
-    without, one is made (see `smaller_dense`). Every choice that is kept was measured as a whole; where `evaluate`
-    raises, is interrupted or returns NaN on the way, the best so far is the result. Raises SettingsError for a budget
-    below the smallest possible, ShapeError where activations and layers do not fit, NumericalError on NaN in a weight.
+    without, one is made (see `smaller_dense`). measured: a profile of this model, whose changes of the loss by single
+    layers are not measured again. Every choice that is kept was measured as a whole; where `evaluate` raises, is
+    interrupted or returns NaN on the way, the best so far is the result. Raises SettingsError for a budget below the
+    smallest possible and for a profile of other weights, ShapeError where activations and layers do not fit,
+    NumericalError on NaN in a weight.
     """
     plan = allocation or Allocation()
     if evaluate is None and (accept is not None or plan.strategy != "uniform"):
@@ -132,11 +136,12 @@ def tensorize(
         trial = Trial(model, ladders, evaluate, accept)
     except EvaluationFailed as error:
         raise NumericalError(f"the dense model could not be evaluated: {error}") from error
+    known = {} if measured is None else measured.measured_changes(model)
     changes: dict[str, float] = {}
     failure = ""
     start = time.perf_counter()
     try:
-        _allocate(trial, plan, wanted, dense / wanted, changes)
+        _allocate(trial, plan, wanted, changes, known)
     except EvaluationFailed as error:
         failure = str(error)
     except KeyboardInterrupt:
@@ -154,11 +159,15 @@ def tensorize(
     return Tensorized(found, model, report, _status(report, failure), evaluate)
 
 
-def _allocate(trial: Trial, plan: Allocation, wanted: int, ratio: float, changes: dict[str, float]) -> None:
+def _allocate(
+    trial: Trial, plan: Allocation, wanted: int, changes: dict[str, float], known: Mapping[str, tuple[float, float]]
+) -> None:
+    """changes: filled with those of the loss by single layers, as soon as they are there."""
+    ratio = trial.numbers({}) / wanted
     if plan.strategy == "uniform":
         uniform(trial, wanted, ratio, plan.boundary_tries)
         return
-    changes |= screen(trial, ratio)
+    changes |= screen(trial, ratio, known)
     layers = predicted_sizes(trial, changes, ratio)
     (by_price if plan.strategy == "lagrange" else step_by_step)(trial, layers, wanted, plan.boundary_tries)
 
