@@ -181,15 +181,18 @@ def test_healing_and_few_bits_compose(trained, gram):
         model, tz.Budget(ratio=3), gram, loss, 10.0, allocation=tz.Allocation(form=QUICK, compare=False)
     )
     cut = found.report.loss
-    losses = found.heal(batches, steps=60, healing=tz.Healing(distance="mse", rate=1e-2))
+    losses = found.heal(iter(batches), steps=60, healing=tz.Healing(distance="mse", rate=1e-2), control=True)
     healed = float(loss(found.model).detach())
     assert len(losses) == 60 and healed < 0.5 * cut
+    row = found.report.alternatives[-1]
+    assert row.name == "dense, trained on" and row.loss == pytest.approx(found.report.dense_loss, abs=1e-9)
+    assert row.numbers == found.report.dense_numbers
     numbers = sum(chain.numbers for chain in found.chains().values())
     found.quantize("int8")
     assert sum(chain.numbers for chain in found.chains().values()) == numbers
     codes = sum(b.numel() for c in found.chains().values() for n, b in c.cores.named_buffers() if "codes" in n)
     assert codes == numbers
-    assert abs(float(loss(found.model)) - healed) < 0.05 * cut
+    assert abs(float(loss(found.model).detach()) - healed) < 0.05 * cut
     bare = tz.quantize_layer(tz.TTLinear(16, 16, bias=False, chi=2), "int4")
     with pytest.raises(ShapeError, match="heal before quantize"):
         tz.heal_(bare, nn.Linear(16, 16), [torch.ones(2, 16)])

@@ -1,16 +1,18 @@
 """What would do as well as chains, measured by the same function: rows that stand in every report."""
 
 import copy
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
 
 from tnsim.tensorize.gram import Gram
+from tnsim.tensorize.nn.heal import Healing, heal_
 from tnsim.tensorize.nn.quantized import quantize_chains_, quantize_dense_, stored_bytes
 from tnsim.tensorize.nn.report import Alternative
 from tnsim.tensorize.nn.smaller import smaller_dense, weights
-from tnsim.tensorize.nn.trial import Choice, EvaluationFailed, Trial
+from tnsim.tensorize.nn.trial import Choice, EvaluationFailed, Trial, measured_loss
 
 
 def alternatives(
@@ -32,6 +34,25 @@ def alternatives(
     rows.append(_measured(trial, "tensorized, INT8", "the chains in 8 bits", kept, both))
     rows.append(_smaller_row(trial, model, gram, smaller))
     return tuple(rows)
+
+
+def healed_dense(
+    dense: nn.Module,
+    numbers: int,
+    batches: Iterable[Any],
+    steps: int,
+    healing: Healing | None,
+    evaluate: Callable[[Any], Any],
+) -> Alternative:
+    """A copy of the dense model after the same steps of the same training; numbers: of the layers that take part."""
+    model = copy.deepcopy(dense)
+    heal_(model, dense, batches, steps=steps, healing=healing, evaluate=evaluate)
+    start = time.perf_counter()
+    loss, how = measured_loss(model, evaluate), f"{steps} steps, as the tensorized one had"
+    return Alternative(
+        name="dense, trained on", how=how, numbers=numbers, bytes=stored_bytes(model), loss=loss,
+        seconds=time.perf_counter() - start,
+    )  # fmt: skip
 
 
 def _two_matrices(trial: Trial) -> Choice:

@@ -2,8 +2,9 @@
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -102,18 +103,16 @@ def _trained(model: nn.Module, only_chains: bool) -> list[nn.Parameter]:
 
 
 def _cycle(batches: Iterable[Any], steps: int) -> Iterator[Any]:
-    source = batches if isinstance(batches, (list, tuple)) else list(_first(batches, steps))
+    source = first_batches(batches, steps)
     if not source:
         raise ShapeError("no batch was given to train on.")
     for number in range(steps):
         yield source[number % len(source)]
 
 
-def _first(batches: Iterable[Any], count: int) -> Iterator[Any]:
-    for number, batch in enumerate(batches):
-        if number == count:
-            return
-        yield batch
+def first_batches(batches: Iterable[Any], count: int) -> Sequence[Any]:
+    """Batches that can be gone through again: as they are, or the first so many of an iterator."""
+    return batches if isinstance(batches, (list, tuple)) else list(islice(batches, count))
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float, number: int, steps: int) -> None:

@@ -14,10 +14,10 @@ from tnsim.algorithms.solution import Status
 from tnsim.errors import NumericalError, SettingsError, check_fields, suggest
 from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.gram import Gram
-from tnsim.tensorize.nn.alternatives import alternatives
+from tnsim.tensorize.nn.alternatives import alternatives, healed_dense
 from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.chain_module import ChainModule
-from tnsim.tensorize.nn.heal import Healing, heal_
+from tnsim.tensorize.nn.heal import Healing, first_batches, heal_
 from tnsim.tensorize.nn.ladder import LayerFormat
 from tnsim.tensorize.nn.model_file import save_model
 from tnsim.tensorize.nn.profile import Profile
@@ -70,11 +70,27 @@ class Tensorized:
         """The layers on chains, by name."""
         return {name: module for name, module in self.model.named_modules() if isinstance(module, ChainModule)}
 
-    def heal(self, batches: Iterable[Any], *, steps: int = 80, healing: Healing | None = None) -> list[float]:
-        """Train the compressed model, in place, to give what the dense one gives (see `Healing`); losses by step."""
-        losses = heal_(self.model, self.dense, batches, steps=steps, healing=healing, evaluate=self.evaluate)
+    def heal(
+        self, batches: Iterable[Any], *, steps: int = 80, healing: Healing | None = None, control: bool = False
+    ) -> list[float]:
+        """Train the compressed model, in place, to give what the dense one gives (see `Healing`); losses by step.
+
+        control: give a copy of the dense model the same steps too, as a row of the report: what of the gain is due to
+        more training alone. It needs `evaluate`, and doubles the cost.
+        """
+        if control and self.evaluate is None:
+            raise SettingsError("the control is measured by evaluate, which was not given to tensorize.")
+        given = first_batches(batches, steps)
+        losses = heal_(self.model, self.dense, given, steps=steps, healing=healing, evaluate=self.evaluate)
         if self.evaluate is not None:
-            self.report = replace(self.report, loss=measured_loss(self.model, self.evaluate))
+            rows = self.report.alternatives
+            if control:
+                rows = (
+                    *rows,
+                    healed_dense(self.dense, self.report.dense_numbers, given, steps, healing, self.evaluate),
+                )
+            loss = measured_loss(self.model, self.evaluate)
+            self.report = replace(self.report, loss=loss, alternatives=rows)
         return losses
 
     def save(self, path: str | Path, *, source: str | Path | None = None, key: bytes | None = None) -> Path:
