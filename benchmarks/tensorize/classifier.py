@@ -18,8 +18,8 @@ from benchmarks.tensorize.digits import data
 from tnsim.tensorize import GradientTraining, MPSClassifier, SweepTraining
 
 TRAININGS = {
-    "gradients, chi 8": ({"chi": 8}, GradientTraining(epochs=20)),
-    "gradients, chi 16": ({"chi": 16}, GradientTraining(epochs=40)),
+    "gradients, chi 8": ({"chi": 8}, GradientTraining()),
+    "gradients, chi 16": ({"chi": 16}, GradientTraining()),
     "sweeps, chi 10, (1, x)": ({"chi": 2}, SweepTraining(chi_max=10, sweeps=2)),
     "sweeps, chi 10, (cos, sin)": ({"chi": 2, "kind": "angle"}, SweepTraining(chi_max=10, sweeps=2)),
 }
@@ -49,7 +49,7 @@ def one_seed(seed: int) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     runs = [one_seed(seed) for seed in range(arguments.seeds)]

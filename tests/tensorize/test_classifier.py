@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.devices import backend_or_skip
+from tests.strict_device import sync_budget
 from tnsim.errors import NumericalError, SettingsError, ShapeError
 from tnsim.measure import entropy
 from tnsim.tensorize import GradientTraining, MPSClassifier, SweepTraining, classifier_report, drop_bonds, snake
@@ -114,6 +116,43 @@ def test_c3_long_chains_stay_finite_and_decay_changes_the_norm():
         found = GradientTraining(epochs=30, decay=decay).solve(MPSClassifier.new((4, 4), 2, chi=3), x, y)
         sizes.append(sum((core**2).sum() for core in found.cores))
     assert sizes[1] < 0.9 * sizes[0]
+
+
+def test_c3_chains_of_500_sites_learn():
+    """A bright half, the first or the second: 500 tensors, and every loss on the way is finite."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    x = 0.1 * rng.random((60, 500)) + 0.4 * ((np.arange(500) < 250) == (y[:, None] == 0))
+    passes = list(GradientTraining(epochs=6, batch=20, rate=2e-3).passes(MPSClassifier.new(500, 2, chi=2), x, y))
+    losses = [loss for _, loss in passes]
+    assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
+    assert passes[-1][0].accuracy(x, y) == 1.0
+
+
+@pytest.mark.parametrize("name", ["strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(
+    "training", [GradientTraining(epochs=2), SweepTraining(chi_max=4, sweeps=1)], ids=["all", "pairs"]
+)
+def test_training_scores_and_reports_where_the_cores_are(name, training):
+    backend = backend_or_skip(name)
+    x, y = bars(40)
+    start = MPSClassifier.new((4, 4), 2, chi=2, seed=1)
+    here, there = training.solve(start, x, y), training.solve(start.to(backend), x, y)
+    assert there.backend is backend and there.bond_dimensions == here.bond_dimensions
+    np.testing.assert_allclose(backend.to_host(there.scores(x)), here.scores(x), atol=1e-6)
+    assert (there.predict(x) == here.predict(x)).all()
+    np.testing.assert_allclose(classifier_report(there).heatmap, classifier_report(here).heatmap, atol=1e-6)
+    for smaller in (there.dropped(0.1), drop_bonds(there, [3])):
+        assert smaller.backend is backend and smaller.numbers < there.numbers
+    np.testing.assert_allclose(there.dropped(0.1).accuracy(x, y), here.dropped(0.1).accuracy(x, y))
+
+
+def test_gradients_read_the_device_once_a_batch():
+    strict = backend_or_skip("strict")
+    x, y = bars(24)
+    start = MPSClassifier.new((4, 4), 2, chi=2).to(strict)
+    with sync_budget(3 * 2):
+        GradientTraining(epochs=2, batch=8).solve(start, x, y)
 
 
 def test_bad_input():

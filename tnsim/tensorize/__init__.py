@@ -13,7 +13,8 @@ from tnsim.tensorize.artifact import ChainFile, migrate, save_chains
 from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.checkpoint import Weights, read_arrays
 from tnsim.tensorize.classifier_report import BondReport, ClassifierReport, classifier_report, drop_bonds
-from tnsim.tensorize.classifier_training import GradientTraining, SweepTraining
+from tnsim.tensorize.classifier_sweeps import SweepTraining
+from tnsim.tensorize.classifier_training import GradientTraining
 from tnsim.tensorize.cut_profile import CutProfile, cut_profile
 from tnsim.tensorize.data_entropy import activation_entropy, rank_samples, sample_entropies
 from tnsim.tensorize.decide import (

@@ -9,18 +9,20 @@ Source: E. M. Stoudenmire, D. J. Schwab, NeurIPS 29 (2016), arXiv:1605.05775.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from math import prod
+from operator import add
 
 import numpy as np
 
+from tnsim.backend import Array, Backend, backend_of, get_backend
 from tnsim.errors import NumericalError, SettingsError, ShapeError, suggest
 from tnsim.linalg import Truncation
 from tnsim.networks.compress import compress
 from tnsim.networks.mps import MPS
 from tnsim.networks.sites import Site, custom_site
 from tnsim.symmetry import TRIVIAL, trivial_leg
-from tnsim.tensor import from_dense
+from tnsim.tensor import Tensor, contract
 
 MAPS = ("affine", "angle")
 
@@ -47,13 +49,14 @@ def snake(rows: int, columns: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MPSClassifier:
-    """cores: (left, phys, right), that of the site `center` (left, phys, right, label); on the host.
+    """cores: (left, phys, right), that of the site `center` (left, phys, right, label); arrays of one backend.
 
     order: the pixel of every site; image: (rows, columns) for figures, or None; kind: the map of a pixel, see
-    `features`. Trained by `GradientTraining` or `SweepTraining`.
+    `features`. Images are host arrays; their features are moved to where the cores are. Trained by `GradientTraining`
+    or `SweepTraining`.
     """
 
-    cores: tuple[np.ndarray, ...] = field(repr=False)
+    cores: tuple[Array, ...] = field(repr=False)
     center: int
     order: tuple[int, ...] = field(repr=False)
     image: tuple[int, int] | None = None
@@ -89,6 +92,16 @@ class MPSClassifier:
         return cls(cores=tuple(cores), center=center, order=order, image=image, kind=kind)
 
     @property
+    def backend(self) -> Backend:
+        """The library that the cores are arrays of."""
+        return backend_of(self.cores[0])
+
+    def to(self, backend: str | Backend) -> "MPSClassifier":
+        """The same classifier with its cores on another backend."""
+        target, here = get_backend(backend) if isinstance(backend, str) else backend, self.backend
+        return replace(self, cores=tuple(target.asarray(here.to_host(core)) for core in self.cores))
+
+    @property
     def labels(self) -> int:
         return self.cores[self.center].shape[3]
 
@@ -102,30 +115,33 @@ class MPSClassifier:
         """Of the bonds between the sites."""
         return tuple(core.shape[2] for core in self.cores[:-1])
 
-    def inputs(self, x: np.ndarray) -> np.ndarray:
-        """Features (site, sample, 2) of images (sample, pixels) or (sample, rows, columns). Raises on width and NaN."""
+    def pixels(self, x: np.ndarray) -> np.ndarray:
+        """Images (sample, pixels) or (sample, rows, columns) as rows (sample, site). Raises on width and NaN."""
         flat = np.asarray(x, dtype=self.cores[0].dtype)
         flat = flat.reshape(len(flat), prod(flat.shape[1:]))
         if flat.shape[1] != len(self.order):
             raise ShapeError(f"this classifier reads {len(self.order)} pixels, found {flat.shape[1]} a sample.")
         if not np.isfinite(flat).all():
             raise NumericalError("the images hold NaN or Inf.")
-        return features(flat.T[list(self.order)], self.kind)
+        return flat[:, list(self.order)]
 
-    def scores(self, x: np.ndarray) -> np.ndarray:
+    def inputs(self, x: np.ndarray) -> Array:
+        """Features (site, sample, 2) of images, where the cores are."""
+        return self.backend.asarray(features(self.pixels(x).T, self.kind))
+
+    def scores(self, x: np.ndarray) -> Array:
         """(sample, label). Every sample is divided by a positive number on the way, so that no chain overflows."""
-        phi = self.inputs(x)
-        left = np.ones((phi.shape[1], 1), dtype=phi.dtype)
-        right = left
+        phi, backend = self.inputs(x), self.backend
+        left = right = backend.asarray(np.ones((phi.shape[1], 1), dtype=phi.dtype))
         for k in range(self.center):
-            left = _scaled(step_right(left, phi[k], self.cores[k]))
+            left = _scaled(step_right(left, phi[k], self.cores[k]), backend)
         for k in range(len(self.cores) - 1, self.center, -1):
-            right = _scaled(step_left(right, phi[k], self.cores[k]))
+            right = _scaled(step_left(right, phi[k], self.cores[k]), backend)
         return center_scores(left, phi[self.center], right, self.cores[self.center])
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """The label of largest score."""
-        return self.scores(x).argmax(axis=1)
+        """The label of largest score; on the host."""
+        return self.backend.to_host(self.scores(x)).argmax(axis=1)
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
         """The share of samples whose label is right."""
@@ -136,7 +152,7 @@ class MPSClassifier:
     @cached_property
     def state(self) -> MPS:
         """The weights as a state: a site a pixel, and behind the centre one whose states are the labels."""
-        tensors = []
+        tensors, backend = [], self.backend
         for k, core in enumerate(self.cores):
             if k != self.center:
                 tensors.append(core)
@@ -144,17 +160,16 @@ class MPSClassifier:
             left, d, right, labels = core.shape
             tensors.append(core.reshape(left, d, right * labels))
             splits = np.eye(right)[:, None, :, None] * np.eye(labels)[None, :, None, :]
-            tensors.append(splits.transpose(0, 3, 1, 2).reshape(right * labels, labels, right))
-        legs = [[trivial_leg(n, flow) for n, flow in zip(t.shape, (1, 1, -1), strict=True)] for t in tensors]
-        sites = [_site(t.shape[1]) for t in tensors]
-        return MPS([from_dense(t, leg) for t, leg in zip(tensors, legs, strict=True)], sites)
+            splits = splits.transpose(0, 3, 1, 2).reshape(right * labels, labels, right)
+            tensors.append(backend.asarray(np.ascontiguousarray(splits, dtype=core.dtype)))
+        return MPS([as_tensor(array) for array in tensors], [_site(array.shape[1]) for array in tensors])
 
     def with_state(self, state: MPS) -> "MPSClassifier":
         """The classifier whose weights are another state on the same sites."""
-        arrays = [tensor.backend.to_host(tensor.array) for tensor in state.tensors]
-        joined = np.einsum("lsm,mcr->lsrc", arrays[self.center], arrays[self.center + 1])
-        cores = (*arrays[: self.center], joined, *arrays[self.center + 2 :])
-        return replace(self, cores=cores)
+        tensors, k = state.tensors, self.center
+        joined = contract("l s m, m c r -> l s r c", tensors[k], tensors[k + 1])
+        cores = [tensor.array for tensor in (*tensors[:k], joined, *tensors[k + 2 :])]
+        return replace(self, cores=tuple(cores))
 
     def dropped(self, threshold: float, *, chi_max: int | None = None) -> "MPSClassifier":
         """Without the singular values of every bond below a share of the norm of all weights.
@@ -169,28 +184,41 @@ class MPSClassifier:
         return max(self.state.bond_dimensions)
 
 
-def step_right(left: np.ndarray, phi: np.ndarray, core: np.ndarray) -> np.ndarray:
+def as_tensor(core: Array) -> Tensor:
+    """A core (left, phys, right, label or not) as a tensor on its memory."""
+    legs = [trivial_leg(n, flow) for n, flow in zip(core.shape, (1, 1, -1, -1), strict=False)]
+    return Tensor(legs, core.reshape(-1))
+
+
+def step_right(left: Array, phi: Array, core: Array) -> Array:
     """(sample, left) through a site: (sample, right)."""
-    (m, d, r), n = core.shape, len(left)
-    return ((left @ core.reshape(m, d * r)).reshape(n, d, r) * phi[:, :, None]).sum(axis=1)
+    (m, d, r), n = core.shape, left.shape[0]
+    return _weighted((left @ core.reshape(m, d * r)).reshape(n, d, r), phi)
 
 
-def step_left(right: np.ndarray, phi: np.ndarray, core: np.ndarray) -> np.ndarray:
+def step_left(right: Array, phi: Array, core: Array) -> Array:
     """(sample, right) through a site: (sample, left)."""
-    (m, d, r), n = core.shape, len(right)
-    return ((right @ core.reshape(m * d, r).T).reshape(n, m, d) * phi[:, None, :]).sum(axis=2)
+    (m, d, r), n = core.shape, right.shape[0]
+    half = (right @ core.reshape(m * d, r).T).reshape(n, m, d)
+    return reduce(add, (half[:, :, s] * phi[:, s : s + 1] for s in range(d)))
 
 
-def center_scores(left: np.ndarray, phi: np.ndarray, right: np.ndarray, core: np.ndarray) -> np.ndarray:
+def center_scores(left: Array, phi: Array, right: Array, core: Array) -> Array:
     """(sample, label) from what comes from both sides."""
-    m, d, r, labels = core.shape
-    half = (left @ core.reshape(m, d * r * labels)).reshape(len(left), d, r, labels)
-    return np.einsum("ndrc,nd,nr->nc", half, phi, right, optimize=True)
+    (m, d, r, labels), n = core.shape, left.shape[0]
+    half = _weighted((left @ core.reshape(m, d * r * labels)).reshape(n, d, r * labels), phi)
+    return (right[:, None, :] @ half.reshape(n, r, labels)).reshape(n, labels)
 
 
-def _scaled(vectors: np.ndarray) -> np.ndarray:
-    sizes = np.abs(vectors).max(axis=1, keepdims=True)
-    return vectors / np.where(sizes > 0, sizes, 1)
+def _weighted(half: Array, phi: Array) -> Array:
+    """(sample, phys, rest), the two numbers of each pixel summed over: (sample, rest)."""
+    return reduce(add, (half[:, s] * phi[:, s : s + 1] for s in range(half.shape[1])))
+
+
+def _scaled(vectors: Array, backend: Backend) -> Array:
+    """Every row divided by its norm; zeros stay."""
+    ones = backend.asarray(np.ones((vectors.shape[1], 1), dtype=vectors.dtype))
+    return vectors / (backend.sqrt((vectors * vectors) @ ones) + float(np.finfo(vectors.dtype).tiny))
 
 
 def _site(dim: int) -> Site:
