@@ -9,6 +9,20 @@ from tnsim.kernels.cpu import leading as leading_rows
 from tnsim.kernels.cpu.team import TEAM
 
 TEAM.serve = serve.serve
+# numbers from which NumPy, which picks the order of its loops, is quicker than a compiled one in the order of the axes
+_LARGE = 2000
+
+
+def _copy_large(source: np.ndarray, target: np.ndarray, row: np.ndarray, conjugate: bool) -> None:
+    """One block of `layout.copy_blocks`, which fills the whole target."""
+    start, _, rank, *numbers = row.tolist()
+    shape, item = numbers[:rank], source.itemsize
+    strides = [stride * item for stride in numbers[rank:]]
+    block = np.ndarray(shape, source.dtype, source, start * item, strides)
+    if conjugate:
+        np.conjugate(block, out=target.reshape(shape))
+    else:
+        target.reshape(shape)[...] = block
 
 
 class CpuKernels:
@@ -23,7 +37,11 @@ class CpuKernels:
     def copy_blocks(source: np.ndarray, size: int, rows: np.ndarray, conjugate: bool) -> np.ndarray:
         """A new flat buffer with blocks copied in permuted order; see `layout.copy_blocks`."""
         target = np.empty(size, dtype=source.dtype)
-        layout.copy_blocks(source, target, rows, conjugate and source.dtype.kind == "c")
+        conjugate = conjugate and source.dtype.kind == "c"
+        if len(rows) == 1 and size >= _LARGE:
+            _copy_large(source, target, rows[0], conjugate)
+        else:
+            layout.copy_blocks(source, target, rows, conjugate)
         return target
 
     @staticmethod

@@ -47,21 +47,23 @@ class PairPlan:
 
 @lru_cache(maxsize=8192)
 def copy_plan(legs: tuple[Leg, ...], charge: Charge, order: tuple[int, ...]) -> CopyPlan:
-    """Plan of a transposition: new axis n is old axis order[n]."""
+    """Plan of a transposition: new axis n is old axis order[n]. Axes that stay side by side are copied as one."""
     new_legs = tuple(legs[n] for n in order)
     old, new = layout(legs, charge), layout(new_legs, charge)
     if order == tuple(range(len(legs))):
         return CopyPlan(new_legs, new.size, None)
     rank = len(legs)
-    rows = np.zeros((len(old.indices), 3 + 2 * rank), dtype=np.int64)
     strides = np.ones((len(old.indices), rank), dtype=np.int64)
     for n in range(rank - 2, -1, -1):
         strides[:, n] = strides[:, n + 1] * old.shapes[:, n + 1]
     permuted = old.indices[:, order]
     places = [new.place[tuple(row)] for row in permuted.tolist()]
-    rows[:, 0], rows[:, 1], rows[:, 2] = old.offsets[:-1], new.offsets[places], rank
-    rows[:, 3 : 3 + rank] = old.shapes[:, order]
-    rows[:, 3 + rank :] = strides[:, order]
+    runs = [n for n in range(rank) if n == 0 or order[n] != order[n - 1] + 1]
+    lasts = [*(n - 1 for n in runs[1:]), rank - 1]
+    rows = np.zeros((len(old.indices), 3 + 2 * len(runs)), dtype=np.int64)
+    rows[:, 0], rows[:, 1], rows[:, 2] = old.offsets[:-1], new.offsets[places], len(runs)
+    rows[:, 3 : 3 + len(runs)] = np.multiply.reduceat(old.shapes[:, order], runs, axis=1)
+    rows[:, 3 + len(runs) :] = strides[:, order][:, lasts]
     return CopyPlan(new_legs, new.size, rows)
 
 

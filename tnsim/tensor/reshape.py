@@ -30,12 +30,12 @@ from tnsim.tensor.tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class _MatrixPlan:
-    """Copy rows (see `kernels/cpu/layout.py`) from blocks to fused blocks, and back."""
+    """Copy rows (see `kernels/cpu/layout.py`) from blocks to fused blocks, and back; None where nothing moves."""
 
     legs: tuple[Leg, ...]
     size: int
-    gather: np.ndarray
-    scatter: np.ndarray
+    gather: np.ndarray | None
+    scatter: np.ndarray | None
 
 
 def fuse(tensor: Tensor, groups: Sequence[Sequence[int]], flows: Sequence[int] | None = None) -> Tensor:
@@ -61,7 +61,7 @@ def fuse(tensor: Tensor, groups: Sequence[Sequence[int]], flows: Sequence[int] |
         fused.append(fuse_legs(legs, flow))
         start += len(group)
     plan = _plan(tuple(fused), tensor.charge)
-    data = _move(tensor, plan.gather, plan.size)
+    data = tensor.data if plan.gather is None else _move(tensor, plan.gather, plan.size)
     return Tensor(plan.legs, data, tensor.charge)
 
 
@@ -74,6 +74,8 @@ def split(tensor: Tensor, axis: int, legs: Sequence[Leg]) -> Tensor:
     parts[axis] = fused
     plan = _plan(tuple(parts), tensor.charge)
     new_legs = tuple(leg for part in parts for leg in part.legs)
+    if plan.scatter is None:
+        return Tensor(new_legs, tensor.data, tensor.charge)
     return Tensor(new_legs, _move(tensor, plan.scatter, layout(new_legs, tensor.charge).size), tensor.charge)
 
 
@@ -131,6 +133,8 @@ def _plan(fused: tuple[FusedLeg, ...], charge: Charge) -> _MatrixPlan:
     old = layout(tuple(leg for part in fused for leg in part.legs), charge)
     new_legs = tuple(part.leg for part in fused)
     new = layout(new_legs, charge)
+    if len(old.indices) == len(new.indices) == 1 and old.size == new.size:
+        return _MatrixPlan(new_legs, new.size, None, None)
     rows = []
     for number, places in enumerate(old.indices.tolist()):
         shape, spots, firsts, n = [], [], [], 0
