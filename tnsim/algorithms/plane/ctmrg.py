@@ -16,6 +16,7 @@ from tnsim.algorithms.plane.corner_certificate import Certificate, certificate_o
 from tnsim.algorithms.plane.corner_environment import CornerEnvironment, corner_of
 from tnsim.algorithms.plane.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
+from tnsim.algorithms.plane.site_layers import open_bond
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import (
@@ -27,6 +28,7 @@ from tnsim.errors import (
     suggest,
 )
 from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.networks.peps import InfinitePEPS, NormNetwork
 from tnsim.networks.self_dual import directed, is_self_dual
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Leg, trivial_leg
@@ -35,6 +37,9 @@ from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 # plain steps before the fixed point is looked for
 _PATIENCE = 100
 Environment = CornerEnvironment | DirectionalEnvironment
+Network = InfiniteNetwork | NormNetwork
+# far bonds of a state: summed over, or in their first state, which breaks a symmetry
+STATE_STARTS = ("traced", "first")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +124,10 @@ class CTMRG:
     max_steps: int = field(default=20000, metadata={"help": "stop after this many steps"})
     tol: float = field(default=1e-10, metadata={"help": "converged: the corner has less than this still to go"})
     check_every: int = field(default=20, metadata={"help": "steps between two reports"})
-    start: str = field(default="", metadata={"help": "edge to start from: of the network, such as free or fixed"})
+    start: str = field(
+        default="",
+        metadata={"help": "edge to start from: of the network, such as free or fixed; of a PEPS traced or first"},
+    )
     symmetric: bool = field(
         default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
     )
@@ -148,7 +156,7 @@ class CTMRG:
         from a result, its steps included in max_steps. Not converging is a status. Raises OperatorError, LegError for
         networks that do not fit, SettingsError for an unknown edge.
         """
-        made = network_of(network)
+        made = self._layers_of(network)
         if resume is not None:
             self._check_resumed(made, resume)
             return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
@@ -156,7 +164,15 @@ class CTMRG:
             return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
         return self._solve(made, _start(made, _symmetric(made), self.start), WatchedRun(observers))
 
-    def _check_resumed(self, network: InfiniteNetwork, before: CornerSolution) -> None:
+    def _layers_of(self, network: Any) -> Network:
+        """The network, or an infinite PEPS beside its conjugate."""
+        if not isinstance(network, InfinitePEPS | NormNetwork):
+            return network_of(network)
+        if self.symmetric:
+            raise SettingsError("the norm of a PEPS takes four corners: CTMRG(symmetric=False, ...).")
+        return network if isinstance(network, NormNetwork) else NormNetwork(network)
+
+    def _check_resumed(self, network: Network, before: CornerSolution) -> None:
         """SettingsError for a result of another kind or of another network."""
         check_kind(before, CornerSolution)
         if isinstance(before.environment, CornerEnvironment) != self.symmetric:
@@ -175,7 +191,7 @@ class CTMRG:
 
         Raises SettingsError for a solution of another network.
         """
-        made, chi = network_of(network), self.truncation.chi_max
+        made, chi = self._layers_of(network), self.truncation.chi_max
         self._check_resumed(made, solution)
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
         larger = wider._solve(made, solution.environment.to(made.backend), WatchedRun())
@@ -183,7 +199,7 @@ class CTMRG:
 
     def _solve(
         self,
-        network: InfiniteNetwork,
+        network: Network,
         environment: Environment,
         run: WatchedRun,
         before: tuple[CornerReport, ...] = (),
@@ -199,7 +215,7 @@ class CTMRG:
         return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
 
     def _run(
-        self, network: InfiniteNetwork, environment: Environment, before: Sequence[CornerReport]
+        self, network: Network, environment: Environment, before: Sequence[CornerReport]
     ) -> Iterator[tuple[CornerReport, Environment]]:
         """A report every few plain steps, and after every one towards the fixed point."""
         log_z, clock = before[-1].log_z if before else float("nan"), time.perf_counter()
@@ -348,19 +364,36 @@ def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnviron
     return CornerEnvironment(corner_of(spectrum, edge), edge, spectrum, tensor)
 
 
-def _directional_start(network: InfiniteNetwork, name: str) -> DirectionalEnvironment:
-    """Corners and edges of bond dimension 1 around every site of the cell."""
-    vector = _edge_vector(network, name)
-    return DirectionalEnvironment(tuple(tuple(_surroundings(tensor, vector) for tensor in row) for row in network.rows))
+def _directional_start(network: Network, name: str) -> DirectionalEnvironment:
+    """Corners and edges of bond dimension 1 around every site of the cell; states are traced at the far bonds."""
+    if isinstance(network, NormNetwork):
+        if name and name not in STATE_STARTS:
+            raise SettingsError(f"a PEPS has no edge {name!r} to start from. {suggest(name, STATE_STARTS)}")
+        first = name == "first"
+        traced = [[[open_bond(t, side, first=first) for side in range(4)] for t in row] for row in network.rows]
+    else:
+        vector = _edge_vector(network, name)
+        traced = [[_open_ends(tensor, vector) for tensor in row] for row in network.rows]
+    pairs = (zip(row, ends, strict=True) for row, ends in zip(network.rows, traced, strict=True))
+    return DirectionalEnvironment(tuple(tuple(_surroundings(tensor, ends) for tensor, ends in row) for row in pairs))
 
 
-def _surroundings(tensor: Tensor, vector: np.ndarray | None) -> Surroundings:
-    edges = []
+def _surroundings(tensor: Tensor, ends: Sequence[Tensor]) -> Surroundings:
+    """A site whose edges are vectors on its legs."""
+    one = trivial_leg(1, 1, tensor.group)
+    unit = from_dense(np.ones((1, 1), dtype=tensor.dtype), (one, one.dual)).to(tensor.backend)
+    edges = tuple(contract("a b, p -> a p b", unit, end / end.norm()) for end in ends)
+    return Surroundings((unit,) * 4, edges, tensor)  # type: ignore[arg-type]
+
+
+def _open_ends(tensor: Tensor, vector: np.ndarray | None) -> list[Tensor]:
+    """A vector on what an edge sees of every leg."""
+    ends = []
     for leg in tensor.legs:
-        if vector is None or len(vector) != leg.dim:
+        own = vector
+        if own is None or len(own) != leg.dim:
             # without a known edge: all states of the neutral sector alike
-            neutral = leg.index_of(tensor.group.identity)
-            if neutral is None:
+            if leg.index_of(tensor.group.identity) is None:
                 raise LegError(f"CTMRG starts in the neutral sector, which {leg!r} lacks.")
             group = tensor.group
             if {group.dual(charge) for charge in leg.charges} != set(leg.charges):
@@ -370,11 +403,9 @@ def _surroundings(tensor: Tensor, vector: np.ndarray | None) -> Surroundings:
                 )
             own = np.zeros(leg.dim)
             own[leg.slice_of(tensor.group.identity)] = 1.0
-        else:
-            own = vector
-        edges.append(_edge(own, leg.dual, tensor))
-    corner = corner_of(Spectrum(edges[0].legs[0], np.ones(1)), edges[0])
-    return Surroundings((corner,) * 4, tuple(edges), tensor)  # type: ignore[arg-type]
+        array = np.asarray(own).astype(tensor.dtype)
+        ends.append(from_dense(array, [leg.dual], tolerance=1e-9 * float(np.abs(array).max())).to(tensor.backend))
+    return ends
 
 
 def _leading(tensor: Tensor) -> np.ndarray:

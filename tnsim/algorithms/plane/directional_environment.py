@@ -18,6 +18,7 @@ import numpy as np
 
 from tnsim.algorithms.plane.coarse_cell import log_of_positive
 from tnsim.algorithms.plane.corner_environment import around, length_of
+from tnsim.algorithms.plane.site_layers import closed, is_state, site_legs, through, turned_site
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, svd
@@ -34,7 +35,10 @@ Cut = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """A site, corners from the north-west and edges from the north, clockwise."""
+    """A site, corners from the north-west and edges from the north, clockwise.
+
+    A site with a fifth leg is one of a state: it stands for itself beside its conjugate, see `site_layers`.
+    """
 
     corners: Four
     edges: Four
@@ -49,15 +53,32 @@ class Surroundings:
         """A quarter turn counterclockwise: north becomes west."""
         first, *corners = self.corners
         north, *edges = self.edges
-        tensor = transpose(self.tensor, (1, 2, 3, 0))
-        return Surroundings((*corners, first), (*edges, north), tensor)  # type: ignore[arg-type]
+        made = Surroundings((*corners, first), (*edges, north), turned_site(self.tensor))  # type: ignore[arg-type]
+        made.quadrants.update({(number - 1) % 4: known for number, known in self.quadrants.items()})
+        return made
+
+    def with_west(self, north_west: Tensor, south_west: Tensor, west: Tensor) -> "Surroundings":
+        """Other corners and another edge in the west; the quadrants in the east stay known."""
+        (_, c2, c3, _), (t1, t2, t3, _) = self.corners, self.edges
+        made = Surroundings((north_west, c2, c3, south_west), (t1, t2, t3, west), self.tensor)
+        made.quadrants.update({number: self.quadrants[number] for number in (1, 2) if number in self.quadrants})
+        return made
+
+    @cached_property
+    def quadrants(self) -> dict[int, Tensor]:
+        """Those that are known already."""
+        return {}
 
     def quadrant(self, number: int) -> Tensor:
         """A corner with its edges and the site: rows (in, leg of the site), columns (out, leg of the site)."""
-        corner, after, before = self.corners[number], self.edges[number], self.edges[number - 1]
-        quarter = contract("i x m, m n, n y o -> i x y o", before, corner, after)
-        words = ("y e s x -> i s o e", "x y s w -> i w o s", "n x y w -> i n o w", "n e x y -> i e o n")[number]
-        return _unit(contract(f"i x y o, {words}", quarter, self.tensor))
+        if number not in self.quadrants:
+            self.quadrants[number] = _unit(through(self.tensor, self.quarter(number), number))
+        return self.quadrants[number]
+
+    def quarter(self, number: int) -> Tensor:
+        """A corner with its edges, legs (in, first edge, second edge, out)."""
+        before, corner, after = self.edges[number - 1], self.corners[number], self.edges[number]
+        return contract("i x m, m n, n y o -> i x y o", before, corner, after)
 
     def hole(self) -> Tensor:
         """What surrounds the site: legs (north, east, south, west) that its own fit. Cost O(chi^3 D^2)."""
@@ -70,7 +91,37 @@ class Surroundings:
         """The sum over all with some tensor in the middle; 0 where it carries a charge."""
         if tensor.charge != self.tensor.charge:
             return 0.0
-        return contract("n e s w, n e s w -> ", self.hole(), tensor).item()
+        return closed(tensor, self.hole())
+
+    # -- of a state ----------------------------------------------------------------------------------
+
+    def west_half(self, *, is_open: bool = False) -> Tensor:
+        """The western half of a strip one row high, with this site: legs (south, site, north), then (ket, bra).
+
+        t1 runs out to the north, t3 into the south: a strip is the sum of a western and an eastern half. Cost
+        O(chi^2 D^6 d), with open physical legs O(chi^2 D^6 d^2).
+        """
+        quadrant = self.open_quadrant(0) if is_open else self.quadrant(0)
+        tail = " p q" if is_open else ""
+        return contract(f"l s m, m i, i s o e{tail} -> l e o{tail}", self.edges[2], self.corners[3], quadrant)
+
+    def east_half(self, *, is_open: bool = False) -> Tensor:
+        """The eastern half of a strip: legs (south, site, north), then (ket, bra)."""
+        quadrant = self.open_quadrant(1) if is_open else self.quadrant(1)
+        tail = " p q" if is_open else ""
+        return contract(f"i w o s{tail}, o m, m s l -> l w i{tail}", quadrant, self.corners[2], self.edges[2])
+
+    def east_edge(self) -> Tensor:
+        """What closes a strip behind a western half: legs (south, site, north)."""
+        return contract("o m, m e n, n l -> l e o", self.corners[1], self.edges[1], self.corners[2])
+
+    def open_quadrant(self, number: int) -> Tensor:
+        """A quadrant with the physical legs (ket, bra) of its site behind the others."""
+        return _unit(through(self.tensor, self.quarter(number), number, is_open=True))
+
+    def density(self) -> Tensor:
+        """The density matrix of the site, legs (ket, bra), not normalised."""
+        return contract("l e o p q, l e o -> p q", self.west_half(is_open=True), self.east_edge())
 
 
 Cell = tuple[tuple[Surroundings, ...], ...]
@@ -133,7 +184,7 @@ class DirectionalEnvironment:
         alone may stand still while the edges still move, as between chains that hardly couple.
         """
         corners = [np.sort(spectrum.values**4)[::-1] for spectrum in self.spectra]
-        return (*corners, *(around(site.hole()) for site in self._sites))
+        return (*corners, *(around(_seen(site)) for site in self._sites))
 
     # -- growing -----------------------------------------------------------------------------------------
 
@@ -180,19 +231,19 @@ class DirectionalEnvironment:
         return {name: self.mean(impurity) for name, impurity in impurities.items()}
 
     def edge_spectrum(
-        self, count: int = 2, charge: Charge | None = None, *, column: bool = False, through: bool = False
+        self, count: int = 2, charge: Charge | None = None, *, column: bool = False, with_sites: bool = False
     ) -> np.ndarray:
         """Leading eigenvalues of the transfer matrix of the edges facing each other along a row (or column) of a cell.
 
-        charge: of the operators whose correlations are meant; through: with the sites of the row between the edges.
+        charge: of the operators whose correlations are meant; with_sites: with the sites of the row between the edges.
         Raises NumericalError where they do not converge.
         """
         cell = _turned(self.cell) if column else self.cell
-        below = cell[0] if through else cell[-1]
+        below = cell[0] if with_sites else cell[-1]
         sites = [(upper.edges[0], upper.tensor, lower.edges[2]) for upper, lower in zip(cell[0], below, strict=True)]
         first, middle, second = sites[0]
         ends = first.legs[0].with_flow(-1), second.legs[2].with_flow(1)
-        legs = (ends[0], middle.legs[3].dual, ends[1]) if through else ends
+        legs = (ends[0], site_legs(middle)[3].dual, ends[1]) if with_sites else ends
         start = random_tensor(legs, charge, dtype=first.dtype, seed=1, backend=first.backend)
         if start.size == 0:
             return np.zeros(0)
@@ -200,8 +251,9 @@ class DirectionalEnvironment:
         def matvec(x: Array) -> Array:
             vector = Tensor(start.legs, x, start.charge)
             for upper, site, lower in sites:
-                if through:
-                    vector = contract("a w b, a n c, n e s w, d s b -> c e d", vector, upper, site, lower)
+                if with_sites:
+                    met = through(site, contract("a w b, a n c -> b w n c", vector, upper), 0)
+                    vector = contract("b s c e, d s b -> c e d", met, lower)
                 else:
                     vector = contract("a b, a p c, d p b -> c d", vector, upper, lower)
             return vector.data
@@ -211,14 +263,14 @@ class DirectionalEnvironment:
             raise NumericalError("the spectrum of the edges did not converge: the environment is nearly critical.")
         return found.values
 
-    def correlation_lengths(self, charge: Charge | None = None, *, through: bool = False) -> tuple[float, float]:
+    def correlation_lengths(self, charge: Charge | None = None, *, with_sites: bool = False) -> tuple[float, float]:
         """Along rows and along columns, in sites, of operators with a charge (by default without)."""
         found = []
         for column in (False, True):
-            first = np.abs(self.edge_spectrum(2, column=column, through=through))
+            first = np.abs(self.edge_spectrum(2, column=column, with_sites=with_sites))
             other = first[1:]
             if charge is not None:
-                other = np.abs(self.edge_spectrum(1, charge, column=column, through=through))
+                other = np.abs(self.edge_spectrum(1, charge, column=column, with_sites=with_sites))
             found.append(length_of(other / first[0]) * len(self.cell if column else self.cell[0]))
         return found[0], found[1]
 
@@ -228,7 +280,7 @@ class DirectionalEnvironment:
 
     def sandwich_lengths(self) -> tuple[float, float]:
         """Along rows and columns, of edges with their sites between them: what a single chain has too."""
-        return self.correlation_lengths(through=True)
+        return self.correlation_lengths(with_sites=True)
 
 
 # -- cells of surroundings, rows downwards ----------------------------------------------------------------------
@@ -252,9 +304,7 @@ def _moved(cell: Cell, j: int, truncation: Truncation, projector: str) -> tuple[
     rows = [list(row) for row in cell]
     for i, row in enumerate(cell):
         old = rows[i][(j + 1) % n]
-        c1, c4, t4 = _absorbed(row[j], cuts[i - 1], cuts[i])  # type: ignore[arg-type]
-        (_, c2, c3, _), (t1, t2, t3, _) = old.corners, old.edges
-        rows[i][(j + 1) % n] = Surroundings((c1, c2, c3, c4), (t1, t2, t3, t4), old.tensor)
+        rows[i][(j + 1) % n] = old.with_west(*_absorbed(row[j], cuts[i - 1], cuts[i]))  # type: ignore[arg-type]
     return tuple(map(tuple, rows)), worst
 
 
@@ -265,8 +315,7 @@ def _absorbed(site: Surroundings, north: Cut, south: Cut) -> tuple[Tensor, Tenso
     c1 = contract("k o n, o m, m n r -> k r", lower, c1, t1)
     c4 = contract("l p o, o i, i p k -> l k", t3, c4, upper)
     t4 = contract("k i s, i w o -> k s w o", below, t4)
-    t4 = contract("k s w o, n e s w -> k o n e", t4, site.tensor)
-    t4 = contract("k o n e, o n j -> k e j", t4, above)
+    t4 = contract("k e o n, o n j -> k e j", through(site.tensor, t4, 3), above)
     return _unit(c1), _unit(c4), _unit(t4)
 
 
@@ -310,6 +359,11 @@ def _parts(cell: Cell, i: int, j: int) -> tuple[complex, complex, complex, compl
     column = contract("a b, b c, c p d, d e, e f, f p a -> ", c1, w2, wt2, w3, c4, t4).item()
     corners = contract("a b, b c, c d, d a -> ", c1, w2, both.corners[2], n4).item()
     return here.ring(here.tensor), corners, row, column
+
+
+def _seen(site: Surroundings) -> Tensor:
+    """What surrounds a site; of a state, which sees D^8 numbers there, its density matrix."""
+    return site.density() if is_state(site.tensor) else site.hole()
 
 
 def _unit(tensor: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Projected entangled pair states on the square lattice, finite and infinite, and sums of terms in the plane."""
 
+from tnsim.networks.peps.norm_network import NormNetwork
 from tnsim.networks.peps.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PairTerm, PlaneTerms
 from tnsim.networks.peps.square_state import Bond, SquareState, grown
 
-__all__ = ["Bond", "InfinitePEPS", "PEPS", "PairTerm", "PlaneTerms", "SquareState", "grown"]
+__all__ = ["Bond", "InfinitePEPS", "NormNetwork", "PEPS", "PairTerm", "PlaneTerms", "SquareState", "grown"]
