@@ -51,6 +51,8 @@ _PUBLIC = {
     "ATRG3D": "tnsim.algorithms.plane.atrg_3d",
     "BoundaryMPS": "tnsim.algorithms.plane.boundary_mps",
     **dict.fromkeys(["network_marginals", "sample_network"], "tnsim.algorithms.plane.network_samples"),
+    "BoundaryMeasurement": "tnsim.algorithms.peps.boundary_measurement",
+    "entanglement_below": "tnsim.algorithms.peps.entanglement_cut",
     "SweepContraction": "tnsim.algorithms.plane.sweep_contraction",
     **dict.fromkeys(["amplitude_network", "overlap_network"], "tnsim.networks.double_layer"),
     "CTMRG": "tnsim.algorithms.plane.ctmrg",

@@ -1,0 +1,1 @@
+"""Algorithms on states in the plane."""
