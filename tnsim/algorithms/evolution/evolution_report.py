@@ -24,6 +24,7 @@ class EvolutionReport:
     trunc_err, sum_trunc_err: discarded weight of all cuts since the last report, and since the start; entropy: at the
     middle bond, natural logarithm; seconds: since the last report, measurements included. Where steps adapt,
     sum_step_err: estimated error of the state by all steps, a bound as errors may cancel; dt: length of the next step.
+    clipped: the largest negative share of an environment that was made positive, where a full update did so.
     """
 
     step: int
@@ -39,6 +40,7 @@ class EvolutionReport:
     seconds: float
     sum_step_err: float | None = None
     dt: float | None = None
+    clipped: float | None = None
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f"energy {self.energy:.10g}, "

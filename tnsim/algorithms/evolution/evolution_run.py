@@ -128,7 +128,8 @@ class EvolutionRun:
             norm_drift=0.0 if self.settings.imaginary else float(np.expm1(log_norm)), log_norm=log_norm,
             trunc_err=done[0], sum_trunc_err=done[0] + (last.sum_trunc_err if last else 0.0),
             chi=max(state.bond_dimensions), entropy=self.propagator.entropy(), seconds=now - self._clock,
-            sum_step_err=self._step_err(last), dt=self._adaptive.length if self._adaptive else None,
+            sum_step_err=self._step_err(last), dt=self._length(),
+            clipped=getattr(self.propagator, "clipped", None),
         )  # fmt: skip
         if not np.isfinite([report.sum_trunc_err, report.log_norm, 0.0 if energy is None else energy]).all():
             raise NumericalError(f"the evolution is no longer finite at time {time:.6g}: check H for NaN, or lower dt.")
@@ -144,8 +145,17 @@ class EvolutionRun:
             return None
         return self._adaptive.error + ((last.sum_step_err or 0.0) if last else 0.0)
 
+    def _length(self) -> float | None:
+        """Of the next step, where steps change."""
+        return self._adaptive.length if self._adaptive else None
+
     def _ended(self) -> bool:
-        return bool(self.stop_reason) or self._stalled() or self._arrived() or self._overspent()
+        return bool(self.stop_reason or self._trouble()) or self._stalled() or self._arrived() or self._overspent()
+
+    def _trouble(self) -> Status | None:
+        """Why the scheme itself cannot go on, where it knows of such reasons."""
+        trouble = getattr(self.propagator, "trouble", None)
+        return trouble() if trouble else None
 
     def _stalled(self) -> bool:
         return self._adaptive is not None and self._adaptive.stalled
@@ -197,6 +207,9 @@ class EvolutionRun:
                 f"at time {last.time:.6g} step_tol = {settings.step_tol:.1e} needs steps below dt_min = "
                 f"{settings.dt_min:.1e}: raise step_tol or the order, lower dt_min, or look at what H(t) does there.",
             )
+        trouble = self._trouble()
+        if trouble:
+            return trouble
         if self.stop_reason:
             return Status("interrupted", False, f"{self.stop_reason}; resume it to go on at time {last.time:.6g}.")
         if not self._arrived():
