@@ -160,7 +160,7 @@ def check_input(settings: Evolution, H: Any, psi: Any) -> None:
     """OperatorError, StateError, ShapeError for input that an update of a PEPS cannot take."""
     if not isinstance(H, PlaneTerms):
         raise OperatorError(
-            "updates of a PEPS take PlaneTerms, such as PlaneTerms.of(model) or PlaneTerms.infinite_of(model, pattern), "
+            "updates of a PEPS take PlaneTerms: PlaneTerms.of(model) or PlaneTerms.infinite_of(model, pattern), "
             f"found {type(H).__name__}."
         )
     if not isinstance(psi, SquareState):
