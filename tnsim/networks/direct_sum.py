@@ -5,8 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from tnsim.backend import get_backend
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract_pair, zeros
+from tnsim.tensor import Tensor, contract_pair
 
 
 def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
@@ -32,11 +33,10 @@ def embeddings(a: Leg, b: Leg) -> tuple[Tensor, Tensor]:
 
 def sum_leg(a: Leg, b: Leg) -> Leg:
     """The leg that holds both, sector by sector."""
-    dims: dict[tuple[int, ...], int] = {}
-    for leg in (a, b):
-        for charge, dim in zip(leg.charges, leg.dims, strict=True):
-            dims[charge] = dims.get(charge, 0) + dim
-    return Leg(a.group, sorted(dims), [dims[charge] for charge in sorted(dims)], a.flow)
+    keys, places = np.unique(np.concatenate([a.keys, b.keys]), return_inverse=True)
+    dims = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(dims, places, np.concatenate([a.dims_array, b.dims_array]))
+    return Leg.from_keys(a.group, keys, dims, a.flow)
 
 
 def injection(leg: Leg, total: Leg, *, behind: bool = False, like: Tensor | None = None) -> Tensor:
@@ -45,12 +45,13 @@ def injection(leg: Leg, total: Leg, *, behind: bool = False, like: Tensor | None
     Its numbers are of the type of `like` and lie where those do; without it they are float64 on the host.
     """
     dtype, backend = (np.float64, "numpy") if like is None else (like.dtype, like.backend)
-    tensor = zeros((leg.dual, total), dtype=dtype, backend=backend)
-    for (row, column), block in tensor.blocks():
-        d, width = leg.dims[row], total.dims[column]
-        ones = tensor.backend.strided(block.reshape(-1), width - d if behind else 0, (d,), (width + 1,))
-        ones[...] = 1.0
-    return tensor
+    sector = np.searchsorted(total.keys, leg.keys)
+    dims, widths = leg.dims_array, total.dims_array[sector]
+    starts = np.cumsum(dims * widths) - dims * widths + (widths - dims if behind else 0)
+    inside = np.arange(leg.dim) - np.repeat(leg.starts[:-1], dims)
+    matrix = np.zeros(int((dims * widths).sum()), dtype=dtype)
+    matrix[np.repeat(starts, dims) + inside * (np.repeat(widths, dims) + 1)] = 1.0
+    return Tensor((leg.dual, total), get_backend(backend).asarray(matrix))
 
 
 def embed(tensor: Tensor, embedding: Tensor, axis: int) -> Tensor:

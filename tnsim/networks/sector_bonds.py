@@ -12,6 +12,10 @@ from tnsim.symmetry import Charge, Group, Leg
 
 # number of states of every charge; charges as packed keys, which keep the order of the charges
 Dims = dict[int, int]
+# the same for long chains: keys in ascending order, and the logarithms of the numbers to base 2
+Counts = tuple[np.ndarray, np.ndarray]
+# numbers from here on are rounded
+_LARGE = 2.0**50
 
 
 def sector_bonds(sites: Sequence[Site], total: Charge, chi: int) -> list[Leg]:
@@ -26,20 +30,74 @@ def sector_bonds(sites: Sequence[Site], total: Charge, chi: int) -> list[Leg]:
 
 @lru_cache(maxsize=16)
 def _sector_bonds(sites: tuple[Site, ...], total: Charge, chi: int) -> tuple[Leg, ...]:
+    counts, path = _counts_of_bonds(sites, total)
     group = sites[0].group
-    lefts, rights = [{group.key(group.identity): 1}], [{group.key(total): 1}]
+    return tuple(
+        Leg.from_keys(group, keys, _share(keys, logs, through, chi))
+        for (keys, logs), through in zip(counts, path, strict=True)
+    )
+
+
+@lru_cache(maxsize=16)
+def _counts_of_bonds(sites: tuple[Site, ...], total: Charge) -> tuple[list[Counts], list[int]]:
+    """Charges of every bond that both ends reach, with the smaller of the numbers of states, and a path."""
+    group = sites[0].group
+    lefts = [(np.array([group.key(group.identity)]), np.zeros(1))]
+    rights = [(np.array([group.key(total)]), np.zeros(1))]
     for site in sites:
-        lefts.append(_reach(lefts[-1], site, 1))
+        lefts.append(_count_on(lefts[-1], site, 1))
     for site, known in zip(reversed(sites), reversed(lefts[:-1]), strict=True):
-        rights.append({q: dim for q, dim in _reach(rights[-1], site, -1).items() if q in known})
-    both = _smaller(lefts, rights)
-    if not all(both):
+        keys, logs = _count_on(rights[-1], site, -1)
+        there = np.isin(keys, known[0], assume_unique=True)
+        rights.append((keys[there], logs[there]))
+    both = []
+    for (keys, logs), (right_keys, right_logs) in zip(lefts, reversed(rights), strict=True):
+        common, a, b = np.intersect1d(keys, right_keys, assume_unique=True, return_indices=True)
+        # rounding may not decide which of two equal numbers is the larger
+        both.append((common, np.minimum(logs[a], right_logs[b]).round(9)))
+    if not all(len(keys) for keys, _ in both):
+        keys = lefts[-1][0]
         raise ChargeError(
             f"no state of these {len(sites)} sites has the total charge {total} ({group!r}): reachable are "
-            f"{list(group.charges(sorted(lefts[-1])[:8]))}{' ...' if len(lefts[-1]) > 8 else ''}."
+            f"{list(group.charges(keys[:8]))}{' ...' if len(keys) > 8 else ''}."
         )
-    paths = zip(both, _path(both, sites), strict=True)
-    return tuple(_leg(group, _share(dims, through, chi)) for dims, through in paths)
+    return both, _path(both, sites)
+
+
+def _count_on(counts: Counts, site: Site, sign: int) -> Counts:
+    """How many states one more site makes of each charge, or takes away."""
+    (keys, logs), leg = counts, site.leg
+    table = fused_keys(keys, leg.keys, sign, leg.group.moduli_array)
+    reached, places = np.unique(table, return_inverse=True)
+    places, found = places.reshape(table.shape), np.full(len(reached), -np.inf)
+    for s, dim in enumerate(leg.dims):  # one charge of the site leads to no charge twice
+        found[places[:, s]] = np.logaddexp2(found[places[:, s]], logs + np.log2(dim))
+    return reached, found
+
+
+def _path(both: Sequence[Counts], sites: Sequence[Site]) -> list[int]:
+    """One charge a bond, connected by the sites, each the largest that its left neighbour reaches."""
+    path = both[0][0].tolist()
+    for (keys, logs), site in zip(both[1:], sites, strict=True):
+        leg = site.leg
+        reached = fused_keys(np.array(path[-1:]), leg.keys, 1, leg.group.moduli_array)
+        there = np.flatnonzero(np.isin(keys, reached))
+        largest = there[logs[there] == logs[there].max()][-1]
+        path.append(int(keys[largest]))
+    return path
+
+
+def _share(keys: np.ndarray, logs: np.ndarray, through: int, chi: int) -> np.ndarray:
+    """Dimensions of at most chi in all, in proportion to the numbers of states, and 1 or more of `through`."""
+    sizes, weights = np.rint(np.exp2(np.minimum(logs, np.log2(_LARGE)))).astype(np.int64), np.exp2(logs - logs.max())
+    order = np.lexsort((keys, -logs, keys != through))[:chi]
+    spare, kept = chi - len(order), np.zeros(len(keys), dtype=np.int64)
+    more = np.floor(spare * (weights[order] / weights[order].sum()) + 1e-9).astype(np.int64)
+    kept[order] = 1 + np.minimum(sizes[order] - 1, more)
+    room = sizes[order] - kept[order]
+    before = np.cumsum(room) - room
+    kept[order] += np.clip(chi - kept.sum() - before, 0, room)
+    return kept
 
 
 def cell_bonds(sites: Sequence[Site], chi: int, first: Leg | None = None) -> list[Leg]:
@@ -66,7 +124,7 @@ def cell_bonds(sites: Sequence[Site], chi: int, first: Leg | None = None) -> lis
     for site in reversed(sites):
         rights.append(_reach(rights[-1], site, -1))
     bonds = _smaller(lefts, rights)
-    inner = [_share(dims, max(dims, key=lambda q: (dims[q], q)), chi) if dims else {} for dims in bonds[1:-1]]
+    inner = [_cut(dims, chi) if dims else {} for dims in bonds[1:-1]]
     bonds = _supported([start, *inner, start], sites)
     if not all(bonds):
         raise ChargeError(f"the sites of this unit cell do not lead from the bond {first!r} back to it.")
@@ -75,7 +133,7 @@ def cell_bonds(sites: Sequence[Site], chi: int, first: Leg | None = None) -> lis
 
 def _leg(group: Group, dims: Dims) -> Leg:
     keys = sorted(dims)
-    return Leg(group, group.charges(keys), [dims[q] for q in keys])
+    return Leg.from_keys(group, np.array(keys, dtype=np.int64), np.array([dims[q] for q in keys]))
 
 
 def _smaller(lefts: Sequence[Dims], rights: Sequence[Dims]) -> list[Dims]:
@@ -100,12 +158,13 @@ def _supported(bonds: list[Dims], sites: Sequence[Site]) -> list[Dims]:
 
 
 def sector_size(sites: Sequence[Site], charge: Charge) -> int:
-    """Number of product states of a total charge."""
+    """Number of product states of a total charge (from 2^50 on rounded)."""
     group = sites[0].group
-    counts: Dims = {group.key(group.identity): 1}
+    counts = np.array([group.key(group.identity)]), np.zeros(1)
     for site in sites:
-        counts = _reach(counts, site, 1)
-    return counts.get(group.key(charge), 0)
+        counts = _count_on(counts, site, 1)
+    found = counts[1][counts[0] == group.key(charge)]
+    return round(2.0 ** min(float(found[0]), 1000.0)) if len(found) else 0
 
 
 def _fused(charges: Sequence[int], site: Site, sign: int) -> list[list[int]]:
@@ -123,24 +182,9 @@ def _reach(dims: Dims, site: Site, sign: int) -> Dims:
     return result
 
 
-def _path(both: Sequence[Dims], sites: Sequence[Site]) -> list[int]:
-    """One charge a bond, connected by the sites, each the largest that its left neighbour reaches."""
-    path = list(both[0])
-    for dims, site in zip(both[1:], sites, strict=True):
-        (reached,) = _fused(path[-1:], site, 1)
-        path.append(max((q for q in reached if q in dims), key=lambda q: (dims[q], q)))
-    return path
-
-
-def _share(dims: Dims, through: int, chi: int) -> Dims:
-    """Dimensions of at most chi in total, in proportion to `dims`."""
-    by_size = sorted(dims, key=lambda q: (q != through, -dims[q], q))[:chi]
-    kept = dict.fromkeys(by_size, 1)
-    spare, weight = chi - len(kept), sum(dims[q] for q in kept)
-    for q in kept:
-        kept[q] += min(dims[q] - 1, spare * dims[q] // weight)
-    left = chi - sum(kept.values())
-    for q in by_size:
-        more = min(left, dims[q] - kept[q])
-        kept[q], left = kept[q] + more, left - more
-    return kept
+def _cut(dims: Dims, chi: int) -> Dims:
+    """At most chi states in all, in proportion to `dims`."""
+    keys = np.array(sorted(dims))
+    through = max(dims, key=lambda q: (dims[q], q))
+    kept = _share(keys, np.log2([dims[q] for q in keys.tolist()]), through, chi)
+    return {q: d for q, d in zip(keys.tolist(), kept.tolist(), strict=True) if d}

@@ -77,12 +77,18 @@ class Group:
     def moduli_array(self) -> np.ndarray:
         return np.array(self.moduli, dtype=np.int64)
 
-    @property
+    @cached_property
     def _base(self) -> int:
         return 1 << (62 // max(1, len(self.moduli)))
 
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """What one unit of every component adds to a key."""
+        count = len(self.moduli)
+        return np.array([self._base ** (count - 1 - j) for j in range(count)], dtype=np.int64)
+
     def key(self, charge: Charge) -> int:
-        """The charge as one integer, for compiled code."""
+        """A well-formed charge as one integer, for compiled code."""
         result = 0
         for q in charge:
             if abs(q) >= self._base // 4:
@@ -90,21 +96,30 @@ class Group:
             result = result * self._base + q
         return result
 
-    def keys(self, charges: Sequence[Charge]) -> np.ndarray:
-        return np.array([self.key(charge) for charge in charges], dtype=np.int64)
+    def keys(self, charges: Sequence[Charge | int]) -> np.ndarray:
+        """Charges, as `charge` takes them, as integers."""
+        count, limit = len(self.moduli), self._base // 4
+        try:
+            table = np.array(charges, dtype=np.int64)
+        except (TypeError, ValueError, OverflowError):
+            table = np.empty(0)
+        if table.shape != (len(charges), count):  # one component written without a tuple, or an error
+            return np.array([self.key(self.charge(charge)) for charge in charges], dtype=np.int64)
+        if any(self.moduli):
+            table = np.where(self.moduli_array > 0, table % np.maximum(self.moduli_array, 1), table)
+        if (np.abs(table) >= limit).any():
+            self.key(max(map(tuple, table.tolist()), key=lambda charge: max(map(abs, charge))))
+        return table @ self._places
 
     def charges(self, keys: Iterable[int]) -> tuple[Charge, ...]:
         """The inverse of `keys`."""
+        rest = np.array(keys if isinstance(keys, np.ndarray) else list(keys), dtype=np.int64)
         base, half = self._base, self._base // 2
-        result = []
-        for key in keys:
-            rest, digits = int(key), []
-            for _ in self.moduli:
-                digit = (rest + half) % base - half
-                digits.append(digit)
-                rest = (rest - digit) // base
-            result.append(tuple(reversed(digits)))
-        return tuple(result)
+        digits = np.empty((len(rest), len(self.moduli)), dtype=np.int64)
+        for j in range(len(self.moduli) - 1, -1, -1):
+            digits[:, j] = (rest + half) % base - half
+            rest = (rest - digits[:, j]) // base
+        return tuple(map(tuple, digits.tolist()))
 
 
 TRIVIAL = Group()

@@ -1,6 +1,7 @@
 """A leg of a symmetric tensor: sectors (charge, dimension) and a direction."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from operator import index
 from weakref import WeakValueDictionary
 
@@ -25,43 +26,35 @@ class Leg:
     _interned: "WeakValueDictionary[tuple, Leg]" = WeakValueDictionary()
 
     group: Group
-    charges: tuple[Charge, ...]
-    dims: tuple[int, ...]
+    keys: np.ndarray
+    dims_array: np.ndarray
     flow: int
 
     def __new__(cls, group: Group, charges: Sequence[Charge], dims: Sequence[int], flow: int = 1) -> "Leg":
-        try:
-            found = cls._interned.get((group, tuple(charges), tuple(dims), flow))
-        except TypeError:  # charges given as lists
-            found = None
-        if found is None:
-            found = cls._make(group, tuple(map(group.charge, charges)), _whole(dims), flow)
-            key = (group, found.charges, found.dims, flow)
-            found = cls._interned.setdefault(key, found)
-        return found
+        return cls._intern(group, group.keys(charges), _whole(dims), flow)
 
     @classmethod
     def from_keys(cls, group: Group, keys: np.ndarray, dims: np.ndarray, flow: int = 1) -> "Leg":
         """A leg from packed keys in ascending order; sectors of dimension 0 are dropped."""
         kept = dims > 0
-        return cls(group, group.charges(keys[kept].tolist()), dims[kept].tolist(), flow)
+        if not kept.all():
+            keys, dims = keys[kept], dims[kept]
+        return cls._intern(group, keys, dims, flow)
 
     @classmethod
-    def _make(cls, group: Group, charges: tuple[Charge, ...], dims: tuple[int, ...], flow: int) -> "Leg":
-        if flow not in (1, -1):
-            raise LegError(f"a leg's flow is +1 (into the tensor) or -1 (out of it), found {flow!r}.")
-        if len(charges) != len(dims):
-            raise LegError(f"a leg needs one dimension per charge: {len(charges)} charges, {len(dims)} dimensions.")
-        if any(a >= b for a, b in zip(charges, charges[1:], strict=False)):
-            raise LegError(f"a leg's charges must ascend without repeats, found {charges}.")
-        if any(d < 1 for d in dims):
-            raise LegError(f"every sector needs a dimension of at least 1, found {dims}.")
-        leg = object.__new__(cls)
-        object.__setattr__(leg, "group", group)
-        object.__setattr__(leg, "charges", charges)
-        object.__setattr__(leg, "dims", dims)
-        object.__setattr__(leg, "flow", flow)
-        return leg
+    def _intern(cls, group: Group, keys: np.ndarray, dims: np.ndarray, flow: int) -> "Leg":
+        """The one leg with these sectors; its arrays are read only."""
+        name = (group, keys.tobytes(), dims.tobytes(), flow)
+        found = cls._interned.get(name)
+        if found is None:
+            _check(group, keys, dims, flow)
+            leg = object.__new__(cls)
+            # copies, as the caller may go on with its own
+            own, sizes = np.array(keys, dtype=np.int64), np.array(dims, dtype=np.int64)
+            own.flags.writeable = sizes.flags.writeable = False
+            leg.__dict__.update(group=group, keys=own, dims_array=sizes, flow=flow)
+            found = cls._interned.setdefault(name, leg)
+        return found
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a leg is frozen: make a new one.")
@@ -77,40 +70,32 @@ class Leg:
         return f"Leg({self.dim} = {{{sectors}}}, {arrow})"
 
     def __len__(self) -> int:
-        return len(self.dims)
+        return len(self.keys)
 
-    # cached on the interned object, past the frozen __setattr__
-    def _cached(self, name: str, make) -> object:
-        value = self.__dict__.get(name)
-        if value is None:
-            value = self.__dict__[name] = make()
-        return value
+    # cached properties write to the object's dictionary, past the frozen __setattr__
 
-    @property
+    @cached_property
+    def charges(self) -> tuple[Charge, ...]:
+        return self.group.charges(self.keys)
+
+    @cached_property
+    def dims(self) -> tuple[int, ...]:
+        return tuple(self.dims_array.tolist())
+
+    @cached_property
     def dim(self) -> int:
         """Total dimension."""
-        return sum(self.dims)
+        return int(self.dims_array.sum())
 
-    @property
+    @cached_property
     def dual(self) -> "Leg":
         """The same sectors with the opposite flow: what this leg can be contracted with."""
-        found = self.__dict__.get("_dual")  # asked for so often that a closure would be seen
-        if found is None:
-            found = self._cached("_dual", lambda: Leg(self.group, self.charges, self.dims, -self.flow))
-        return found  # type: ignore[return-value]
+        return Leg._intern(self.group, self.keys, self.dims_array, -self.flow)
 
-    @property
-    def keys(self) -> np.ndarray:
-        return self._cached("_keys", lambda: self.group.keys(self.charges))  # type: ignore[return-value]
-
-    @property
-    def dims_array(self) -> np.ndarray:
-        return self._cached("_dims", lambda: np.array(self.dims, dtype=np.int64))  # type: ignore[return-value]
-
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """First dense index of every sector, and the total at the end."""
-        return self._cached("_starts", lambda: np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64))  # type: ignore[return-value]
+        return np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64)
 
     @property
     def flipped(self) -> "Leg":
@@ -136,11 +121,22 @@ class Leg:
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
 
 
-def _whole(dims: Sequence[int]) -> tuple[int, ...]:
+def _whole(dims: Sequence[int]) -> np.ndarray:
     try:
-        return tuple(map(index, dims))
+        return np.array(list(map(index, dims)), dtype=np.int64)
     except TypeError as error:
         raise LegError(f"every dimension of a leg is a whole number, found {list(dims)}.") from error
+
+
+def _check(group: Group, keys: np.ndarray, dims: np.ndarray, flow: int) -> None:
+    if flow not in (1, -1):
+        raise LegError(f"a leg's flow is +1 (into the tensor) or -1 (out of it), found {flow!r}.")
+    if len(keys) != len(dims):
+        raise LegError(f"a leg needs one dimension per charge: {len(keys)} charges, {len(dims)} dimensions.")
+    if (keys[1:] <= keys[:-1]).any():
+        raise LegError(f"a leg's charges must ascend without repeats, found {group.charges(keys)}.")
+    if (dims < 1).any():
+        raise LegError(f"every sector needs a dimension of at least 1, found {dims.tolist()}.")
 
 
 def trivial_leg(dim: int, flow: int = 1, group: Group = TRIVIAL) -> Leg:
