@@ -33,9 +33,7 @@ LATE_ANYWHERE = {"matplotlib": "half a second, and optional", "cupy": "optional,
 
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 450, 70, 8
 # compiled kernels take raw buffers and integers one by one, and keep what they inline in one file
-LONG_FUNCTIONS: dict[str, str] = {
-    "kernels/cpu/half_terms.py:half_terms": "one pass over the pieces of a half, compiled as one loop",
-}
+LONG_FUNCTIONS: dict[str, str] = {}
 MANY_PARAMETERS = "kernels/"
 
 

@@ -8,7 +8,7 @@ most of it.
 
 import numpy as np
 
-from tnsim.kernels.cpu.compiled import inlined, kernel
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.layout import copy_vector, first_places, stable_order
 from tnsim.kernels.table import (
     ADD,
@@ -23,7 +23,6 @@ from tnsim.kernels.table import (
     COLUMNS,
     IDENTITY,
     KIND,
-    TASK,
     M,
     N,
 )
@@ -33,25 +32,29 @@ CHANNEL, TO, FROM, DST, DST_STRIDE, ROWS, SRC, SRC_STRIDE, COLS, WHAT, OFFSET, S
 TERM_COLUMNS = 12
 # what a term multiplies with
 UNIT, BLOCK, DENSE = 0, 1, 2
+# what a group of pieces becomes
+PARTS, WHOLE, SUMMED = range(3)
 # pieces are summed into a dense block where their products would cost this share of the block's product
 FILL = 0.7
 
 
 @inlined
-def _pieces(env, entries, states, fused, bond_dims, left, unit_channel):
-    """All (entry, environment block) pairs as terms; a first pass counts, a second one writes."""
+def _pieces(env, entries, states, fused, bond_dims, left, unit_channel, channels):
+    """All (entry, environment block) pairs as terms, in the order of (channel, target sector), the entry of each, and
+    where these groups begin; a first pass counts, a second one writes."""
     indices, offsets, op_starts, op_dims = env
     state_sector, state_within, phys_dims = states
-    sector, start, _ = fused
+    sector, start, sizes = fused
     channel_sector = np.empty(op_starts[-1], dtype=np.int64)
     for j in range(len(op_dims)):
         channel_sector[op_starts[j] : op_starts[j + 1]] = j
     op_sectors = np.ascontiguousarray(indices[:, 1])
     order, first = stable_order(op_sectors), first_places(op_sectors, len(op_dims))
+    nq = len(sizes)
+    groups = np.zeros(channels * nq + 1, dtype=np.int64)
     terms = np.empty((0, TERM_COLUMNS), dtype=np.int64)
-    which = np.empty(0, dtype=np.int64)
+    which, places = np.empty(0, dtype=np.int64), groups
     for writing in (False, True):
-        count = 0
         for e in range(len(entries)):
             source, target, out, into = entries[e]
             so, wo, si, wi = state_sector[out], state_within[out], state_sector[into], state_within[into]
@@ -61,30 +64,80 @@ def _pieces(env, entries, states, fused, bond_dims, left, unit_channel):
             for i in range(number):
                 block = 0 if unit else order[first[j] + i]
                 bra, ket = (i, i) if unit else (indices[block, 0], indices[block, 2])
-                if sector[bra, so] < 0 or sector[ket, si] < 0:
+                to = sector[bra, so]
+                if to < 0 or sector[ket, si] < 0:
                     continue
-                if writing:
-                    term = terms[count]
-                    which[count] = e
-                    term[CHANNEL], term[TO], term[FROM] = target, sector[bra, so], sector[ket, si]
-                    term[ROWS], term[COLS] = bond_dims[bra], bond_dims[ket]
-                    if left:
-                        term[DST], term[DST_STRIDE] = start[bra, so] + wo, phys_dims[so]
-                        term[SRC], term[SRC_STRIDE] = start[ket, si] + wi, phys_dims[si]
-                    else:
-                        term[DST], term[DST_STRIDE] = start[bra, so] + wo * bond_dims[bra], 1
-                        term[SRC], term[SRC_STRIDE] = start[ket, si] + wi * bond_dims[ket], 1
-                    if unit:
-                        term[WHAT], term[OFFSET], term[STRIDE] = UNIT, 0, 0
-                    else:
-                        term[WHAT] = BLOCK
-                        term[OFFSET] = offsets[block] + (source - op_starts[j]) * bond_dims[ket]
-                        term[STRIDE] = op_dims[j] * bond_dims[ket]
-                count += 1
+                if not writing:
+                    groups[target * nq + to + 1] += 1
+                    continue
+                place = places[target * nq + to]
+                places[target * nq + to] += 1
+                term, which[place] = terms[place], e
+                term[CHANNEL], term[TO], term[FROM] = target, to, sector[ket, si]
+                term[ROWS], term[COLS] = bond_dims[bra], bond_dims[ket]
+                if left:
+                    term[DST], term[DST_STRIDE] = start[bra, so] + wo, phys_dims[so]
+                    term[SRC], term[SRC_STRIDE] = start[ket, si] + wi, phys_dims[si]
+                else:
+                    term[DST], term[DST_STRIDE] = start[bra, so] + wo * bond_dims[bra], 1
+                    term[SRC], term[SRC_STRIDE] = start[ket, si] + wi * bond_dims[ket], 1
+                if unit:
+                    term[WHAT], term[OFFSET], term[STRIDE] = UNIT, 0, 0
+                else:
+                    term[WHAT] = BLOCK
+                    term[OFFSET] = offsets[block] + (source - op_starts[j]) * bond_dims[ket]
+                    term[STRIDE] = op_dims[j] * bond_dims[ket]
         if not writing:
-            terms = np.zeros((count, TERM_COLUMNS), dtype=np.int64)
-            which = np.zeros(count, dtype=np.int64)
-    return terms, which
+            for n in range(channels * nq):
+                groups[n + 1] += groups[n]
+            terms = np.empty((groups[-1], TERM_COLUMNS), dtype=np.int64)
+            which, places = np.empty(groups[-1], dtype=np.int64), groups.copy()
+    return terms, which, groups
+
+
+@inner
+def _kind_of(pieces, which, values, first, last, sizes):
+    """What a group of pieces is: WHOLE, an identity on all of its sector; SUMMED, better one dense block; or PARTS."""
+    cost, matrices, covered, plain = 0, 0, 0, True
+    for i in range(first, last):
+        piece = pieces[i]
+        if piece[WHAT] == BLOCK:
+            matrices += 1
+            cost += piece[ROWS] * piece[COLS]
+            plain = False
+        else:
+            covered += piece[ROWS]
+            plain = plain and piece[DST] == piece[SRC] and piece[TO] == piece[FROM] and values[which[i]] == 1
+    to, source = pieces[first, TO], pieces[first, FROM]
+    if plain and covered == sizes[to]:
+        return WHOLE
+    return SUMMED if matrices > 0 and cost >= FILL * sizes[to] * sizes[source] else PARTS
+
+
+@inner
+def _sum_row(row, piece, size, width):
+    """One piece of a dense block that begins at `size`."""
+    row[C_BUFFER], row[C_OFFSET] = 1, size + piece[DST] * width + piece[SRC]
+    if piece[WHAT] == BLOCK:
+        row[KIND], row[M], row[N] = ADD, piece[ROWS], piece[COLS]
+        row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_STEP] = 0, piece[OFFSET], piece[STRIDE], 1
+        row[C_STRIDE], row[C_STEP] = piece[DST_STRIDE] * width, piece[SRC_STRIDE]
+    else:
+        row[KIND], row[M], row[N] = IDENTITY, piece[ROWS], 1
+        row[C_STRIDE] = piece[DST_STRIDE] * width + piece[SRC_STRIDE]
+
+
+@inlined
+def _kinds(pieces, which, values, places, sizes):
+    """The kind of every group, and how many terms and rows all of them make."""
+    kinds, n_terms, n_rows = np.zeros(len(places) - 1, dtype=np.int64), 0, 0
+    for g in range(len(kinds)):
+        count = places[g + 1] - places[g]
+        if count > 0:
+            kinds[g] = _kind_of(pieces, which, values, places[g], places[g + 1], sizes)
+            n_terms += count if kinds[g] == PARTS else 1
+            n_rows += count if kinds[g] == SUMMED else 0
+    return kinds, n_terms, n_rows
 
 
 @kernel
@@ -96,74 +149,37 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
     Returns terms, coefficients, group starts (channels x sectors, 2) and the build plan of the dense
     blocks: rows (buffers 0 environment, 1 dense), coefficients, size.
     """
-    sizes = fused[2]
-    pieces, which = _pieces(env, entries, states, fused, bond_dims, left, unit_channel)
-    order = stable_order(pieces[:, CHANNEL] * len(sizes) + pieces[:, TO])
-    terms = np.zeros((len(pieces), TERM_COLUMNS), dtype=np.int64)
-    alphas = np.zeros(len(pieces), dtype=values.dtype)
-    groups = np.zeros((channels, len(sizes), 2), dtype=np.int64)
-    rows = np.zeros((len(pieces), COLUMNS), dtype=np.int64)
-    row_alphas = np.zeros(len(pieces), dtype=values.dtype)
-    n_terms, n_rows, size, g = 0, 0, 0, 0
-    while g < len(order):
-        head = pieces[order[g]]
-        end = g
-        cost, matrices, covered = 0, 0, 0
-        plain = True
-        while end < len(order):
-            piece = pieces[order[end]]
-            if piece[CHANNEL] != head[CHANNEL] or piece[TO] != head[TO]:
-                break
-            if piece[WHAT] == BLOCK:
-                matrices += 1
-                cost += piece[ROWS] * piece[COLS]
-                plain = False
-            else:
-                covered += piece[ROWS]
-                same = piece[DST] == piece[SRC] and piece[TO] == piece[FROM]
-                plain = plain and same and values[which[order[end]]] == 1
-            end += 1
-        full = sizes[head[TO]] * sizes[head[FROM]]
-        begin = n_terms
-        whole = plain and covered == sizes[head[TO]]
-        dense = matrices > 0 and cost >= FILL * full
-        if whole or dense:
-            term = terms[n_terms]
-            term[CHANNEL], term[TO], term[FROM] = head[CHANNEL], head[TO], head[FROM]
-            term[DST_STRIDE], term[ROWS], term[SRC_STRIDE], term[COLS] = 1, sizes[head[TO]], 1, sizes[head[FROM]]
+    sizes, nq = fused[2], len(fused[2])
+    pieces, which, places = _pieces(env, entries, states, fused, bond_dims, left, unit_channel, channels)
+    kinds, n_terms, n_rows = _kinds(pieces, which, values, places, sizes)
+    terms, alphas = np.empty((n_terms, TERM_COLUMNS), dtype=np.int64), np.ones(n_terms, dtype=values.dtype)
+    rows, row_alphas = np.zeros((n_rows, COLUMNS), dtype=np.int64), np.empty(n_rows, dtype=values.dtype)
+    groups = np.zeros((channels, nq, 2), dtype=np.int64)
+    t, r, size = 0, 0, 0
+    for g in range(len(kinds)):
+        if places[g] == places[g + 1]:
+            continue
+        channel, to, source = pieces[places[g], CHANNEL], pieces[places[g], TO], pieces[places[g], FROM]
+        groups[channel, to, 0] = t
+        if kinds[g] != PARTS:
+            term = terms[t]
+            term[CHANNEL], term[TO], term[FROM] = channel, to, source
+            term[DST], term[DST_STRIDE], term[ROWS] = 0, 1, sizes[to]
+            term[SRC], term[SRC_STRIDE], term[COLS] = 0, 1, sizes[source]
             term[WHAT], term[OFFSET], term[STRIDE] = UNIT, 0, 0
-            alphas[n_terms] = 1
-            if dense:
-                term[WHAT], term[OFFSET], term[STRIDE] = DENSE, size, sizes[head[FROM]]
-            n_terms += 1
-        for i in range(g, end):
-            piece, value = pieces[order[i]], values[which[order[i]]]
-            if dense:
-                row, width = rows[n_rows], sizes[head[FROM]]
-                row_alphas[n_rows] = value
-                row[C_BUFFER], row[C_OFFSET] = 1, size + piece[DST] * width + piece[SRC]
-                if piece[WHAT] == BLOCK:
-                    row[KIND], row[M], row[N] = ADD, piece[ROWS], piece[COLS]
-                    row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_STEP] = 0, piece[OFFSET], piece[STRIDE], 1
-                    row[C_STRIDE], row[C_STEP] = piece[DST_STRIDE] * width, piece[SRC_STRIDE]
-                else:
-                    row[KIND], row[M], row[N] = IDENTITY, piece[ROWS], 1
-                    row[C_STRIDE] = piece[DST_STRIDE] * width + piece[SRC_STRIDE]
-                row[TASK] = 0
-                n_rows += 1
-            elif not whole:
-                copy_vector(terms[n_terms], piece)
-                alphas[n_terms] = value
-                n_terms += 1
-        if dense:
-            size += full
-        groups[head[CHANNEL], head[TO], 0], groups[head[CHANNEL], head[TO], 1] = begin, n_terms
-        g = end
-    return (
-        terms[:n_terms].copy(),
-        alphas[:n_terms].copy(),
-        groups,
-        rows[:n_rows].copy(),
-        row_alphas[:n_rows].copy(),
-        size,
-    )
+            if kinds[g] == SUMMED:
+                term[WHAT], term[OFFSET], term[STRIDE] = DENSE, size, sizes[source]
+            t += 1
+        for i in range(places[g], places[g + 1]):
+            if kinds[g] == SUMMED:
+                row_alphas[r] = values[which[i]]
+                _sum_row(rows[r], pieces[i], size, sizes[source])
+                r += 1
+            elif kinds[g] == PARTS:
+                copy_vector(terms[t], pieces[i])
+                alphas[t] = values[which[i]]
+                t += 1
+        if kinds[g] == SUMMED:
+            size += sizes[to] * sizes[source]
+        groups[channel, to, 1] = t
+    return terms, alphas, groups, rows, row_alphas, size

@@ -28,7 +28,6 @@ from tnsim.networks.effective_plans import (
     isometry_plan,
     join_plan,
     noise_plan,
-    opening_plan,
     project_plan,
     two_site_plan,
     unit_leg,
@@ -75,13 +74,9 @@ class Half:
         """The sums of environment blocks that the plan uses as matrices, laid out when first asked for; cost
         O(chi^2 d w)."""
         if self.built is None:
-            self.built = self.room()
+            self.built = self.environment.backend.zeros(self.plan.build.size, self.environment.dtype)
             run(self.plan.build, (self.environment.data, self.built), self.environment.backend)
         return self.built
-
-    def room(self) -> Array:
-        """Where the dense blocks will lie."""
-        return self.environment.backend.zeros(self.plan.build.size, self.environment.dtype)
 
 
 def grow(half: Half, bond: Leg, isometry: Array) -> Tensor:
@@ -197,15 +192,6 @@ class TwoSiteHamiltonian:
         run(plan, (first.data, second.data, theta), self.backend)
         return theta
 
-    def begin(self, first: Tensor, second: Tensor) -> Array:
-        """What `join` returns, and the dense blocks of both halves on the way: what an update starts with."""
-        self._check_dtypes(first, second)
-        self.left.built, self.right.built = self.left.room(), self.right.room()
-        theta = self.backend.zeros(self.plan.size, self.dtype)
-        plan = opening_plan(self.plan, first.legs[2].with_flow(1), self.dtype.char)
-        run(plan, (*self.halves, first.data, second.data, theta), self.backend)
-        return theta
-
     def _check_dtypes(self, first: Tensor, second: Tensor) -> None:
         if first.data.dtype != self.dtype or second.data.dtype != self.dtype:
             found = f"{first.dtype} and {second.dtype}"
@@ -238,9 +224,9 @@ class TwoSiteHamiltonian:
 
 def trace_of_blocks(gram: Array, sizes: np.ndarray, backend: Backend) -> float:
     """Sum of the traces of square blocks that lie one after the other; one device read."""
-    total, start = None, 0
-    for n in sizes.tolist():
-        part = backend.sum(backend.real(backend.strided(gram, start, (n,), (n + 1,))))
-        total = part if total is None else total + part
-        start += n * n
-    return 0.0 if total is None else float(backend.read(total))
+    if not sizes.sum():
+        return 0.0
+    squares = sizes * sizes
+    place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places = np.repeat(np.cumsum(squares) - squares, sizes) + place * (np.repeat(sizes, sizes) + 1)
+    return float(backend.read(backend.sum(backend.real(backend.take(gram, places, 0)))))

@@ -7,13 +7,16 @@ import numpy as np
 
 from tnsim.kernels.cpu import diagonal, half_terms, hamiltonian, sectors
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.kernels.table import A_BUFFER, B_BUFFER, C_BUFFER, M, N
+from tnsim.kernels.table import M, N
+from tnsim.networks.plan_cache import plan_cache
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
 
 LEFT, RIGHT = "left", "right"
 # adding a number takes as long as so many flops of a product
 _ADDED = 16.0
+# memory for plans of halves, and for those of two sites with theirs: molecules have tens of MB in each
+_PLAN_BYTES = 2**29
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,11 @@ class Rows:
     def order(self) -> np.ndarray:
         """The order in which tasks are claimed."""
         return longest_first(self.weights)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the plan."""
+        return self.rows.nbytes + self.alphas.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +72,11 @@ class HalfPlan:
     groups: np.ndarray
     build: Rows
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the plan."""
+        return self.terms.nbytes + self.groups.nbytes + self.build.nbytes
+
 
 @dataclass(frozen=True, eq=False)
 class TwoSitePlan:
@@ -81,6 +94,11 @@ class TwoSitePlan:
     def size(self) -> int:
         return int((self.blocks[:, 1] * self.blocks[:, 2]).sum())
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the plan and of its halves."""
+        return self.matvec.nbytes + self.left.nbytes + self.right.nbytes
+
 
 def environment_legs(side: str, bond: Leg, operator_leg: Leg) -> tuple[Leg, Leg, Leg]:
     """Legs (bra, op, ket) of a half; `bond` and `operator_leg` are those of the site it will meet."""
@@ -89,7 +107,7 @@ def environment_legs(side: str, bond: Leg, operator_leg: Leg) -> tuple[Leg, Leg,
 
 def unit_leg(leg: Leg) -> Leg:
     """The same charges with dimension 1: a key for what depends on the charges only."""
-    return Leg(leg.group, leg.charges, (1,) * len(leg), 1)
+    return Leg.from_keys(leg.group, leg.keys, np.ones(len(leg), dtype=np.int64))
 
 
 @lru_cache(maxsize=2048)
@@ -123,7 +141,7 @@ def _tables(table: Layout) -> tuple[np.ndarray, np.ndarray]:
     return table.indices, table.offsets
 
 
-@lru_cache(maxsize=512)
+@plan_cache(_PLAN_BYTES)
 def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: str) -> HalfPlan:
     """Terms of an environment on `bond` and the operator next to it, for the charges of `center`."""
     is_left = side == LEFT
@@ -147,7 +165,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
-@lru_cache(maxsize=512)
+@plan_cache(_PLAN_BYTES)
 def two_site_plan(
     left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str, symmetric: bool
 ) -> TwoSitePlan:
@@ -209,25 +227,6 @@ def join_plan(left: Leg, phys_left: Leg, bond: Leg, phys_right: Leg, right: Leg,
         right.dims_array, _center_sectors(center, bond),
     )  # fmt: skip
     return Rows(rows, np.ones(len(rows), dtype=dtype), starts, weights, size=int(offsets[-1]))
-
-
-@lru_cache(maxsize=512)
-def opening_plan(plan: TwoSitePlan, bond: Leg, dtype: str) -> Rows:
-    """What an update begins with: the dense blocks of both halves, and theta of two sites that share `bond`.
-
-    Buffers: 0 left environment, 1 its dense blocks, 2 right environment, 3 its dense blocks, 4 A, 5 B, 6 theta.
-    """
-    a, b = plan.left, plan.right
-    join = join_plan(a.bond, a.operator.phys, bond, b.operator.phys, b.bond, dtype)
-    parts = a.build, b.build, join
-    rows = np.concatenate([part.rows for part in parts])
-    counts = [len(part.rows) for part in parts]
-    rows[:, [A_BUFFER, B_BUFFER, C_BUFFER]] += np.repeat([0, 2, 4], counts)[:, None]
-    starts = [part.starts[:-1] + first for part, first in zip(parts, np.cumsum([0, *counts]), strict=False)]
-    return Rows(
-        rows, np.concatenate([part.alphas for part in parts]), np.concatenate([*starts, [len(rows)]]),
-        np.concatenate([part.weights for part in parts]), size=join.size,
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=512)

@@ -141,7 +141,7 @@ class IDMRGRun:
         settings, tensors = self.settings, self._tensors
         first, second = self._site_operator(bond), self._site_operator(bond + 1)
         heff = TwoSiteHamiltonian(lefts[bond], first, second, rights[bond], hermitian=True)
-        ritz = heff.lowest(heff.begin(tensors[bond], tensors[bond + 1]), self._krylov())
+        ritz = heff.lowest(heff.join(tensors[bond], tensors[bond + 1]), self._krylov())
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of the window is {ritz.energy}: check the MPO for NaN.")
         method = choose_method("auto", settings.truncation, self._dtype)
