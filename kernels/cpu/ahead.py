@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import lanczos, leading, sectors, serve, split
+from tnsim.kernels.cpu import davidson, lanczos, leading, sectors, serve, split
 from tnsim.kernels.cpu.team import DTYPES, TEAM, new_board
 from tnsim.kernels.table import A_STRIDE, B_STRIDE, C_BUFFER, C_STRIDE, COLUMNS, K, M, N
 
-# the second process, and whether Lanczos and the splits are compiled, which it says in one letter
+_SOLVERS = {"lanczos": lanczos.lowest, "davidson": davidson.lowest}
+# the second process, and whether eigensolver and splits are compiled, which it says in one letter
 _running: list[subprocess.Popen] = []
 _READY = b"."
 # runs beside each other wait for the one process together
@@ -28,9 +29,9 @@ _waiting = threading.Lock()
 _PATIENCE = 300.0
 
 
-def compiled_before() -> bool:
-    """Whether the kernels of the main job are in the cache of this machine."""
-    return _in_cache(lanczos.lowest)
+def compiled_before(eigensolver: str = "") -> bool:
+    """Whether the kernels of the main job, with this eigensolver or any, are in the cache of this machine."""
+    return any(_in_cache(kernel) for name, kernel in _SOLVERS.items() if eigensolver in (name, ""))
 
 
 def _in_cache(kernel: Any) -> bool:
@@ -38,13 +39,13 @@ def _in_cache(kernel: Any) -> bool:
     return any(Path(kernel.stats.cache_path).glob(f"{kernel.py_func.__module__.rsplit('.', 1)[-1]}.{name}-*.nbi"))
 
 
-def start(dtype: np.dtype, threads: int) -> None:
-    """Compile for a dtype in a second process what is in no cache yet, where there is a second core."""
+def start(dtype: np.dtype, threads: int, eigensolver: str = "lanczos") -> None:
+    """Compile for a dtype and an eigensolver what is in no cache yet, in a second process where there is a second core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    before = compiled_before()
+    before = compiled_before(eigensolver)
     if _running or cores < 2 or not sys.executable or (before and (threads < 2 or _in_cache(serve.serve))):
         return
-    code = f"import tnsim.kernels.cpu.ahead as ahead; ahead.compile_kernels({dtype.char!r}, {threads})"
+    code = f"import tnsim.kernels.cpu.ahead as ahead; ahead.compile_kernels({dtype.char!r}, {threads}, {eigensolver!r})"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.DEVNULL if before else subprocess.PIPE
     try:
@@ -98,13 +99,17 @@ def compile_plans() -> None:
     sectors.project_rows(none, one, one - 1, one, one)
 
 
-def compile_kernels(dtype: str, threads: int) -> None:
+def compile_kernels(dtype: str, threads: int, eigensolver: str = "lanczos") -> None:
     """Call every numerical kernel of two-site DMRG once, on one matrix of one number; last what only helpers need."""
     blocks, theta = np.array([[0, 1, 1]]), np.ones(1, dtype=dtype)
     rows = np.zeros((1, COLUMNS), dtype=np.int64)
     rows[:, [M, N, K, A_STRIDE, B_STRIDE, C_STRIDE, C_BUFFER]] = 1
     plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), order=np.zeros(1, dtype=np.int64), work=1)
-    lanczos.solve(plan, theta, (theta,) * 4, (1, 1, 1.0, 0.0), 1)
+    limits = 1, 1, 1.0, 0.0
+    if eigensolver == "davidson":
+        davidson.solve(plan, theta.reshape(1, 1), theta, (theta,) * 4, limits, 1)
+    else:
+        lanczos.solve(plan, theta, (theta,) * 4, limits, 1)
     double = np.result_type(dtype, np.float64)
     wide = theta.astype(double)
     leading.leading(wide, blocks, True, wide[:0], 0.0, 1, 1)

@@ -162,12 +162,15 @@ def solve(plan, guesses, diagonal, halves, limits, threads, constraints=None):
         plan.rows, plan.alphas, guesses, space, overlaps, halves, work, plan.starts, order, diagonal, limits,
         constraints,
     )  # fmt: skip
-    _ROOMS.append(room)
+    if len(room) <= _LARGEST_ROOM:
+        _ROOMS.append(room)
     return result
 
 
-# Memory that the last call is done with: fresh pages cost as much as a few passes over the vectors.
+# Memory that the last call is done with: fresh pages cost as much as a few passes over the vectors. One that is large
+# goes back, as it would stay for good.
 _ROOMS: list[np.ndarray] = []
+_LARGEST_ROOM = 2**27
 
 
 def _room(size):

@@ -13,7 +13,7 @@ from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, stable_order
 from tnsim.kernels.cpu.split import blocks_at, describe_blocks, first_failure, gram_matrix, product, squares_of
 from tnsim.kernels.cpu.symbols import real_dot
-from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, array_at, describe, led, open_round, tasks, wait
+from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, array_at, describe, keep, led, next_task, open_round, wait
 from tnsim.kernels.table import NO_TRANSPOSE
 
 # rounding of a weight relative to all of its block
@@ -136,18 +136,24 @@ def lead_leading(theta, blocks, rightwards, noise, amplitude, count, board):
         describe(board, place, weights)
         board[KIND] = FACTOR
         open_round(board, number)
-    for i in tasks(board, order):
-        _factor(i, theta, blocks, rightwards, noise, share, places, work)
+    left = next_task(board, number, number + 1)
+    while left > 0:
+        _factor(order[number - left], theta, blocks, rightwards, noise, share, places, work)
+        left = next_task(board, number, left)
     wait(board, number)
     _candidates(weights, rows, count, kept)
     if shared:
         board[KIND] = ITERATE
         open_round(board, number)
-    for i in tasks(board, order):
-        _iterate(i, places, work)
+    left = next_task(board, number, number + 1)
+    while left > 0:
+        _iterate(order[number - left], places, work)
+        left = next_task(board, number, left)
     wait(board, number)
     found, lost = _gathered(places, work)
-    share[0] = 0  # alive until here
+    keep(share)
+    keep(order)
+    keep(pivots)
     return factors, found, kept, lost, first_failure(infos)
 
 

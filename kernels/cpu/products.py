@@ -14,9 +14,9 @@ from tnsim.kernels.cpu.team import (
     describe,
     integers_at,
     led,
+    next_task,
     open_round,
     table_at,
-    tasks,
     wait,
 )
 from tnsim.kernels.cpu.team import KIND as JOB_KIND
@@ -117,9 +117,13 @@ def share_rows(rows, alphas, starts, order, buffers, board):
         place = describe(board, place, buffer)
     board[JOB_KIND] = ROWS
     open_round(board, len(order))
-    for task in tasks(board, order):
+    count = len(order)
+    left = next_task(board, count, count + 1)
+    while left > 0:
+        task = order[count - left]
         run_rows(rows, alphas, one, buffers, starts[task], starts[task + 1])
-    wait(board, len(order))
+        left = next_task(board, count, left)
+    wait(board, count)
 
 
 @inner

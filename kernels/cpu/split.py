@@ -16,9 +16,9 @@ from tnsim.kernels.cpu.team import (
     describe,
     integers_at,
     led,
+    next_task,
     open_round,
     table_at,
-    tasks,
     wait,
 )
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
@@ -200,18 +200,24 @@ def help_bases(board, left, like, real, use_svd):
 def _by_gram(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """All blocks, alone (with an empty board) or with helpers."""
     _open_job(board, GRAM, theta, blocks, rightwards, noise, amplitude, places, results, order)
-    for i in tasks(board, order):
-        _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results)
-    wait(board, len(order))
+    count = len(order)
+    left = next_task(board, count, count + 1)
+    while left > 0:
+        _gram_task(order[count - left], theta, blocks, rightwards, noise, amplitude, places, results)
+        left = next_task(board, count, left)
+    wait(board, count)
 
 
 @kernel
 def _by_svd(theta, blocks, rightwards, noise, amplitude, places, results, order, board):
     """Like `_by_gram`; apart, as most runs need only one of the two compiled."""
     _open_job(board, SVD, theta, blocks, rightwards, noise, amplitude, places, results, order)
-    for i in tasks(board, order):
-        _svd_task(i, theta, blocks, rightwards, places, results)
-    wait(board, len(order))
+    count = len(order)
+    left = next_task(board, count, count + 1)
+    while left > 0:
+        _svd_task(order[count - left], theta, blocks, rightwards, places, results)
+        left = next_task(board, count, left)
+    wait(board, count)
 
 
 def bases(theta, blocks, rightwards, use_svd, noise, amplitude, real, threads):

@@ -9,7 +9,10 @@ changes of the interpreter's lock a job, each as long as a small job. After some
 sleep on a queue. One lead at a time has the team; others work alone.
 
 A board holds WORD = round << 32 | tasks left, DONE = tasks of this round that are finished, FAILED, LIMIT = helpers
-that may claim, the job, and for every helper whether it is awake.
+that may claim, the job, and for every helper whether it sleeps, looks for a task or does one.
+
+Helpers read and write arrays by their addresses, so these live until the round is over: `wait` comes before their end,
+`keep` holds those that a kernel made itself, and where the lead fails `led` calls the round off before it lets go.
 """
 
 import os
@@ -19,7 +22,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -33,7 +36,9 @@ DTYPES = "fdFD"
 # kinds of jobs
 ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS = range(6)
 # looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds)
-_PATIENCE, _IDLE = 2000, 2_000_000
+_PATIENCE, _IDLE_LOOKS = 2000, 2_000_000
+# what a helper does
+ASLEEP, IDLE, BUSY = range(3)
 
 
 def _slot(context, builder, signature, args):
@@ -126,23 +131,18 @@ def finish(board):
     _add(board, DONE, 1)
 
 
-# no cache: Numba cannot compile a caller of a generator that it loaded; the callers are cached with it
-@njit(nogil=True)
-def tasks(board, order):
-    """The tasks of the round that is open, as many as the lead can claim: `for i in tasks(board, order)`.
+@inner
+def next_task(board, count, last):
+    """Tasks left before the one that the lead does now, 0 where there is none; with an empty board it does them all.
 
-    With an empty board all of them.
+    last: what this returned before, whose task is done now, and count + 1 at first.
+    `left = next_task(board, n, n + 1)`, `while left > 0:` task number n - left, `left = next_task(board, n, left)`.
     """
     if len(board) == 0:
-        for i in order:  # noqa: UP028  (Numba has no `yield from`)
-            yield i
-        return
-    while True:
-        left = claim(board)
-        if left == 0:
-            return
-        yield order[len(order) - left]
+        return last - 1
+    if last <= count:
         finish(board)
+    return claim(board)
 
 
 @inner
@@ -150,10 +150,16 @@ def wait(board, count):
     """Until all `count` tasks of the round are done. Raises RuntimeError where a helper failed."""
     looks = 0
     while len(board) > 0 and _load(board, DONE) < count:
-        if _load(board, FAILED) != 0:
-            raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
         _give_way(looks)
         looks += 1
+    if len(board) > 0 and _load(board, FAILED) != 0:
+        raise RuntimeError("a helper thread failed: most likely the machine has no memory left.")
+
+
+@inner
+def keep(array):
+    """Alive until here: behind `wait` for every array that was made in a kernel and that helpers use."""
+    return len(array)
 
 
 @inner
@@ -184,30 +190,58 @@ def table_at(board, place, columns):
 @inner
 def await_claim(board, index, dtype):
     """A helper's claim: tasks left before it, or 0 after a long time without a task of this dtype."""
-    looks = 0
-    while looks < _IDLE:
+    looks, place = 0, AWAKE + 8 * index
+    _store(board, place, IDLE)
+    while looks < _IDLE_LOOKS:
         word = _load(board, WORD)
         left = word & 0xFFFFFFFF
         if left > 0 and index < board[LIMIT]:
             if board[DTYPE] != dtype:
                 break
+            _store(board, place, BUSY)
             if _exchange(board, WORD, word, word - 1):
                 return left
+            _store(board, place, IDLE)
             continue
         _give_way(looks)
         looks += 1
-    _store(board, AWAKE + 8 * index, 0)
+    _store(board, place, ASLEEP)
     return 0
 
 
 @kernel
-def _fail(board):
+def call_off(board):
+    """End a round: no task is claimed any more, and the helpers have left those that were."""
+    while claim(board) > 0:
+        pass
+    looks = 0
+    for place in range(AWAKE, len(board), 8):
+        while _load(board, place) == BUSY:
+            _give_way(looks)
+            looks += 1
+
+
+@kernel
+def _fail(board, index):
+    """A helper ends with an exception: its task, if it has one, counts as done, so that the lead sees it."""
     _store(board, FAILED, 1)
+    if _load(board, AWAKE + 8 * index) == BUSY:
+        _add(board, DONE, 1)
+    _store(board, AWAKE + 8 * index, ASLEEP)
 
 
 def new_board(helpers: int) -> np.ndarray:
     """A board for so many helpers, with nothing to do."""
     return np.zeros(AWAKE + 8 * helpers, dtype=np.int64)
+
+
+class _Crew:
+    """A board, what every helper sleeps on, and the lock of who leads; helpers stay with their board."""
+
+    def __init__(self) -> None:
+        self.board = new_board(os.cpu_count() or 1)
+        self.beds: list[SimpleQueue[None]] = []
+        self.lock = threading.Lock()
 
 
 class Team:
@@ -222,38 +256,36 @@ class Team:
 
     def _reset(self) -> None:
         """A new board with new helpers: some may still be at work on the last one, which is not used again."""
-        self._board = new_board(os.cpu_count() or 1)
-        self._beds: list[SimpleQueue[None]] = []
-        self._lock = threading.Lock()
+        self._crew = _Crew()
 
     def take(self, threads: int, dtype: np.dtype) -> tuple[np.ndarray, threading.Lock] | None:
         """A board with `threads` - 1 helpers for jobs on data of this dtype, and the lock to release after them.
 
         None where no helpers are to be had.
         """
-        board, lock = self._board, self._lock
-        helpers = min(threads - 1, (len(board) - AWAKE) // 8)
-        if helpers < 1 or self.held or not lock.acquire(blocking=False):
+        crew = self._crew  # read once: another thread may reset
+        helpers = min(threads - 1, (len(crew.board) - AWAKE) // 8)
+        if helpers < 1 or self.held or not crew.lock.acquire(blocking=False):
             return None
         try:
-            board[LIMIT], board[DTYPE] = helpers, DTYPES.index(dtype.char)
-            self._rouse(board, helpers)
+            crew.board[LIMIT], crew.board[DTYPE] = helpers, DTYPES.index(dtype.char)
+            self._rouse(crew, helpers)
         except BaseException:
             self._reset()
-            lock.release()
+            crew.lock.release()
             raise
-        return board, lock
+        return crew.board, crew.lock
 
-    def _rouse(self, board: np.ndarray, helpers: int) -> None:
-        while len(self._beds) < helpers:
+    def _rouse(self, crew: _Crew, helpers: int) -> None:
+        while len(crew.beds) < helpers:
             bed: SimpleQueue[None] = SimpleQueue()
-            arguments = board, len(self._beds), bed
+            arguments = crew.board, len(crew.beds), bed
             threading.Thread(target=self._live, args=arguments, daemon=True, name="tnsim-helper").start()
-            self._beds.append(bed)
-        for index, bed in enumerate(self._beds[:helpers]):
+            crew.beds.append(bed)
+        for index, bed in enumerate(crew.beds[:helpers]):
             place = AWAKE + 8 * index
-            if board[place] == 0:
-                board[place] = 1
+            if crew.board[place] == ASLEEP:
+                crew.board[place] = IDLE
                 bed.put(None)
 
     def _live(self, board: np.ndarray, index: int, bed: SimpleQueue) -> None:
@@ -263,7 +295,7 @@ class Team:
             try:
                 self.serve(board, index, dtype, np.empty(0, dtype=DTYPES[dtype]))
             except BaseException:  # noqa: BLE001  (the lead raises; a dead helper would leave it waiting)
-                _fail(board)
+                _fail(board, index)
                 return
 
 
@@ -280,6 +312,7 @@ def led(threads: int, dtype: np.dtype, function: Callable, *arguments: Any) -> A
     try:
         return function(*arguments, board)
     except BaseException:
+        call_off(board)  # the arguments are the caller's; what a kernel made before it raised is never freed
         TEAM._reset()
         raise
     finally:

@@ -9,7 +9,17 @@ import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner
 from tnsim.kernels.cpu.symbols import real_dot
-from tnsim.kernels.cpu.team import ARGUMENTS, KIND, VECTORS, array_at, describe, integers_at, open_round, tasks, wait
+from tnsim.kernels.cpu.team import (
+    ARGUMENTS,
+    KIND,
+    VECTORS,
+    array_at,
+    describe,
+    integers_at,
+    next_task,
+    open_round,
+    wait,
+)
 
 # numbers of a piece of several vectors that stays in the nearest cache from one operation to the next
 PIECE = 1024
@@ -63,8 +73,10 @@ def work_on_vectors(what, w, v, u, factors, sums, shares, board):
         describe(board, place, shares)
         board[KIND] = VECTORS
         open_round(board, count)
-    for i in tasks(helped, shares):
-        _work_on_share(i, count, what, w, v, u, factors, sums)
+    left = next_task(helped, count, count + 1)
+    while left > 0:
+        _work_on_share(shares[count - left], count, what, w, v, u, factors, sums)
+        left = next_task(helped, count, left)
     wait(helped, count)
     overlap, square = 0.0, 0.0
     for i in range(count):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tnsim.kernels.cpu import ahead, compiled, lanczos, leading, products, sectors, split
+from tnsim.kernels.cpu import ahead, compiled, davidson, lanczos, leading, products, sectors, split
 from tnsim.kernels.cpu.team import TEAM
 from tnsim.models import Heisenberg
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = lanczos, leading, split, products
+MODULES = lanczos, davidson, leading, split, products
 
 
 def compilations() -> dict[str, int]:
@@ -31,31 +31,32 @@ def compilations() -> dict[str, int]:
     }
 
 
-def ground_state() -> float:
+def ground_state(eigensolver: str = "lanczos") -> float:
     model = Heisenberg(L=8)
-    return tn.DMRG(truncation=tn.Truncation(chi_max=16), max_sweeps=6).solve(model.mpo(), model.product("neel")).energy
+    solver = tn.DMRG(truncation=tn.Truncation(chi_max=16), max_sweeps=6, eigensolver=eigensolver)
+    return solver.solve(model.mpo(), model.product("neel")).energy
 
 
 @pytest.fixture
 def nothing_compiled(monkeypatch):
-    monkeypatch.setattr(ahead, "compiled_before", lambda: False)
+    monkeypatch.setattr(ahead, "compiled_before", lambda *_: False)
     yield
     for process in ahead._running:
         process.wait()
     ahead.wait()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_run_needs_no_kernel_that_was_not_compiled_ahead(threads):
+@pytest.mark.parametrize(("threads", "eigensolver"), [(1, "lanczos"), (2, "lanczos"), (1, "davidson")])
+def test_a_run_needs_no_kernel_that_was_not_compiled_ahead(threads, eigensolver):
     """A signature that differs in a single type would be compiled twice, and in vain."""
     code = f"""
 import tests.kernels.test_ahead as test
 import tnsim.backend as backend
 backend.set_threads({threads})
-test.ahead.compile_kernels("d", {threads})
+test.ahead.compile_kernels("d", {threads}, {eigensolver!r})
 test.ahead.compile_plans()
 before = test.compilations()
-test.ground_state()
+test.ground_state({eigensolver!r})
 after = test.compilations()
 print([name for name in after if after[name] > before[name]])
 """

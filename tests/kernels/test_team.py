@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.runtime import _nrt_python, rtsys
 
 from tnsim.kernels import table as t
 from tnsim.kernels.cpu import leading, products, split, team
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.kernels.cpu.team import AWAKE, TEAM, led, new_board
+from tnsim.kernels.cpu.team import AWAKE, BUSY, TEAM, led, new_board
 
-claim, finish, open_round, wait = (njit(nogil=True)(f) for f in (team.claim, team.finish, team.open_round, team.wait))
+claim, finish, open_round, next_task, wait = (
+    njit(nogil=True)(f) for f in (team.claim, team.finish, team.open_round, team.next_task, team.wait)
+)
 
 
 def plan_of_sums(count: int, dtype: str) -> tuple[np.ndarray, ...]:
@@ -92,24 +95,33 @@ def test_a_round_has_as_many_tasks_as_were_offered():
 def test_helpers_go_to_sleep_and_wake_up_again():
     assert add_up(50, 2)
     deadline = time.monotonic() + 20
-    while TEAM._board[AWAKE] and time.monotonic() < deadline:
+    while TEAM._crew.board[AWAKE] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not TEAM._board[AWAKE]
+    assert not TEAM._crew.board[AWAKE]
     assert add_up(50, 2)
 
 
-def test_a_failed_helper_is_reported_and_replaced(monkeypatch):
+@pytest.mark.parametrize("with_a_task", [True, False])
+def test_a_failed_helper_is_reported_and_replaced(monkeypatch, with_a_task):
     serve, failed = TEAM.serve, threading.Event()
 
     def fail(board, index, dtype, like):
-        while claim(board) == 0:
-            pass
+        if with_a_task:
+            board[AWAKE + 8 * index] = BUSY
+            while claim(board) == 0:
+                pass
         failed.set()
         raise MemoryError
 
     def lead(board):
         open_round(board, 3)
         assert failed.wait(20)
+        left = next_task(board, 3, 4)
+        while left > 0:
+            left = next_task(board, 3, left)
+        deadline = time.monotonic() + 20
+        while not board[team.FAILED] and time.monotonic() < deadline:
+            time.sleep(0.001)
         wait(board, 3)
 
     TEAM._reset()
@@ -118,6 +130,51 @@ def test_a_failed_helper_is_reported_and_replaced(monkeypatch):
         led(2, np.dtype("d"), lead)
     monkeypatch.setattr(TEAM, "serve", serve)
     assert add_up(50, 2)
+
+
+def test_a_lead_that_fails_waits_until_helpers_left_its_arrays(monkeypatch):
+    serve, begun, done = TEAM.serve, threading.Event(), threading.Event()
+
+    def slow(board, index, dtype, like):
+        board[AWAKE + 8 * index] = BUSY
+        while claim(board) == 0:
+            pass
+        begun.set()
+        time.sleep(0.2)
+        done.set()
+        board[AWAKE + 8 * index] = 0
+
+    def lead(board):
+        open_round(board, 3)
+        assert begun.wait(20)
+        raise MemoryError
+
+    TEAM._reset()
+    monkeypatch.setattr(TEAM, "serve", slow)
+    with pytest.raises(MemoryError):
+        led(2, np.dtype("d"), lead)
+    assert done.is_set()
+    monkeypatch.setattr(TEAM, "serve", serve)
+    assert add_up(50, 2)
+
+
+@pytest.fixture
+def allocated():
+    """What Numba counts of its memory."""
+    _nrt_python.memsys_enable_stats()
+    yield rtsys.get_allocation_stats
+    _nrt_python.memsys_disable_stats()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rounds_leave_no_memory_behind(allocated, threads):
+    (theta, blocks), held = two_sites("d"), []
+    for _ in range(30):
+        leading.leading(theta, blocks, True, theta[:0], 0.0, 40, threads)
+        split.bases(theta, blocks, True, False, theta[:0], 0.0, np.dtype("d"), threads)
+        assert add_up(30, threads)
+        held.append(allocated().alloc - allocated().free)
+    assert max(held) < 30  # what helpers hold while they are awake
 
 
 def test_leads_beside_each_other():
