@@ -17,7 +17,7 @@ _CHAIN = Job(
     noisy=2,
     energy=-20.755137189470908,
     source="open Lieb-Wu equations",
-    engines=("tnsim", "tnsim:davidson", "tenpy", "block2"),
+    engines=("tnsim", "tnsim:lanczos", "tenpy", "block2"),
 )
 JOBS = (
     _CHAIN,

@@ -17,7 +17,8 @@ _BUDGET = 3.0
 VARIANTS = {
     "": "no noise (its default in noisy stages); a bond update ends once the residual fell to 0.3 of itself or below "
     "the root of the discarded weight",
-    "davidson": "Davidson in place of Lanczos",
+    "davidson": "Davidson, also where its choice is Lanczos",
+    "lanczos": "Lanczos, also where its choice is Davidson",
     "one-site": "one site at a time, with bonds that grow by a tenth before each update",
     "single": "all stages but the last in single precision",
     "budget": "environments within three times the largest one, the rest made again or on disk",
@@ -55,7 +56,7 @@ def _settings(job: Job, number: int, variant: str, largest: float) -> tn.DMRG:
     )
     if variant == "single":
         return replace(settings, float32_sweeps=0 if number == len(job.chis) - 1 else job.sweeps)
-    changes = {"davidson": {"eigensolver": "davidson"}, "one-site": {"sites": 1}}
+    changes = {name: {"eigensolver": name} for name in ("davidson", "lanczos")} | {"one-site": {"sites": 1}}
     changes["budget"] = {"environment_gib": _BUDGET * largest}
     return replace(settings, **changes.get(variant, {}))
 

@@ -40,7 +40,7 @@ def _in_cache(kernel: Any) -> bool:
 
 
 def start(dtype: np.dtype, threads: int, eigensolver: str = "lanczos") -> None:
-    """Compile for a dtype and an eigensolver what is in no cache yet, in a second process where there is a second core."""
+    """Compile for a dtype and an eigensolver what no cache has, in a second process where there is a second core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     before = compiled_before(eigensolver)
     if _running or cores < 2 or not sys.executable or (before and (threads < 2 or _in_cache(serve.serve))):

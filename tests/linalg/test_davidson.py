@@ -6,13 +6,15 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tests.exact import sparse
+from tnsim.algorithms.ground_state.dmrg_run import choose_eigensolver
 from tnsim.backend import get_backend
 from tnsim.errors import NumericalError, SettingsError
 from tnsim.linalg.complement import orthonormal_rows
 from tnsim.linalg.davidson import davidson
 from tnsim.linalg.lanczos import Krylov, lanczos
-from tnsim.models import XXZ, Hubbard, TransverseIsing
+from tnsim.models import XXZ, Heisenberg, Hubbard, TransverseIsing
 from tnsim.networks.canonical import canonicalize
+from tnsim.networks.diagonal_share import diagonal_share
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
 
@@ -131,6 +133,18 @@ def test_dmrg_with_davidson_finds_the_same_levels_with_fewer_products(sites):
         np.testing.assert_allclose(levels.energies, exact, atol=1e-6)
         spent[eigensolver] = sum(report.matvecs for report in levels[0].history[:3])
     assert spent["davidson"] < spent["lanczos"]
+
+
+def test_davidson_is_chosen_where_the_diagonal_is_strong():
+    electrons, spins = Hubbard(L=6, U=8.0), Heisenberg(L=6)
+    assert choose_eigensolver("auto", electrons.mpo()) == "davidson"
+    assert choose_eigensolver("auto", Hubbard(L=6, U=2.0).mpo()) == "lanczos"
+    assert choose_eigensolver("auto", spins.mpo()) == "lanczos"
+    assert choose_eigensolver("davidson", spins.mpo()) == "davidson"
+    # two neighbours of S.S: 1/16 on the diagonal, 1/8 beside it
+    assert diagonal_share(spins.mpo().site_operators) == pytest.approx(1 / 3)
+    # of U/2 (n n + n n) and four hoppings: U^2 3/32 on the diagonal, 1 beside it
+    assert diagonal_share(electrons.mpo().site_operators) == pytest.approx(6 / 7)
 
 
 def test_an_eigensolver_that_is_none_is_named():

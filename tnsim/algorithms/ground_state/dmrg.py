@@ -21,7 +21,7 @@ from tnsim.measure.variance import energy_and_variance
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 
-EIGENSOLVERS = ("lanczos", "davidson")
+EIGENSOLVERS = ("auto", "lanczos", "davidson")
 SPLITS = ("auto", "leading", "gram", "svd")
 _EXPANSION = 0.1
 
@@ -76,9 +76,9 @@ class DMRG:
         default=0.3, metadata={"help": "a bond update stops once it reduced the residual by this factor"}
     )
     eigensolver: str = field(
-        default="lanczos",
+        default="auto",
         metadata={
-            "help": "lanczos, or davidson (fewer products where the diagonal of H varies much, such as for electrons)",
+            "help": "lanczos or davidson; auto is davidson where the diagonal of H varies much (strong repulsion)",
             "choices": EIGENSOLVERS,
         },
     )

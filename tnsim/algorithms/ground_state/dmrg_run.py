@@ -16,6 +16,7 @@ from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.linalg.lanczos import Krylov
 from tnsim.networks.acting import check_acts_on
 from tnsim.networks.canonical import canonicalize
+from tnsim.networks.diagonal_share import diagonal_share
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environment_store import GIB, EnvironmentStore
 from tnsim.networks.environments import Environments, largest_environment
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # a norm this many eps from 1 is 1
 _ROUNDING = 64
+# Davidson spares products where the diagonal has more than this share of H; with U = 4 t it costs what it spares
+_STRONG_DIAGONAL = 0.7
 # residual norms below this change the energy by less than rounding
 _RESIDUAL_FLOOR = 1e-7
 
@@ -50,9 +53,10 @@ class DMRGRun:
         orthogonal_to: Sequence[MPS] = (),
     ) -> None:
         check_input(H, psi)
+        self._eigensolver = choose_eigensolver(settings.eigensolver, H)
         compile_ahead = getattr(psi.backend.kernels, "compile_ahead", None)
         if compile_ahead is not None:
-            compile_ahead(np.result_type(psi.dtype, H.dtype), thread_count())
+            compile_ahead(np.result_type(psi.dtype, H.dtype), thread_count(), self._eigensolver)
         self.lower = lower_states(psi, orthogonal_to)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
@@ -172,7 +176,7 @@ class DMRGRun:
         frame = self._update.frame(bond, rightwards, self._progress)
         heff = frame.heff
         rows = [heff.join(*self._update.seen(overlap, frame, bond, rightwards)) for overlap in self.overlaps]
-        theta, constraints = restrict(heff, heff.begin(frame.first, frame.second), rows, self.settings.seed)
+        theta, constraints = restrict(heff, heff.join(frame.first, frame.second), rows, self.settings.seed)
         ritz = heff.lowest(theta, self._krylov(bond), constraints)
         if not isfinite(ritz.energy):
             sweep = self._progress.sweep
@@ -203,7 +207,7 @@ class DMRGRun:
             k_max=settings.krylov_max,
             tolerance=max(_RESIDUAL_FLOOR, trunc_err**0.5),
             gain=settings.krylov_gain,
-            method=settings.eigensolver,
+            method=self._eigensolver,
         )
 
     def _count(
@@ -268,6 +272,13 @@ class DMRGRun:
             history=(*progress.history, report),
         )
         return report
+
+
+def choose_eigensolver(requested: str, H: MPO) -> str:
+    """What "auto" means for a Hamiltonian."""
+    if requested != "auto":
+        return requested
+    return "davidson" if diagonal_share(H.site_operators) > _STRONG_DIAGONAL else "lanczos"
 
 
 def with_random_part(psi: MPS, weight: float, chi: int, seed: int) -> MPS:
