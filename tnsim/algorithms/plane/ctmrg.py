@@ -191,11 +191,14 @@ class CTMRG:
 
         Raises SettingsError for a solution of another network.
         """
+        return certificate_of(solution, self.wider(network, solution), self.tol)
+
+    def wider(self, network: Any, solution: CornerSolution) -> CornerSolution:
+        """Go on at 3/2 chi. Raises SettingsError for a solution of another network."""
         made, chi = self._layers_of(network), self.truncation.chi_max
         self._check_resumed(made, solution)
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
-        larger = wider._solve(made, solution.environment.to(made.backend), WatchedRun())
-        return certificate_of(solution, larger, self.tol)
+        return wider._solve(made, solution.environment.to(made.backend), WatchedRun())
 
     def _solve(
         self,
