@@ -10,7 +10,8 @@ of an MPO (west, north, south, east). Rows count downwards.
          south
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -117,14 +118,14 @@ class FiniteNetwork(_Grid):
 
     def turned(self) -> "FiniteNetwork":
         """A quarter turn counterclockwise: east becomes north, the last column the first row. Same value."""
-        columns = range(self.shape[1] - 1, -1, -1)
-        rows = [[with_flows(transpose(row[j], (EAST, SOUTH, WEST, NORTH))) for row in self.rows] for j in columns]
+        move = _mover((EAST, SOUTH, WEST, NORTH))
+        rows = [[move(row[j]) for row in self.rows] for j in range(self.shape[1] - 1, -1, -1)]
         return FiniteNetwork(rows, log_scale=self.log_scale)
 
     def mirrored(self) -> "FiniteNetwork":
         """North and south exchanged: the last row becomes the first. Same value."""
-        rows = [[with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row] for row in self.rows[::-1]]
-        return FiniteNetwork(rows, log_scale=self.log_scale)
+        move = _mover((SOUTH, EAST, NORTH, WEST))
+        return FiniteNetwork([list(map(move, row)) for row in self.rows[::-1]], log_scale=self.log_scale)
 
 
 def with_flows(tensor: Tensor) -> Tensor:
@@ -132,6 +133,11 @@ def with_flows(tensor: Tensor) -> Tensor:
     for axis in range(4):
         tensor = flip_leg(tensor, axis) if tensor.legs[axis].flow != FLOWS[axis] else tensor
     return tensor
+
+
+def _mover(order: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    """Legs in another order; a tensor that stands in many places is moved once."""
+    return cache(lambda tensor: with_flows(transpose(tensor, order)))
 
 
 class InfiniteNetwork(_Grid):
@@ -199,14 +205,12 @@ class InfiniteNetwork(_Grid):
     def mirrored(self) -> "InfiniteNetwork":
         """North and south exchanged: the last row becomes the first. Same value."""
 
-        def turned(t):
-            return with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST)))
-
+        move = _mover((SOUTH, EAST, NORTH, WEST))
         return InfiniteNetwork(
-            [[turned(t) for t in row] for row in self.rows[::-1]],
+            [list(map(move, row)) for row in self.rows[::-1]],
             log_scale=self.log_scale,
             sites=self.sites,
-            impurities={name: turned(t) for name, t in self.impurities.items()},
+            impurities={name: move(t) for name, t in self.impurities.items()},
             edges=self.edges,
         )
 

@@ -127,10 +127,16 @@ def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], orde
 def execute(plan: ProductPlan, operands: Sequence[Array], size: int, dtype: np.dtype, backend: Backend) -> Array:
     """Run a product plan into a new buffer."""
     target = backend.zeros(size, dtype)
-    alphas = np.ones(len(plan.rows), dtype=dtype)
+    alphas = _ones(len(plan.rows), dtype)
     threads = thread_count() if plan.flops > 1e6 else 1
     backend.kernels.run_products(plan.rows, alphas, plan.starts, plan.weights, (*operands, target), threads)
     return target
+
+
+@lru_cache(maxsize=1024)
+def _ones(count: int, dtype: np.dtype) -> np.ndarray:
+    """Only read from: the coefficients of a plan's products."""
+    return np.ones(count, dtype=dtype)
 
 
 def _permuted(tensor: Tensor, order: tuple[int, ...] | None) -> Array:

@@ -1,7 +1,7 @@
 """Plans: everything about an operation that follows from legs and charges alone, made once and cached."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class ProductPlan:
     starts: np.ndarray
     weights: np.ndarray
 
-    @property
+    @cached_property
     def flops(self) -> float:
         return float(self.weights.sum())
 
