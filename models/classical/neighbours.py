@@ -110,7 +110,7 @@ class NeighbourModel(ClassicalModel):
             if not present[place]:
                 continue
             (X, Y), legs = self._halves[axis], list(outer)
-            legs[place] = (X @ Y * self.energy_bond(axis)) @ np.linalg.inv(Y)
+            legs[place] = _divided(X @ Y * self.energy_bond(axis), Y, self.conserves)
             total = total + assembled(site, *legs)
         return total
 
@@ -121,7 +121,8 @@ class NeighbourModel(ClassicalModel):
         site = np.exp(self.log_site() - self.log_site().max())
         sites = [site, -site * self.energy_site(), site * self.energy_site() ** 2 / 2]
         (Xh, Yh), (Xv, Yv) = (
-            _half_series(*self._halves[axis], cast(np.ndarray, self.energy_bond(axis))) for axis in (0, 1)
+            _half_series(*self._halves[axis], cast(np.ndarray, self.energy_bond(axis)), self.conserves)
+            for axis in (0, 1)
         )
         parts = (sites, [Y.T for Y in Yv], Xh, Xv, [Y.T for Y in Yh])
         found: list[np.ndarray] = []
@@ -212,17 +213,26 @@ def split_bond(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X, np.where(values < 0, -1.0, 1.0)[:, None] * X.T
 
 
-def _half_series(X: np.ndarray, Y: np.ndarray, energy: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _divided(W: np.ndarray, Y: np.ndarray, conserves: bool) -> np.ndarray:
+    """W Y^-1; of characters column by column, so that rounding in small ones does not mix charges."""
+    if not conserves:
+        return W @ np.linalg.inv(Y)
+    C = _characters(len(W))
+    return C * (np.einsum("sk,st,tk->k", C.conj(), W, C) / np.einsum("kt,tk->k", Y, C))
+
+
+def _half_series(
+    X: np.ndarray, Y: np.ndarray, energy: np.ndarray, conserves: bool
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Coefficients of X and Y where X Y becomes W exp(-energy change): X alone changes, or both alike."""
     W = X @ Y
     changes = [W * -energy, W * energy**2 / 2]
     if not np.allclose(W, W.T):
-        return [X, *(change @ np.linalg.inv(Y) for change in changes)], [Y, 0 * Y, 0 * Y]
+        return [X, *(_divided(change, Y, conserves) for change in changes)], [Y, 0 * Y, 0 * Y]
     # Y = signs X^dagger
     signs = np.diag(np.sign(np.diag(Y @ np.linalg.inv(X.conj().T)).real))
-    inverse = np.linalg.inv(Y)
-    first = changes[0] @ inverse / 2
-    second = (changes[1] - first @ signs @ first.conj().T) @ inverse / 2
+    first = _divided(changes[0], Y, conserves) / 2
+    second = _divided(changes[1] - first @ signs @ first.conj().T, Y, conserves) / 2
     return [X, first, second], [Y, signs @ first.conj().T, signs @ second.conj().T]
 
 
@@ -234,8 +244,12 @@ def _roots(values: np.ndarray) -> np.ndarray:
 
 def characters_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """W[s, t] = w(s - t) as X Y with characters of Z_q on the inner leg."""
-    q = len(W)
-    characters = np.exp(2j * np.pi * np.outer(np.arange(q), np.arange(q)) / q) / np.sqrt(q)
+    characters = _characters(len(W))
     values = np.einsum("sk,st,tk->k", characters.conj(), W, characters).real
     X = characters * _roots(values)
     return X, (X * np.where(values < 0, -1.0, 1.0)).conj().T
+
+
+def _characters(q: int) -> np.ndarray:
+    """Of Z_q, in columns, normalised."""
+    return np.exp(2j * np.pi * np.outer(np.arange(q), np.arange(q)) / q) / np.sqrt(q)

@@ -298,3 +298,18 @@ def test_networks_that_do_not_fit_are_named():
         FiniteNetwork([[small], [small, small]])
     with pytest.raises(KeyError, match="energy"):
         Ising(beta=0.4).network().impurity("energi")
+
+
+@pytest.mark.parametrize("beta", [0.5, -1.0])
+def test_clock_models_of_many_states_keep_their_charges(beta):
+    """Most characters are below rounding there: they must not mix charges, in the energy and the derivatives either."""
+    plain = Clock(states=16, beta=beta)
+    network = Clock(states=16, beta=beta, conserve="charge").network()
+    assert network.tensor.group.moduli == (16,) and len(network.taylor) == 2
+    found, expected = (float(np.real(np.einsum("abab->", dense(n.tensor)))) for n in (network, plain.network()))
+    assert found == pytest.approx(expected, rel=1e-12)
+    energy, expected = (
+        float(np.einsum("abab->", dense(n.impurity("energy"))) / np.einsum("abab->", dense(n.tensor)))
+        for n in (network, plain.network())
+    )
+    assert energy == pytest.approx(expected, rel=1e-9)
