@@ -25,18 +25,18 @@ _SPARE, _SPARE_SHARE = 8, 0.5
 _PROBES, _PROBE_SHARE = 8, 0.25
 
 
-def apply_randomized(H: MPO, psi: MPS, truncation: Truncation, seed: int = 0) -> tuple[MPS, float]:
-    """H |psi> near the best state of the bond dimension, and an estimate of the weight that was lost.
+def apply_randomized(H: MPO, psi: MPS, truncation: Truncation, seed: int = 0) -> tuple[MPS, float, float]:
+    """H |psi> over exp(log_scale) near the best state of the bond dimension, an estimate of what was lost, log_scale.
 
     Needs no canonical form of psi or H. Cost O(L d k chi w (chi + d w + k)) with k = 1.5 chi_max vectors (symmetric
     tensors: up to twice as many, spread over the sectors). The same seed gives the same numbers.
     """
-    wanted = truncation.chi_max + max(_SPARE, int(_SPARE_SHARE * truncation.chi_max))
+    wanted = sketch_size(truncation.chi_max)
     rng = generator(seed)
     sketches = _sketches(H, psi, wanted, rng)
     probes = _sketches(H, psi, max(_PROBES, int(_PROBE_SHARE * wanted)), rng)
     bases: list[Tensor] = []
-    rest, weight = _first(H, psi), 0.0
+    rest, weight, log_scale = _first(H, psi), 0.0, 0.0
     for i, (w, a) in enumerate(zip(H.tensors, psi.tensors, strict=True)):
         #  x|rest|-l-[A]-r      the tensor between the basis so far and the sites to come
         #        |-a-[W]-b
@@ -48,8 +48,16 @@ def apply_randomized(H: MPO, psi: MPS, truncation: Truncation, seed: int = 0) ->
         bases.append(basis)
         weight += _share_outside(basis, contract("x t b r, b r y -> x t y", joined, probes[i + 1]))
         rest = contract("x t m, x t b r -> m b r", basis.conj(), joined)
+        size = rest.norm()
+        if size > 0:
+            rest, log_scale = rest / size, log_scale + float(np.log(size))
     state, cut = compress(MPS(bases, image_sites(H, psi), psi.L - 1), truncation)
-    return state, weight + cut
+    return state, weight + cut, log_scale
+
+
+def sketch_size(chi_max: int) -> int:
+    """How many random vectors look for so many states."""
+    return chi_max + max(_SPARE, int(_SPARE_SHARE * chi_max))
 
 
 def _basis(seen: Tensor, wanted: int) -> Tensor:

@@ -144,3 +144,38 @@ def test_a_fit_is_not_worse_than_zip_up():
 def test_bad_input_is_named(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def strip_log_z(beta: float, width: int) -> float:
+    """Three spins high, by powers of the transfer matrix of a column."""
+    spins = np.array(list(itertools.product([1, -1], repeat=3)))
+    column = np.exp(beta * (spins[:, :-1] * spins[:, 1:]).sum(axis=1) / 2)
+    values, vectors = np.linalg.eigh(column[:, None] * np.exp(beta * spins @ spins.T) * column)
+    shares = (vectors.T @ column) ** 2 * (values / values[-1]) ** (width - 1)
+    return float((width - 1) * np.log(values[-1]) + np.log(shares.sum()))
+
+
+@pytest.mark.parametrize("method", ["zip-up", "svd", "density-matrix", "src", "variational"])
+def test_wide_networks_do_not_overflow(method):
+    """ln Z = 3476: a single row of 1500 sites already is beyond every floating-point number."""
+    network = Ising(beta=0.3).finite(3, 1500)
+    total = wide(8, method=method, estimate=False).solve(network)
+    assert total.status.converged and len(total.values) == 1
+    assert total.log_z == pytest.approx(strip_log_z(0.3, 1500), abs=1e-7)
+
+
+def test_means_of_wide_networks_are_those_of_their_middle():
+    def energies(width: int) -> np.ndarray:
+        network, energy = (Ising(beta=0.3).finite(2, width, measure=name) for name in (None, "energy"))
+        return wide(8, method="svd").boundaries(network).means(energy)
+
+    far, near = energies(1500), energies(60)
+    np.testing.assert_allclose(far[:, 700:720], near[:, 20:40], atol=1e-12)
+    np.testing.assert_allclose(far[:, :20], near[:, :20], atol=1e-12)
+
+
+def test_without_an_estimate_the_sum_is_that_of_boundaries_that_meet():
+    network = Dimers().finite(8, 8)
+    full, once = wide(6).solve(network), wide(6, estimate=False).solve(network)
+    assert once.values == full.values[:1] and once.error == pytest.approx(once.trunc_err)
+    assert "from 1 ways" in repr(once)

@@ -175,3 +175,14 @@ def test_bad_input_is_named():
     negative = tn.FiniteNetwork([[-signed.rows[0][0], signed.rows[0][1]], signed.rows[1]])
     with pytest.raises(NumericalError, match="no probabilities"):
         sample_network(negative, [negative], 1, wide())
+
+
+def test_samples_of_wide_networks_have_their_probabilities():
+    """Two rows of 1500 spins, nothing cut: ln p = -beta E - ln Z."""
+    model, width = Ising(beta=0.3), 1500
+    run = BoundaryMPS(truncation=Truncation(chi_max=4, svd_min=1e-14), estimate=False)
+    network = model.finite(2, width)
+    found = sample_network(network, model.outcomes(2, width), 1, run, seed=3)
+    spins = 1 - 2 * found.outcomes[0]
+    energy = -(spins[:, :-1] * spins[:, 1:]).sum() - (spins[0] * spins[1]).sum()
+    assert found.log_probabilities[0] == pytest.approx(-0.3 * energy - run.solve(network).log_z, abs=1e-8)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.plane.boundary_mps import Boundaries, Boundary, BoundaryMPS, bottom_edge, ones
+from tnsim.algorithms.plane.boundary_mps import Boundaries, Boundary, BoundaryMPS, bottom_edge, ones, unit
 from tnsim.backend import Seed, generator
 from tnsim.errors import NumericalError, OperatorError, ShapeError
 from tnsim.networks.square_network import EAST, WEST, FiniteNetwork
@@ -95,7 +95,7 @@ def _through(
     top, low = [flip_leg(t, 1) for t in row.above.state.tensors], below.state.tensors
     rights = [ones([top[-1].legs[2], whole[-1].legs[EAST], low[-1].legs[2]], whole[0])]
     for a, tensor, b in zip(top[::-1], whole[::-1], low[::-1], strict=True):
-        rights.append(contract("u e v, x n u, n e s w, y s v -> x w y", rights[-1], a, tensor, b))
+        rights.append(unit(contract("u e v, x n u, n e s w, y s v -> x w y", rights[-1], a, tensor, b)))
     rights = rights[-2::-1]  # right of every place
     left = ones([top[0].legs[0], whole[0].legs[WEST], low[0].legs[0]], whole[0])
     waiting: list[tuple[tuple[int, ...], Tensor, int, float]] = [((), left, row.shots, row.log_p)]
@@ -111,8 +111,8 @@ def _through(
         probabilities = _probabilities(weights)
         for k, count in enumerate(rng.multinomial(shots, probabilities)):
             if count:
-                chosen = lefts[k] * (1 / (lefts[k].norm() or 1.0))
-                waiting.append(((*states, k), chosen, int(count), log_p + float(np.log(probabilities[k]))))
+                log = log_p + float(np.log(probabilities[k]))
+                waiting.append(((*states, k), unit(lefts[k]), int(count), log))
     return found
 
 
