@@ -9,7 +9,7 @@ from tnsim.kernels.cpu import leading as leading_rows
 from tnsim.kernels.cpu.team import TEAM
 
 TEAM.serve = serve.serve
-# numbers from which NumPy, which picks the order of its loops, is quicker than a compiled one in the order of the axes
+# numbers from which NumPy transposes a matrix quicker than the compiled loops for any axes
 _LARGE = 2000
 
 
@@ -38,7 +38,7 @@ class CpuKernels:
         """A new flat buffer with blocks copied in permuted order; see `layout.copy_blocks`."""
         target = np.empty(size, dtype=source.dtype)
         conjugate = conjugate and source.dtype.kind == "c"
-        if len(rows) == 1 and size >= _LARGE:
+        if len(rows) == 1 and size >= _LARGE and rows[0, 2] == 2:
             _copy_large(source, target, rows[0], conjugate)
         else:
             layout.copy_blocks(source, target, rows, conjugate)

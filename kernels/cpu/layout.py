@@ -4,8 +4,8 @@ import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner, kernel
 
-# rows and columns of a transposition that a cache of the first level holds
-TILE = 16
+# a run of as many elements is written in one go
+RUN = 16
 
 
 @inner
@@ -163,34 +163,65 @@ def copy_blocks(source, target, table, conjugate):
 
 @inner
 def _copy_block(source, target, shape, strides, conjugate):
-    """One block, plane by plane: along its last axis and the one that lies closest in the source."""
+    """Runs of the last axes, side by side along the axis closest in the source, so that both stay in cache."""
     shape, strides, rank = _merged(shape, strides)
-    last, other = rank - 1, _closest(strides, rank)
-    # tiles of what is turned round fit a cache; other planes are copied row by row
-    tile = shape[last] if strides[last] == 1 else TILE
-    steps = np.ones(rank, dtype=np.int64)
-    for n in range(last - 1, -1, -1):
-        steps[n] = steps[n + 1] * shape[n + 1]
-    planes = np.int64(1)
-    for n in range(last):
-        planes *= shape[n] if n != other else 1
-    current = np.zeros(rank, dtype=np.int64)
-    place, goal = np.int64(0), np.int64(0)
-    for _ in range(planes):
-        sizes, x_steps = (shape[other], shape[last]), (strides[other], strides[last])
-        _copy_plane(source, place, target, goal, sizes, x_steps, steps[other], tile, conjugate)
-        n = last - 1
+    first, places = _run(shape, strides, rank)
+    run, across, outer = len(places), np.int64(1), np.int64(1)
+    steps, beside, step = np.empty(first, dtype=np.int64), np.int64(-1), np.int64(run)
+    for n in range(first - 1, -1, -1):
+        steps[n] = step
+        step *= shape[n]
+        outer *= shape[n]
+        if shape[n] > 1 and (beside < 0 or strides[n] < strides[beside]):
+            beside = n
+    if beside >= 0:
+        across = shape[beside]
+        outer //= across
+    straight = first == rank - 1 and strides[first] == 1
+    current = np.zeros(first, dtype=np.int64)
+    start, goal = np.int64(0), np.int64(0)
+    for _ in range(outer):
+        for i in range(across):
+            x = start + (i * strides[beside] if beside >= 0 else 0)
+            y = goal + (i * steps[beside] if beside >= 0 else 0)
+            if conjugate:
+                for j in range(run):
+                    target[y + j] = np.conj(source[x + places[j]])
+            elif straight:
+                for j in range(run):
+                    target[y + j] = source[x + j]
+            else:
+                for j in range(run):
+                    target[y + j] = source[x + places[j]]
+        n = first - 1
         while n >= 0:
-            if n != other:
+            if n != beside:
                 current[n] += 1
-                place += strides[n]
+                start += strides[n]
                 goal += steps[n]
                 if current[n] < shape[n]:
                     break
-                place -= strides[n] * shape[n]
+                start -= strides[n] * shape[n]
                 goal -= steps[n] * shape[n]
                 current[n] = 0
             n -= 1
+
+
+@inner
+def _run(shape, strides, rank):
+    """The first of the last axes that are written in one go, and where their elements stand in the source."""
+    first, run = rank, np.int64(1)
+    while first > 0 and run < RUN:
+        first -= 1
+        run *= shape[first]
+    places = np.zeros(run, dtype=np.int64)
+    filled = np.int64(1)
+    for n in range(rank - 1, first - 1, -1):
+        for k in range(1, shape[n]):
+            for j in range(filled):
+                places[k * filled + j] = places[j] + k * strides[n]
+        filled *= shape[n]
+    return first, places
 
 
 @inner
@@ -209,32 +240,3 @@ def _merged(shape, strides):
             new_shape[rank], new_strides[rank] = shape[n], strides[n]
             rank += 1
     return new_shape, new_strides, max(rank, 2)
-
-
-@inner
-def _closest(strides, rank):
-    """The axis before the last one with the smallest step in the source."""
-    best = rank - 2
-    for n in range(1, rank - 2):
-        if strides[n] < strides[best]:
-            best = n
-    return best
-
-
-@inner
-def _copy_plane(source, place, target, goal, sizes, x_steps, row, tile, conjugate):
-    """target[i, j] = source[i, j], in tiles."""
-    rows, columns = sizes
-    for first in range(0, rows, TILE):
-        for start in range(0, columns, tile):
-            stop = min(start + tile, columns)
-            for i in range(first, min(first + TILE, rows)):
-                x, y = place + i * x_steps[0], goal + i * row
-                if conjugate:
-                    for j in range(start, stop):
-                        target[y + j] = np.conj(source[x + j * x_steps[1]])
-                elif x_steps[1] == 1 and stop - start > TILE:
-                    copy_vector(target[y + start : y + stop], source[x + start : x + stop])
-                else:
-                    for j in range(start, stop):
-                        target[y + j] = source[x + j * x_steps[1]]
