@@ -11,8 +11,9 @@ import numpy as np
 
 from tnsim import linalg
 from tnsim.backend import Array
+from tnsim.linalg.polar import polar
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, eye, transpose
+from tnsim.tensor import Tensor, contract, eye, fuse, transpose
 from tnsim.tensor import gradient as recorded
 from tnsim.tensor.tape import Node, record, record_all, value_of
 from tnsim.tensor.tensor import check_square
@@ -77,16 +78,21 @@ def _beside(backend: Any, first: Array, second: Array) -> Array:
     return whole
 
 
-def column_space(x: Any, rows: Sequence[int]) -> Any:
-    """Q of a QR decomposition, for functions that the choice of a basis of its columns leaves alone.
+def column_space(x: Any, rows: Sequence[int], like: Tensor | None = None) -> Any:
+    """An orthonormal basis of the columns, for functions that the choice of the basis leaves alone.
 
     Gradients along the space itself vanish then, and are left out: nothing hangs on the order or the phases of the
-    columns. Needs linearly independent columns, no more than rows. Legs (*rows, bond).
+    columns. like: another basis; this one is turned to be as near to it as it can. Needs linearly independent columns,
+    no more than rows. Legs (*rows, bond).
     """
-    if type(x) is not Node:
-        return linalg.qr(x, rows)[0]
     matrix, row_legs, _ = as_matrix(x, rows)
-    q, r = linalg.qr(matrix.value, (0,))
+    q, r = linalg.qr(value_of(matrix), (0,))
+    if like is not None:
+        other = fuse(value_of(like), [tuple(range(like.ndim - 1)), (like.ndim - 1,)], [1, -1])
+        turn, _ = polar(contract("a m, a n -> m n", q.conj(), other), (0,))
+        q, r = contract("a m, m n -> a n", q, turn), contract("m n, m c -> n c", turn.conj(), r)
+    if type(x) is not Node:
+        return recorded.split(q, 0, row_legs)
 
     def pull(g: Tensor) -> tuple[Tensor]:
         outside = g - contract("a m, m n -> a n", q, contract("a m, a n -> m n", q.conj(), g))

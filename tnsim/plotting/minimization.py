@@ -1,0 +1,35 @@
+"""Convergence of a minimisation over the tensors of a state."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.peps.minimization import MinimizationReport
+from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
+
+
+def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path | None = None) -> Any:
+    """Energy above the lowest one found, and the norm of the gradient, iteration by iteration. Returns the figure.
+
+    A dotted line stands where bonds were made larger.
+    """
+    figure, axes = new_figure(1, 2)
+    count = np.arange(1, len(history) + 1)
+    energies = np.array([report.energy for report in history])
+    above = energies - energies.min()
+    curves = (
+        (axes[0, 0], above, "energy above the lowest one", ACCENT),
+        (axes[0, 1], np.array([report.slope for report in history]), "norm of the gradient", SECOND),
+    )
+    grows = [n + 0.5 for n in count[:-1] if history[n].D != history[n - 1].D]
+    for axis, values, title, colour in curves:
+        good = values > 0
+        axis.plot(count[good], values[good], "o-", color=colour, markersize=2.5, linewidth=1.0)
+        axis.set_yscale("log")
+        axis.set_xlabel("iteration")
+        axis.set_title(title, fontsize=10)
+        for place in grows:
+            axis.axvline(place, color=INK, linestyle=":", linewidth=0.8)
+    return finish(figure, path)
