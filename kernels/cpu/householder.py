@@ -8,7 +8,8 @@ Source: G. H. Golub and C. F. Van Loan, Matrix Computations, 5.1.3 and 5.2.3 (R.
 import numpy as np
 
 from tnsim.kernels.cpu.compiled import inlined, inner
-from tnsim.kernels.cpu.symbols import dot, gemm
+from tnsim.kernels.cpu.lapack import large_lq
+from tnsim.kernels.cpu.symbols import dot, dot_with, gemm, turn
 from tnsim.kernels.table import NO_TRANSPOSE
 
 # reflectors of a block, by measurement
@@ -51,20 +52,23 @@ def _reflector(x, v, ints):
 
 
 @inlined
-def _block(a, first, last, v, triangle, ints):
-    """Reflectors of rows first..last - 1, which end up below one another in v, and T of their product 1 - V T V^H."""
+def _block(a, first, last, v, triangle, turned, ints):
+    """Reflectors of rows first..last - 1, which end up below one another in v, and T of their product 1 - V T V^H.
+
+    turned: room for a row."""
     for i in range(first, last):
         b, row = i - first, v[i - first]
         row[:i] = 0
         y = row[i:]
-        tau = _reflector(a[i, i:], y, ints)
+        tau, times = _reflector(a[i, i:], y, ints), turned[: len(y)]
+        turn(y, times)
         for other in range(i + 1, last):
             z = a[other, i:]
-            weight = dot(y, z, ints) * np.conj(tau)
+            weight = dot_with(y, times, z, ints) * np.conj(tau)
             for c in range(len(z)):
                 z[c] -= weight * y[c]
         for k in range(b):
-            triangle[b, k], triangle[k, b] = 0, dot(v[k, i:], y, ints)
+            triangle[b, k], triangle[k, b] = 0, np.conj(dot_with(y, times, v[k, i:], ints))
         for k in range(b):
             total = tau * 0
             for n in range(k, b):
@@ -103,15 +107,19 @@ def lq_with(matrix, lower):
     lower: a square matrix that becomes L, or one without rows. Returns 1 where the matrix holds NaN or Inf, else 0.
     """
     rows, cols = matrix.shape
+    info = large_lq(matrix, lower)
+    if info >= 0:
+        return info
     ints, chars, scales = np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8), np.ones(2, dtype=matrix.dtype)
     scales[1] = -1
+    room = np.empty(cols, dtype=matrix.dtype)
     v, adjoints = np.empty_like(matrix), np.empty(matrix.size, dtype=matrix.dtype)
     turned, work = np.empty(rows * _WIDTH, dtype=matrix.dtype), np.empty(2 * rows * _WIDTH, dtype=matrix.dtype)
     for first in range(0, rows, _WIDTH):
         last = min(rows, first + _WIDTH)
         size, adjoint = last - first, adjoints[first * cols : last * cols]
         triangle, conjugate = np.empty((size, size), dtype=matrix.dtype), np.empty((size, size), dtype=matrix.dtype)
-        _block(matrix, first, last, v[first:], triangle, ints)
+        _block(matrix, first, last, v[first:], triangle, room, ints)
         for k in range(size):
             for c in range(first, cols):
                 adjoint[(c - first) * size + k] = np.conj(v[first + k, c])

@@ -133,3 +133,44 @@ def _pivoted_cholesky(matrix, pivots, tolerance):
         return ints[1]
 
     return implementation
+
+
+# complex matrices of so many rows are faster in LAPACK than in blocks of ours, by measurement
+_LARGE = 80
+
+
+def large_lq(matrix, lower):
+    """`householder.lq_with` by LAPACK for large complex matrices; -1 (and nothing done) for others."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(large_lq)
+def _large_lq(matrix, lower):
+    if not isinstance(matrix.dtype, types.Complex):
+        return lambda matrix, lower: -1
+    geqrf, ungqr = FUNCTIONS["geqrf", matrix.dtype], FUNCTIONS["orgqr", matrix.dtype]
+
+    def implementation(matrix, lower):
+        # LAPACK sees the transpose A^T = Q R: L is R^T, and the rows of Q^T are orthonormal as well
+        rows, cols = matrix.shape
+        if rows < _LARGE:
+            return -1
+        lwork = 64 * cols
+        ints, tau, work = (
+            int_arguments(cols, rows, rows, lwork),
+            np.empty(rows, matrix.dtype),
+            np.empty(lwork, matrix.dtype),
+        )
+        p, a, t, w = ints.ctypes.data, matrix.ctypes.data, tau.ctypes.data, work.ctypes.data
+        geqrf(p, p + 4, a, p, t, w, p + 12, p + 16)
+        finite = ints[4] == 0
+        for i in range(rows):
+            finite = finite and np.isfinite(matrix[i, i])
+            if len(lower) > 0:
+                lower[i, : i + 1] = matrix[i, : i + 1]
+                lower[i, i + 1 :] = 0
+        ungqr(p, p + 4, p + 8, a, p, t, w, p + 12, p + 16)
+        tau[0], work[0] = 0, 0  # alive until here
+        return 0 if finite and ints[4] == 0 else 1
+
+    return implementation

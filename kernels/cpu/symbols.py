@@ -22,6 +22,8 @@ _ROUTINES = {
     "gesdd": ("gesdd", 14, "gesdd", 15),
     "gesvd": ("gesvd", 14, "gesvd", 15),
     "pstrf": ("pstrf", 9, "pstrf", 9),
+    "geqrf": ("geqrf", 8, "geqrf", 8),
+    "orgqr": ("orgqr", 9, "ungqr", 9),
 }
 
 
@@ -177,6 +179,51 @@ def _dot(a, b, ints):
             ints[0], ints[1] = len(a), 1
             p = ints.ctypes.data
             return function(p, a.ctypes.data, p + 4, b.ctypes.data, p + 4)
+
+    return implementation
+
+
+def turn(a, out):
+    """out = i a where a is complex: what `dot_with` takes beside a; nothing where it is real."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(turn)
+def _turn(a, out):
+    if isinstance(a.dtype, types.Complex):
+
+        def implementation(a, out):
+            for i in range(len(a)):
+                out[i] = complex(-a[i].imag, a[i].real)
+
+    else:
+
+        def implementation(a, out):
+            pass
+
+    return implementation
+
+
+def dot_with(a, turned, b, ints):
+    """<a|b> for an a that meets many b, with turned = i a: for complex data two real products of BLAS."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(dot_with)
+def _dot_with(a, turned, b, ints):
+    if isinstance(a.dtype, types.Complex):
+        function = FUNCTIONS["dot", a.dtype.underlying_float]
+
+        def implementation(a, turned, b, ints):
+            ints[0], ints[1] = 2 * len(a), 1
+            p, q = ints.ctypes.data, b.ctypes.data
+            real = function(p, a.ctypes.data, p + 4, q, p + 4)
+            return a.dtype.type(complex(real, function(p, turned.ctypes.data, p + 4, q, p + 4)))
+
+    else:
+
+        def implementation(a, turned, b, ints):
+            return dot(a, b, ints)
 
     return implementation
 

@@ -27,7 +27,7 @@ def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
 @pytest.mark.parametrize("kind", ["plain", "graded", "of half rank", "zero", "tiny", "huge"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 5), (8, 9), (17, 17), (50, 96)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 5), (8, 9), (17, 17), (50, 96), (85, 120)])
 def test_rows_become_orthonormal_and_lower_triangular_times_them(kind, shape, dtype):
     a = matrix(kind, *shape, dtype)
     q, accuracy = a.copy(), 60 * np.finfo(dtype).eps
