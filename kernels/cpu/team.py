@@ -126,6 +126,12 @@ def claim(board):
 
 
 @inner
+def next_claim(claims):
+    """The number of claims before this one, of threads that share a counter."""
+    return _add(claims, 0, 1)
+
+
+@inner
 def finish(board):
     """A claimed task is done."""
     _add(board, DONE, 1)

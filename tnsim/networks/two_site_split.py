@@ -76,7 +76,7 @@ def split_two_site(
     gram, amplitude = _noise(heff, theta, noise, rightwards) if noise > 0 else (None, 0.0)
     basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
     used = "gram" if method == "svd" and gram is not None else method
-    cutoff = max(truncation.svd_min, _floor(used, heff.dtype))
+    cutoff = cutoff_of(used, truncation, heff.dtype)
     dims, kept, trunc_err, held = choose(
         weights, ranks, lost, truncation.chi_max, truncation.chi_min, cutoff, truncation.trunc_err,
         truncation.degeneracy_tol,
@@ -118,6 +118,11 @@ def _build(
     isometry = backend.zeros(plan.rows.size, dtype)
     run(plan.rows, (theta, basis, isometry, first, second), backend)
     return Tensor(plan.legs[0], first), Tensor(plan.legs[1], second), isometry
+
+
+def cutoff_of(method: str, truncation: Truncation, dtype: np.dtype) -> float:
+    """What svd_min amounts to where rounding hides smaller singular values."""
+    return max(truncation.svd_min, _floor(method, dtype))
 
 
 @lru_cache(maxsize=16)

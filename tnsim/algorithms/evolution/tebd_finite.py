@@ -12,6 +12,7 @@ from tnsim.algorithms.evolution.splitting import composition_lengths
 from tnsim.backend import one_thread, thread_count
 from tnsim.errors import ShapeError
 from tnsim.measure.expectation import expect_mpo
+from tnsim.networks.flat_chain import FlatChain
 from tnsim.networks.gated_state import GatedState, swap_gate, swap_matrix
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
@@ -27,7 +28,10 @@ _SHORT = 8
 
 
 class FiniteTEBD(GateLayers):
-    """A finite state under layers of gates: tensors of norm 1 with a centre, and the norm beside them."""
+    """A finite state under layers of gates: tensors of norm 1 with a centre, and the norm beside them.
+
+    On the CPU unitary layers act on a `FlatChain` whole; what it does not take goes gate by gate, with a centre.
+    """
 
     def __init__(self, settings: "TEBD", H: OperatorSum | TimeDependent, psi: MPS) -> None:
         if psi.L < 2:
@@ -38,6 +42,7 @@ class FiniteTEBD(GateLayers):
         self._gated = GatedState(psi.astype(dtype), settings.truncation, split=settings.split, unitary=self.unitary)
         self._norm = 1.0 if settings.imaginary else self._gated.norm
         self._mpo: MPO | None = None
+        self._flat: FlatChain | None = None
 
     @property
     def state(self) -> MPS:
@@ -60,6 +65,7 @@ class FiniteTEBD(GateLayers):
         """Some steps; in real time the norm keeps what truncation left of it."""
         self._gated.weight = self._gated.log_norm = 0.0
         self._evolve(time, dt, steps)
+        self._settle()
         if not self.settings.imaginary:
             self._norm *= float(np.exp(self._gated.log_norm))
         return self._gated.weight, self._gated.log_norm
@@ -81,6 +87,7 @@ class FiniteTEBD(GateLayers):
         if all(j == i + 1 for i, j in terms):
             super()._run(terms, stages, dt)
             return
+        self._settle()
         for number, length in enumerate(composition_lengths(stages)):
             key = number % 2, length * dt
             if key not in self._layers:
@@ -113,11 +120,28 @@ class FiniteTEBD(GateLayers):
             self._gated.on_bond(bond, gate, rightwards=following > bond)
 
     def _apply_layers(self, layers: list[Layer]) -> None:
-        """With two threads, two layers at a time on both halves of the chain: outwards, then back to the middle."""
+        """Whole layers on the flat chain, or with two threads two layers at a time on both halves of the chain:
+        outwards, then back to the middle."""
+        gated = self._gated
+        if self.unitary and FlatChain.takes(gated.tensors[0], gated.method):
+            if self._flat is None or not self._flat.holds(gated.tensors):
+                self._flat = FlatChain(gated.state, gated.truncation)
+            for layer in layers:
+                self._flat.apply(layer)
+            return
         pairs = len(layers) // 2 if self._has_halves() else 0
         for number in range(pairs):
             self._apply_pair(*layers[2 * number : 2 * number + 2])
         super()._apply_layers(layers[2 * pairs :])
+
+    def _settle(self) -> None:
+        """What the flat chain did comes back to the state."""
+        if self._flat is None or not self._flat.pending:
+            return
+        psi, weight, log_norm = self._flat.finish()
+        self._gated.tensors, self._gated.center = psi.tensors, 0
+        self._gated.weight += weight
+        self._gated.log_norm += log_norm
 
     def _has_halves(self) -> bool:
         """Whether two threads are to be had, and halves that are worth one each."""

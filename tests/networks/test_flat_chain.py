@@ -1,0 +1,98 @@
+"""Layers of gates in one call: the exact state where nothing is cut, and how much is cut where something is."""
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import tnsim as tn
+from tests.networks.test_gates import on_chain, random_unitary
+from tests.suites.chains import CHAINS, random_state, vector
+from tnsim.errors import NumericalError
+from tnsim.models import XXZ, TransverseIsing
+from tnsim.networks.canonical import isometry_error
+from tnsim.networks.flat_chain import FlatChain
+from tnsim.networks.gated_state import GatedState
+from tnsim.networks.pair_terms import pair_terms
+from tnsim.networks.two_site_gate import TwoSiteGate, two_site_gate
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+def test_layers_are_kronecker_products(chain):
+    """From bonds of any size, so that sectors come and go and arrays grow."""
+    psi = random_state(chain, np.complex128)
+    exact, flat = vector(psi) / psi.norm(), FlatChain(psi * (1 / psi.norm()), tn.Truncation(chi_max=256))
+    for number in range(4):
+        layer = []
+        for bond in range(number % 2, psi.L - 1, 2):
+            gate = random_unitary(psi.sites[bond : bond + 2], seed=10 * number + bond)
+            exact = on_chain(psi.sites, gate, bond, 2) @ exact
+            layer.append((bond, two_site_gate(gate, psi.sites[bond : bond + 2])))
+        flat.apply(layer)
+    found, weight, log_norm = flat.finish()
+    np.testing.assert_allclose(vector(found), exact, atol=1e-12)
+    assert abs(weight) < 1e-13 and abs(log_norm) < 1e-12 and found.center == 0
+    assert max(isometry_error(tensor, left=False) for tensor in found.tensors[1:]) < 1e-13
+
+
+def layers_of(model, dt: float) -> list[list[tuple[int, TwoSiteGate]]]:
+    """Even and odd bonds for one step."""
+    matrices, _ = pair_terms(model.operator_sum(), model.sites)
+    gates = [(i, two_site_gate(expm(-1j * dt * h), model.sites[i : i + 2])) for (i, _), h in sorted(matrices.items())]
+    return [gates[::2], gates[1::2]]
+
+
+def start_of(model, start: str, chi: int, time: float) -> tn.MPS:
+    """A state whose bonds are full, by the scheme with a centre and SVD."""
+    cut = tn.Truncation(chi_max=chi)
+    run = tn.TEBD(dt=0.1, order=2, truncation=cut, split="svd", every=1000)
+    psi = run.run(model.operator_sum(), model.product(start), time=time).state
+    return psi * (1 / psi.norm())
+
+
+QUENCHES = pytest.mark.parametrize(
+    ("model", "start", "time"),
+    [(XXZ(L=12, delta=0.5), "neel", 4.0), (TransverseIsing(L=12, conserve=None), "up", 3.0)],
+    ids=["Sz", "no symmetry"],
+)
+
+
+@QUENCHES
+@pytest.mark.parametrize("dt", [0.05, 0.5])
+def test_cuts_are_near_the_best_and_known(model, start, time, dt):
+    """Against singular values: from a warm start where gates are small, from a factor where they are not."""
+    chi, steps = 12, 6
+    psi, cut = start_of(model, start, chi, time), tn.Truncation(chi_max=chi)
+    best, flat, warm = GatedState(psi, cut, split="svd"), FlatChain(psi, cut), False
+    for _ in range(steps):
+        for layer in layers_of(model, dt):
+            flat.apply(layer)
+            for bond, gate in layer:
+                best.on_bond(bond, gate, rightwards=True)
+        warm = warm or flat.from_warm_starts
+    found, weight, log_norm = flat.finish()
+    assert warm == (dt < 0.1) and best.weight > 1e-7
+    assert weight == pytest.approx(best.weight, rel=0.1) and weight == pytest.approx(-2 * log_norm, rel=0.2)
+    assert abs(1 - abs(tn.overlap(found, best.state))) < best.weight
+
+
+@QUENCHES
+def test_threads_share_a_layer_and_give_the_same_bits(model, start, time):
+    psi, results = start_of(model, start, 12, time), []
+    for threads in (1, 2):
+        tn.set_threads(threads)
+        flat = FlatChain(psi, tn.Truncation(chi_max=12))
+        for layer in layers_of(model, 0.05):
+            flat.apply(layer)
+        results.append(flat.finish()[0])
+    tn.set_threads(None)
+    for one, two in zip(*(psi.tensors for psi in results), strict=True):
+        assert (one.data == two.data).all()
+
+
+def test_nan_is_an_error_that_names_the_sites():
+    model = XXZ(L=6)
+    flat = FlatChain(model.product("neel").astype(complex), tn.Truncation(chi_max=8))
+    (bond, gate), *others = layers_of(model, 0.1)[1]
+    broken = TwoSiteGate(gate.pattern, np.full_like(gate.values, np.nan))
+    with pytest.raises(NumericalError, match="on sites 1 and 2: check the Hamiltonian"):
+        flat.apply([(bond, broken), *others])
