@@ -127,7 +127,9 @@ def matrix_axes(
     for kind, size, dims, order in zip("oi", shape, factors, (index.rows, index.columns), strict=True):
         _check_product(kind, size, dims, index.pad)
         words = [int(word[1:]) for site in sites for word in site if word[0] == kind]
-        places = np.arange(prod(dims)).reshape(dims).transpose(words).reshape(-1)
+        places = np.arange(prod(dims))
+        if words != sorted(words):  # arrays have no more than 64 axes, chains may have more sites
+            places = places.reshape(dims).transpose(words).reshape(-1)
         if order is not None:
             places = _permutation(order, size, prod(dims), "rows" if kind == "o" else "columns")[places]
         on_site = tuple(prod(dims[int(word[1:])] for word in site if word[0] == kind) for site in sites)

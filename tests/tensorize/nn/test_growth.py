@@ -93,6 +93,19 @@ def test_an_inserted_core_does_nothing_at_first_and_learns_alone(at, factor):
         tz.insert_core_(layer, 9)
 
 
+@pytest.mark.parametrize("chi", [2, 6])
+def test_c3_five_hundred_sites_keep_their_size_forwards_and_backwards(chi):
+    """Most of them join two bonds only; what comes out is as large as it is with two sites, and gradients are alive."""
+    torch.manual_seed(0)
+    sites = [4, 4, *[1] * 123] * 3 + [1] * 125
+    layer = tz.TTLinear(4096, 16, bias=False, chi=chi, factors=((16, *[1] * 499), sites))
+    x = torch.randn(50, 4096)
+    y = layer(x)
+    y.pow(2).sum().backward()
+    assert y.isfinite().all() and 0.3 < float(y.detach().std()) < 1
+    assert all(core.grad.isfinite().all() and core.grad.abs().max() > 0 for core in layer.cores)
+
+
 def test_many_sites_work_and_a_penalty_shrinks_cores():
     """C3: sixteen sites give finite numbers at once; L2 on the cores lowers their norm."""
     torch.manual_seed(0)

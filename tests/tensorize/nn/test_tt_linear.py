@@ -82,6 +82,9 @@ def test_new_layers_have_the_variance_of_a_dense_one():
     for make in makers:
         found = np.mean([float(make()(x).detach().var()) for _ in range(20)])
         assert abs(found / wanted - 1) < 0.2
+    # of chains each single draw has it
+    assert all(abs(float(make().weight.detach().pow(2).mean()) * 3 * 64 - 1) < 1e-4 for make in makers[:1] * 5)
+    assert tz.TTLinear(64, 64, chi=8, dtype=torch.bfloat16).cores[0].dtype == torch.bfloat16
 
 
 def test_arrays_are_shared_with_the_mpo():

@@ -1,7 +1,7 @@
 """How layers get their cores: random ones for training, fitted ones for a weight that is there."""
 
 from collections.abc import Sequence
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import torch
@@ -16,6 +16,12 @@ from tnsim.tensorize.functional_error import corrected_bias
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
 from tnsim.tensorize.nn.arrays import tensor_of
+
+# types that decompositions do not know go through one that they do
+_WIDER = {torch.bfloat16: torch.float32, torch.float16: torch.float32}
+
+# logarithm of how far products of random cores may be from size 1
+_DRIFT = 10.0
 
 # a RankRule, a bound on all ranks, the rank of every cut, or None for all but rounding
 Ranks = RankRule | int | Sequence[int] | None
@@ -46,9 +52,23 @@ def empty_cores(axes: MatrixAxes, chi: Ranks, device: Any, dtype: torch.dtype | 
     return [torch.empty(shape, device=device, dtype=dtype) for shape in shapes]
 
 
+@torch.no_grad()
 def randomise_(cores: Sequence[torch.Tensor], variance: float) -> None:
-    """Normal numbers such that the numbers of the product of a chain of cores have this variance."""
-    randomise_variance(cores, variance / prod(core.shape[3] for core in cores))
+    """Random isometries times numbers, such that the numbers of the product of the chain have this variance.
+
+    Of one draw, not on average alone: products of many cores with independent numbers are mostly far too small. The
+    numbers of all cores are of one size, so that one step of training means as much for each, unless the products of
+    the first so many cores would grow or fall too far on the way through a long chain.
+    """
+    whole = sqrt(variance * prod(core.shape[1] * core.shape[2] for core in cores))
+    sizes = torch.tensor([prod(core.shape[:3]) ** 0.5 for core in cores], dtype=torch.float64)
+    even = sizes * torch.exp(-sizes.log().mean())
+    drift = even.log().cumsum(0).abs().max()
+    for core, size in zip(cores, even if drift < _DRIFT else torch.ones(len(cores)), strict=True):
+        numbers = torch.randn(
+            prod(core.shape[:3]), core.shape[3], dtype=_WIDER.get(core.dtype, core.dtype), device=core.device
+        )
+        core.copy_(torch.linalg.qr(numbers)[0].reshape(core.shape) * (float(size) * whole ** (1 / len(cores))))
 
 
 def randomise_variance(cores: Sequence[torch.Tensor], variance: float) -> None:
