@@ -62,6 +62,14 @@ class FileTooNewError(FileError):
     """The file has a schema that this version does not know."""
 
 
+class ServiceFault(TnsimError, RuntimeError):
+    """A network in service failed; kind: "out of memory", "accuracy", "not finite", "communication" or "format"."""
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(f"{kind}: {what}")
+        self.kind = kind
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """A sentence that names the nearest valid word, or all of them if none is near.
 

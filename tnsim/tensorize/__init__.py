@@ -37,6 +37,7 @@ from tnsim.tensorize.mps_classifier import MPSClassifier, snake
 from tnsim.tensorize.planner import Planner
 from tnsim.tensorize.quantize import Quantization, QuantizedChain, quadrature
 from tnsim.tensorize.sampled_svd import SampledSVD, sampled_svd
+from tnsim.tensorize.service_metrics import ServiceMetrics
 from tnsim.tensorize.size_report import SizeReport, size_report
 from tnsim.tensorize.state_network import PolynomialActivation, StateLayer, StateNetwork
 from tnsim.tensorize.vector_state import rows_of_state, state_of_rows
@@ -45,7 +46,9 @@ from tnsim.tensorize.vector_state import rows_of_state, state_of_rows
 _WITH_TORCH = {
     **dict.fromkeys(["SparseAutoencoder"], "tnsim.tensorize.nn.sparse_autoencoder"),
     **dict.fromkeys(["collect_inputs", "read_torch"], "tnsim.tensorize.nn.torch_checkpoint"),
-    **dict.fromkeys(["Served"], "tnsim.tensorize.nn.served"),
+    "Served": "tnsim.tensorize.nn.served",
+    "Watched": "tnsim.tensorize.nn.watched",
+    **dict.fromkeys(["Canary", "Verdict"], "tnsim.tensorize.nn.canary"),
     **dict.fromkeys(["load", "save_model", "weights_hash"], "tnsim.tensorize.nn.model_file"),
     "TTConv2d": "tnsim.tensorize.nn.tt_conv",
     "TTEmbedding": "tnsim.tensorize.nn.tt_embedding",
@@ -69,8 +72,9 @@ __all__ = [
     "ApplyPlan", "BondReport", "Budget", "ChainFile", "ClassifierReport", "CompressedMatrices", "CoreActivation",
     "CutProfile", "DO_NOT_BUILD", "Decision", "DisentangledChain", "Disentangler", "FitSolution",
     "GradientTraining", "Gram", "IndexOrder", "KVCache", "MPSClassifier", "MatrixReport", "MetricFit", "Needs",
-    "Planner", "PolynomialActivation", "Quantization", "QuantizedChain", "SampledSVD", "SizeReport", "StateLayer",
-    "StateNetwork", "SweepTraining", "Weights", "activation_entropy", "classifier_report", "compress_matrices",
+    "Planner", "PolynomialActivation", "Quantization", "QuantizedChain", "SampledSVD", "ServiceMetrics", "SizeReport",
+    "StateLayer", "StateNetwork", "SweepTraining", "Weights", "activation_entropy", "classifier_report",
+    "compress_matrices",
     "corrected_bias", "cut_profile", "decide", "drop_bonds", "fixed_gauge", "functional_error", "kv_placement",
     "migrate", "quadrature", "quantization_for", "rank_samples", "read_arrays", "rows_of_state", "sample_entropies",
     "sampled_svd", "save_chains", "size_report", "smallest_rank", "snake", "state_of_rows", "worth_compressing",
