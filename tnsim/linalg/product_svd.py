@@ -25,13 +25,13 @@ _WORTH = 2.5
 
 
 def product_svd(
-    factors: Sequence[Tensor], truncation: Truncation, *, seed: Seed = 0
+    factors: Sequence[Tensor], truncation: Truncation, *, seed: Seed = 0, sketch: bool = False
 ) -> tuple[Tensor, Spectrum, Tensor]:
     """U, singular values, V of factors[0] factors[1] ..., matrices without charge whose legs fit; as `svd`.
 
-    Small products are formed and decomposed in full. Otherwise cost O(m n chi) a factor for every block; the
-    singular values are exact up to (s_last / s)^5 or so where they decay, and the discarded weight is an estimate
-    (without bias, spread a third). Raises ShapeError for other structures, NumericalError on NaN or Inf.
+    Small products are formed and decomposed in full, unless `sketch` asks otherwise. Else cost O(m n chi) a factor for
+    every block; the singular values are exact up to (s_last / s)^5 or so where they decay, and the discarded weight is
+    an estimate (without bias, spread a third). Raises ShapeError for other structures, NumericalError on NaN or Inf.
 
     >>> from tnsim.tensor import from_dense
     >>> matrix = from_dense(np.diag([3.0, 2.0, 1.0]))
@@ -41,7 +41,7 @@ def product_svd(
     for matrix in factors:
         if matrix.ndim != 2 or matrix.charge != matrix.group.identity:
             raise ShapeError(f"a product of matrices without charge can be decomposed, found {matrix!r}.")
-    bond = _sketch_leg(factors[0].legs[0], factors[-1].legs[1], truncation.chi_max)
+    bond = _sketch_leg(factors[0].legs[0], factors[-1].legs[1], truncation.chi_max, 1.0 if sketch else _WORTH)
     if bond is None:
         return svd(_product(factors), (0,), truncation)
     rng = generator(seed)
@@ -56,8 +56,9 @@ def product_svd(
     return contract("a m, m n -> a n", basis, u), replace(spectrum, discarded_weight=float(weight)), v
 
 
-def _sketch_leg(rows: Leg, columns: Leg, chi: int) -> Leg | None:
-    """The leg of the random columns, as many in every sector as could be kept; None where that is no gain."""
+def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float) -> Leg | None:
+    """The leg of the random columns, as many in every sector as could be kept; None unless some sector is so many times
+    as large."""
     wanted = chi + max(_SPARE, int(_SPARE_SHARE * chi))
     charges, dims, room = [], [], 0
     for charge, d in zip(columns.charges, columns.dims, strict=True):
@@ -67,7 +68,7 @@ def _sketch_leg(rows: Leg, columns: Leg, chi: int) -> Leg | None:
             charges.append(charge)
             dims.append(min(most, wanted))
             room = max(room, most)
-    return Leg(columns.group, charges, dims, -1) if room > _WORTH * wanted else None
+    return Leg(columns.group, charges, dims, -1) if room > worth * wanted else None
 
 
 def _range(factors: Sequence[Tensor], bond: Leg, rng: np.random.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from tnsim.algorithms.plane.corner_fixed_point import CornerFixedPoint
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import LegError, OperatorError, SettingsError
 from tnsim.linalg import Truncation
+from tnsim.linalg.product_svd import _range
 from tnsim.models.classical import (
     BoltzmannWeights,
     Clock,
@@ -205,6 +206,20 @@ def test_four_corners_and_one_agree():
     assert certificate.error < 1e-7 and certificate.problems == ()
 
 
+def test_random_projections_have_the_same_fixed_point(monkeypatch):
+    """Of a bond of dimension 3, where the ring would be decomposed in full; with it no projection is ever made."""
+    model = Potts(states=3, beta=0.95)
+    full, random = four(12).solve(model), four(12, projector="randomized").solve(model)
+    assert random.log_z == pytest.approx(full.log_z, abs=1e-12) and random.status.converged
+    np.testing.assert_allclose(random.spectrum.values, full.spectrum.values, atol=1e-9)
+    made = []
+    monkeypatch.setattr("tnsim.linalg.product_svd._range", lambda *words: made.append(words) or _range(*words))
+    four(12, max_steps=20).solve(model)
+    assert not made
+    four(12, max_steps=20, projector="randomized").solve(model)
+    assert len(made) >= 20
+
+
 def test_monomers_and_dimers():
     """The entropy of all matchings of the square lattice: 0.662798972834 (Baxter, J. Math. Phys. 9, 650 (1968))."""
     assert four(12).solve(Dimers(z=1.0)).log_z == pytest.approx(0.662798972834, abs=1e-12)
@@ -223,7 +238,9 @@ def test_larger_cells_and_complex_numbers():
     assert four(8).solve(network).log_z == pytest.approx(expected, rel=1e-11)
 
 
-@pytest.mark.parametrize(("shape", "projector"), [((1, 2), "full"), ((2, 1), "half"), ((2, 3), "half")])
+@pytest.mark.parametrize(
+    ("shape", "projector"), [((1, 2), "full"), ((2, 1), "half"), ((2, 3), "half"), ((1, 2), "randomized")]
+)
 def test_cells_of_many_sites(shape, projector):
     model = Ising(beta=0.3, Jy=0.5)
     one = model.network()
@@ -327,7 +344,7 @@ def test_results_draw_themselves(tmp_path):
     ("make", "error", "words"),
     [
         (lambda: corners(4, projector="full"), SettingsError, "one corner is eigh or qr"),
-        (lambda: four(4, projector="qr"), SettingsError, "four corners is full or half"),
+        (lambda: four(4, projector="qr"), SettingsError, "four corners is full or half or randomized"),
         (lambda: corners(4, max_steps=0), SettingsError, "max_steps"),
         (lambda: corners(4, start="open").solve(Ising(beta=0.3)), SettingsError, "no edge 'open'"),
         (lambda: corners(4).solve(Ising(beta=0.3, Jy=0.5)), OperatorError, "a quarter turn changes it"),

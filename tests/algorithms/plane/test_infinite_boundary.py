@@ -15,6 +15,7 @@ from tnsim.models.classical import (
     HardSquares,
     HoneycombIsing,
     Ising,
+    SixVertex,
     TriangularIsing,
 )
 from tnsim.models.exact.ising_2d import CRITICAL
@@ -101,6 +102,18 @@ def test_cells_of_many_sites():
         result = boundary(10, method=method).solve(cell)
         assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-11)
         assert result.below.L == 2
+
+
+def test_the_entropy_of_square_ice():
+    """3/2 ln(4/3) (Lieb), critical: errors fall as a power of chi, which three bond dimensions extrapolate."""
+    exact = SixVertex().facts["ln Z per site"].value
+    found = [
+        InfiniteBoundary(truncation=Truncation(chi_max=chi, svd_min=1e-10), tol=1e-6).solve(SixVertex()).log_z
+        for chi in (8, 16, 32)
+    ]
+    assert found[1] == pytest.approx(exact, abs=8e-6) and found[2] == pytest.approx(exact, abs=1.4e-6)
+    first, second = np.diff(found)
+    assert found[2] - second**2 / (second - first) == pytest.approx(exact, abs=3e-7)
 
 
 def test_monomers_and_dimers():

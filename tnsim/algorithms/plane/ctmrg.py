@@ -132,7 +132,8 @@ class CTMRG:
         default=True, metadata={"help": "use the symmetries of the square; without, four corners for any network"}
     )
     projector: str = field(
-        default="", metadata={"help": "symmetric: eigh or qr; else full or half (of the ring); empty: the first"}
+        default="",
+        metadata={"help": "symmetric: eigh or qr; else full, half or randomized (of the ring); empty: the first"},
     )
     accelerate: bool = field(
         default=True, metadata={"help": "after a hundred steps, solve for the fixed point (of one corner)"}
@@ -142,7 +143,7 @@ class CTMRG:
         check_fields(self)
         if self.max_steps < 1 or self.check_every < 1 or not self.tol > 0:
             raise SettingsError("max_steps and check_every are at least 1, and tol is above 0.")
-        known = ("eigh", "qr") if self.symmetric else ("full", "half")
+        known = ("eigh", "qr") if self.symmetric else ("full", "half", "randomized")
         if self.projector and self.projector not in known:
             kind = "one corner" if self.symmetric else "four corners"
             raise SettingsError(f"the projector of {kind} is {' or '.join(known)}, found {self.projector!r}.")
