@@ -4,5 +4,9 @@ from tnsim.networks.peps.norm_network import NormNetwork
 from tnsim.networks.peps.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PairTerm, PlaneTerms
 from tnsim.networks.peps.square_state import Bond, SquareState, grown
+from tnsim.networks.peps.starts import finite_start, infinite_start
 
-__all__ = ["Bond", "InfinitePEPS", "NormNetwork", "PEPS", "PairTerm", "PlaneTerms", "SquareState", "grown"]
+__all__ = [
+    "Bond", "InfinitePEPS", "NormNetwork", "PEPS", "PairTerm", "PlaneTerms", "SquareState", "finite_start", "grown",
+    "infinite_start",
+]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from itertools import product
 from types import MappingProxyType
@@ -14,11 +14,9 @@ from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.networks.fermion_order import site_ordered
 from tnsim.networks.operator_sum import OperatorSum, Term
 from tnsim.networks.peps.fused_site import empty_site, fused_site
-from tnsim.networks.peps.square_places import Place, cells_for, is_fused, place_of
+from tnsim.networks.peps.square_places import REACH, Place, is_fused, place_of, with_margin
 from tnsim.networks.sites import Site, multiply
 
-# places around a cell within which a term has to end
-_REACH = 4
 _HERMITIAN = 1e-12
 
 
@@ -107,7 +105,7 @@ class PlaneTerms:
             raise SettingsError(f"the infinite lattice is read off from a model on an open Lattice, found {model!r}.")
         shape = len(pattern), len(pattern[0])
         joined = is_fused(geometry.kind, fused)
-        larger, moved = _larger(model, shape, joined)
+        larger, moved = with_margin(model, shape, joined)
         grid = _Grid(larger.sites, moved)
         m, n = shape
         cells = [(0, 0), (m, 0), (0, n)]
@@ -118,7 +116,7 @@ class PlaneTerms:
         if not all(_equal(found[0], other) for other in found[1:]):
             raise SettingsError(
                 f"the terms of {type(model).__name__} do not repeat with a cell of {m} x {n} places, or reach over "
-                f"more than {_REACH}: take a cell that they repeat with, and couplings of finite range."
+                f"more than {REACH}: take a cell that they repeat with, and couplings of finite range."
             )
         return _made(rows, *found[0], True, {place: grid.members[place] for place in product(range(m), range(n))})
 
@@ -256,24 +254,6 @@ def _term_matrix(term: Term, grid: _Grid, places: Sequence[Place]) -> np.ndarray
         adjoint = [(op.conj().T, n) for op, n in reversed(factors)]
         matrix = matrix + term.adjoint_coefficient * grid.matrix(adjoint, places)
     return matrix
-
-
-def _larger(model: Any, shape: Place, fused: bool) -> tuple[Any, list[Place]]:
-    """The model on an open lattice that holds a cell, its neighbours and a margin, and the places of its sites."""
-    (m, n), kind = shape, model.geometry.kind
-    margin = _REACH
-    rows, columns = (-margin, 2 * m + margin), (-margin, 2 * n + margin)
-    if model.geometry.cell.is_line:
-        raise SettingsError(f"{model!r} lives on a chain: take an infinite MPS, or the lattice square.")
-    xs, ys = cells_for(kind, fused, rows, columns)
-    lattice = replace(model.geometry, Lx=len(xs), Ly=len(ys))
-    larger = replace(model, lattice=lattice, L=None)
-    origin = replace(lattice.vertices[0], cell=(-xs[0], -ys[0]), place=0)
-    down, east = place_of(kind, origin, fused)
-    base = place_of(kind, replace(origin, cell=(0, 0)), fused)
-    shift = (down - base[0], east - base[1])
-    places = [place_of(kind, vertex, fused) for vertex in lattice.vertices]
-    return larger, [(i - shift[0], j - shift[1]) for i, j in places]
 
 
 def _of_cell(corner: Place, shape: Place, singles: Singles, pairs: Pairs) -> tuple[Singles, Pairs]:

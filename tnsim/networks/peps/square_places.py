@@ -8,6 +8,7 @@ kagome                  fused: the three sites of a cell in each place, its neig
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tnsim.errors import SettingsError, suggest
@@ -15,6 +16,8 @@ from tnsim.errors import SettingsError, suggest
 Place = tuple[int, int]
 _KINDS = ("chain", "ladder", "square", "triangular", "honeycomb", "kagome")
 _ALWAYS_FUSED = ("kagome",)
+# places around a cell within which a term has to end
+REACH = 4
 
 
 def is_fused(kind: str, fused: bool | None) -> bool:
@@ -43,3 +46,24 @@ def cells_for(kind: str, fused: bool, rows: Sequence[int], columns: Sequence[int
     if kind == "honeycomb" and not fused:
         return range((columns[0] - heights[-1]) // 2 - 1, (columns[1] - heights[0]) // 2 + 2), heights
     return range(columns[0], columns[1] + 1), heights
+
+
+def with_margin(model: Any, shape: Place, fused: bool) -> tuple[Any, list[Place]]:
+    """The model on an open lattice that holds a cell, its neighbours and a margin, and the places of its sites.
+
+    The cell has its corner at (0, 0). Raises SettingsError for a model on a chain, and where couplings are not uniform.
+    """
+    (m, n), kind = shape, model.geometry.kind
+    margin = REACH
+    rows, columns = (-margin, 2 * m + margin), (-margin, 2 * n + margin)
+    if model.geometry.cell.is_line:
+        raise SettingsError(f"{model!r} lives on a chain: take an infinite MPS, or the lattice square.")
+    xs, ys = cells_for(kind, fused, rows, columns)
+    lattice = replace(model.geometry, Lx=len(xs), Ly=len(ys))
+    larger = replace(model, lattice=lattice, L=None)
+    origin = replace(lattice.vertices[0], cell=(-xs[0], -ys[0]), place=0)
+    down, east = place_of(kind, origin, fused)
+    base = place_of(kind, replace(origin, cell=(0, 0)), fused)
+    shift = (down - base[0], east - base[1])
+    places = [place_of(kind, vertex, fused) for vertex in lattice.vertices]
+    return larger, [(i - shift[0], j - shift[1]) for i, j in places]
