@@ -23,10 +23,13 @@ from tnsim.io.atomic import check_writable, older
 from tnsim.io.evolution_job import SCHEMES, EvolveOptions, evolution_job, is_evolution
 from tnsim.io.hdf5 import header_of, open_file
 from tnsim.io.job import table_from_toml
+from tnsim.io.peps_job import SETTINGS as PEPS_SETTINGS
+from tnsim.io.peps_job import PEPSOptions, is_peps, peps_job
 from tnsim.io.plane_job import CLASSICAL, PlaneOptions, PlaneSettings, is_plane, plane_job
 from tnsim.io.settings import describe, help_of, nested
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
+from tnsim.peps_runner import resumed_peps, run_peps
 from tnsim.plane_runner import resumed_plane, run_plane
 from tnsim.plotting import plot_entropy
 from tnsim.runner import make_console, resumed, run_job
@@ -42,7 +45,7 @@ _HELP = {
 }
 _INFINITE = ("vumps", "idmrg")
 # files that are drawn as they are; all others are runs, of which the newest version that verifies is drawn
-_LOADED = ("mps", "infinite mps", "evolution", "plane")
+_LOADED = ("mps", "infinite mps", "evolution", "plane", "peps")
 # sites of the cell of an infinite chain where neither L nor a lattice is given
 _CELL = 2
 evolve_app = typer.Typer(
@@ -51,6 +54,10 @@ evolve_app = typer.Typer(
 app.add_typer(evolve_app, name="evolve")
 plane_app = typer.Typer(no_args_is_help=True, help="A classical model in the plane by CTMRG, boundary MPS or TRG.")
 app.add_typer(plane_app, name="plane")
+_PEPS_HELP = {
+    "ipeps": "Ground state of a model on the infinite plane as a PEPS, measured by CTMRG.",
+    "peps": "Ground state of a model on a finite lattice as a PEPS, measured by boundary MPS.",
+}
 app.add_typer(tensorize_app, name="tensorize")
 
 
@@ -137,12 +144,20 @@ def _command(name: str, cls: type, algorithm: str, settings: type, options: type
         table["model"]["name"] = name
         if infinite and not {"L", "lattice"} & set(table["model"]):
             table["model"]["L"] = _CELL
+        if algorithm == "ipeps":
+            _complete_plane(table["model"], cls)
         raise typer.Exit(_run_table(table))
 
     command.__doc__ = escape((inspect.getdoc(cls) or "").split(">>>")[0].strip())
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _complete_plane(model: dict[str, Any], cls: type) -> None:
+    """A lattice for the infinite plane where none, or only its kind, is named: its size does not matter."""
+    kinds = getattr(cls, "kinds", ()) or ("square",)
+    model["lattice"] = {"kind": kinds[0], "Lx": _CELL, "Ly": _CELL} | model.get("lattice", {})
 
 
 def _cell(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -155,6 +170,8 @@ def _run_table(table: dict[str, Any]) -> int:
     """Run the job of a table, whatever it asks for; the exit code."""
     if is_plane(table):
         return run_plane(plane_job(table), make_console())
+    if is_peps(table):
+        return run_peps(peps_job(table), make_console())
     if is_evolution(table):
         return run_evolution(evolution_job(table), make_console())
     return run_job(job_from_table(table), make_console())
@@ -173,7 +190,15 @@ for _name, _classical in CLASSICAL.items():
     plane_app.command(_name)(_command(_name, _classical, "plane", PlaneSettings, PlaneOptions))
 
 
-_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}], [plane]")
+for _kind, _peps in PEPS_SETTINGS.items():
+    _peps_app = typer.Typer(no_args_is_help=True, help=_PEPS_HELP[_kind])
+    app.add_typer(_peps_app, name=_kind)
+    for _name, _cls in MODELS.items():
+        if "lattice" in {entry.name for entry in fields(_cls)}:
+            _peps_app.command(_name)(_command(_name, _cls, _kind, _peps, PEPSOptions))
+
+
+_JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}], [plane], [ipeps], [peps]")
 
 
 # -- commands ------------------------------------------------------------------------------------------
@@ -216,8 +241,11 @@ def _resume_command() -> Callable[..., None]:
         changes = {name: value for name, value in given.items() if value is not None}
         if (version := _newest_result(file, console)) is not None:
             target = out or str(file)
-            if _kind_and_header(version)[0] == "plane":
+            kind = _kind_and_header(version)[0]
+            if kind == "plane":
                 raise typer.Exit(run_plane(*resumed_plane(version, changes, target, console)))
+            if kind == "peps":
+                raise typer.Exit(run_peps(*resumed_peps(version, changes, target, console)))
             raise typer.Exit(run_evolution(*resumed_evolution(version, changes, target, console)))
         for name, what in (("time", "evolutions"), ("max_steps", "the plane"), ("tol", "the plane")):
             if name in changes:
@@ -290,7 +318,7 @@ def _newest_result(file: Path, console: Console) -> Path | None:
         version = older(file, number)
         try:
             with open_file(version) as raw:
-                if str(raw.attrs["kind"]) not in ("evolution", "plane"):
+                if str(raw.attrs["kind"]) not in ("evolution", "plane", "peps"):
                     return None
         except FileError as error:
             skipped.append(str(error))
@@ -358,6 +386,8 @@ def schema() -> None:
         ("run] of an evolution [" + ", ".join(SCHEMES), EvolveOptions),
         ("plane", PlaneSettings),
         ("run] of [plane", PlaneOptions),
+        *PEPS_SETTINGS.items(),
+        ("run] of [ipeps] and [peps", PEPSOptions),
         *((f"model (name = {name!r})", cls) for name, cls in MODELS.items()),
         *((f"model (name = {name!r}) of [plane", cls) for name, cls in CLASSICAL.items()),
     ]

@@ -17,6 +17,8 @@ from tnsim.io.hdf5 import (
     write_file,
 )
 from tnsim.io.infinite import get_infinite, get_state, put_infinite
+from tnsim.io.peps import KIND as PLANE_STATE
+from tnsim.io.peps import PEPS_THINGS, PEPSThing, get_peps, write_peps
 from tnsim.io.plane import KIND as PLANE
 from tnsim.io.plane import PLANE_RESULTS, PlaneResult, get_plane, write_plane
 from tnsim.networks.infinite_mpo import InfiniteMPO
@@ -25,15 +27,15 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.tensor import Tensor
 
-Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO | Evolved | PlaneResult
+Thing = Tensor | MPS | MPO | InfiniteMPS | InfiniteMPO | Evolved | PlaneResult | PEPSThing
 _KINDS: dict[type, str] = {
     Tensor: "tensor", MPS: "mps", MPO: "mpo", InfiniteMPS: "infinite mps", InfiniteMPO: "infinite mpo",
-    Evolved: KIND, **dict.fromkeys(PLANE_RESULTS, PLANE),
+    Evolved: KIND, **dict.fromkeys(PLANE_RESULTS, PLANE), **dict.fromkeys(PEPS_THINGS, PLANE_STATE),
 }  # fmt: skip
 
 
 def save(path: str | Path, thing: Thing) -> Path:
-    """Write a tensor, state or operator, finite or infinite, an evolution or a contraction in the plane, atomically.
+    """Write a tensor, state (MPS or PEPS) or operator, an evolution or a contraction in the plane, atomically.
 
     Returns the path. Raises FileError where it cannot be written, and for anything else.
     """
@@ -49,6 +51,9 @@ def save(path: str | Path, thing: Thing) -> Path:
         return path
     if isinstance(thing, PLANE_RESULTS):
         write_plane(path, thing)
+        return path
+    if isinstance(thing, PEPS_THINGS):
+        write_peps(path, thing)
         return path
 
     def fill(file) -> None:
@@ -81,6 +86,8 @@ def load(path: str | Path) -> Thing:
             return get_evolved(file)
         if kind == PLANE:
             return get_plane(file)
+        if kind == PLANE_STATE:
+            return get_peps(file)
         if kind == "run":
             return get_state(file["state"])
     raise FileForeignError(f"{path} holds a {kind!r}, which is nothing that can be loaded.")

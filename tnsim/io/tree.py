@@ -67,7 +67,7 @@ def get_tree(parent: h5py.Group, name: str, classes: Classes) -> Any:
         return Leg(get_symmetry(source), [tuple(charge) for charge in charges], dims, flow)
     if kind == "table":
         names = json.loads(source.attrs["names"])
-        return {key: get_tree(source, str(number), classes) for number, key in enumerate(names)}
+        return {_key(name): get_tree(source, str(number), classes) for number, name in enumerate(names)}
     if kind == "list":
         return tuple(get_tree(source, str(number), classes) for number in range(int(source.attrs["length"])))
     if kind in ("plain", "complex"):
@@ -79,6 +79,11 @@ def get_tree(parent: h5py.Group, name: str, classes: Classes) -> Any:
     for key, part in get_tree(source, "parts", classes).items():
         object.__setattr__(made, key, part)
     return made
+
+
+def _key(name: Any) -> Any:
+    """A key of a table: text, numbers, and tuples of these, which JSON writes as lists."""
+    return tuple(map(_key, name)) if isinstance(name, list) else name
 
 
 def _put_tensor(group: h5py.Group, tensor: Tensor) -> None:

@@ -114,8 +114,8 @@ def _problems(made: EnergyCertificate) -> list[str]:
     return problems
 
 
-def memory_of(psi: InfinitePEPS, chi: int) -> int:
-    """Bytes that the environment of a state takes at most: quadrants, edges and what is made on the way."""
-    D, d = psi.bond_dimension, max(site.dim for site in psi.kinds)
+def memory_of(psi: InfinitePEPS, chi: int, D: int | None = None) -> int:
+    """Bytes that the environment of a state (with bonds of D) takes at most: quadrants, edges and work space."""
+    D, d = D or psi.bond_dimension, max(site.dim for site in psi.kinds)
     places, item = psi.shape[0] * psi.shape[1], psi.dtype.itemsize
     return int(item * (places * (4 * chi**2 * D**4 + 4 * chi**2 * D**2) + chi**2 * D**4 * (2 + 2 * d * d)))

@@ -1,0 +1,117 @@
+"""PEPS on the command line."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tests.command_line import call
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.ground_state import PEPSGroundState, unmeasured
+from tnsim.errors import SettingsError
+from tnsim.io.peps import write_peps
+from tnsim.io.peps_job import peps_job
+from tnsim.linalg import Truncation
+
+QUICK = ("--dts", "0.1", "--tol", 1e-3, "--max-steps", 40, "--every", 20)
+
+
+def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
+    path = tmp_path / "ipeps.h5"
+    done = call("ipeps", "heisenberg", "--D", 2, "--chi", 8, *QUICK, "--certify", "--out", path)
+    assert done.exit_code == 0, done.output
+    for word in ("Heisenberg(", "energy per site", "at 3/2 chi", "two sides", "Sandvik", str(path)):
+        assert word in done.output
+    found = tn.load(path)
+    assert found.energy == pytest.approx(-0.656, abs=5e-3) and found.measurement.order == pytest.approx(0.41, abs=0.02)
+    assert call("info", path).exit_code == 0 and call("plot", path).exit_code == 0
+    assert (tmp_path / "ipeps.png").exists()
+    again = call("resume", path, "--chi-max", 12)
+    assert again.exit_code == 0 and f"resuming {path} after step" in again.output, again.output
+    assert tn.load(path).energy == pytest.approx(found.energy, abs=1e-4)
+
+
+def test_a_finite_state_is_found_and_measured(tmp_path):
+    path = tmp_path / "peps.h5"
+    words = ("--lattice", "square", "--Lx", 3, "--Ly", 2, "--D", 2, "--chi", 16)
+    done = call("peps", "tfim", "--h", 2.0, *words, *QUICK, "--out", path)
+    assert done.exit_code == 0, done.output
+    found = tn.load(path)
+    exact = np.linalg.eigvalsh(peps_job(_table()).model.mpo().to_dense())[0] / 6
+    assert exact - 1e-9 <= found.energy <= exact * 0.99
+    assert call("plot", path).exit_code == 0
+
+
+def _table(**changes) -> dict:
+    model = {"name": "tfim", "h": 2.0, "lattice": {"kind": "square", "Lx": 3, "Ly": 2}}
+    return {"model": model, "peps": {"D": 2, "dts": "0.1", "max_steps": 40, "every": 5, "tol": 1e-9} | changes}
+
+
+def test_a_stopped_cooling_goes_on_from_its_file(tmp_path):
+    job = peps_job(_table())
+    whole = job.search().solve(job.terms, job.start())
+
+    class Stop:
+        def step(self, report, run):
+            if report.step == 20:
+                run.request_stop("enough")
+
+    half = job.search().solve(job.terms, job.start(), [Stop()])
+    assert half.energy is None and half.status.name == "interrupted" and "not measured" in repr(half)
+    path = tmp_path / "half.h5"
+    write_peps(path, half, job=job.to_toml())
+    done = call("resume", path)
+    assert done.exit_code == 0 and "after step 20" in done.output, done.output
+    assert tn.load(path).energy == pytest.approx(whole.energy, abs=1e-9)
+    assert unmeasured(half.prepared).energy is None
+    assert call("plot", tn.save(tmp_path / "half2.h5", half)).exit_code == 0
+
+
+def test_jobs_are_read_back():
+    job = peps_job(_table(update="neighbourhood"))
+    assert peps_job(tomllib.loads(job.to_toml())) == job
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (_table(D=0), "D is at least 1"),
+        (_table(update="magic"), "unknown update"),
+        (_table(dts="0.1,x"), "such as 0.1,0.01"),
+        (_table(dts="-0.1"), "above 0"),
+        ({"model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}}, "peps": {"D": 2}}, "fermions"),
+        ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
+        ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),
+    ],
+)
+def test_bad_jobs_are_refused(table, words):
+    with pytest.raises(SettingsError, match=words):
+        peps_job(table)
+
+
+def test_memory_is_asked_for_before_anything_starts():
+    table = {"model": _table()["model"], "ipeps": {"D": 8, "chi": 400, "memory_gib": 0.5}}
+    job = peps_job(table)
+    with pytest.raises(SettingsError, match=r"takes about .* GiB"):
+        job.search().solve(job.terms, job.start())
+    with pytest.raises(SettingsError, match="BoundaryMeasurement as its contraction"):
+        job.search().solve(peps_job(_table()).terms, job.start())
+    with pytest.raises(SettingsError, match="CTMRG as its contraction"):
+        search = PEPSGroundState(
+            cooling=job.settings.cooling(), contraction=BoundaryMeasurement(truncation=Truncation(chi_max=4))
+        )
+        search.solve(job.terms, job.start())
+
+
+def test_energies_against_bonds_are_drawn(tmp_path):
+    job = peps_job(_table())
+    found = job.search().solve(job.terms, job.start())
+    path = tmp_path / "line.png"
+    other = peps_job(_table(D=3))
+    tn.plot_energies([found, other.search().solve(other.terms, other.start())], path=path)
+    assert path.exists()
+    with pytest.raises(SettingsError, match="two measured results"):
+        tn.plot_energies([found])
+    with pytest.raises(SettingsError, match="against D or length"):
+        tn.plot_energies([found, found], against="chi")

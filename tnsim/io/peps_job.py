@@ -1,0 +1,195 @@
+"""Jobs that look for a ground state in the plane as a PEPS: model, how it is found and measured, and where it goes."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tnsim.algorithms.evolution.evolution import Evolution
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.full_update import FullUpdate
+from tnsim.algorithms.peps.ground_state import PEPSGroundState
+from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
+from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.errors import SettingsError, check_fields, suggest
+from tnsim.io.job import model_from_table
+from tnsim.io.output_options import OutputOptions
+from tnsim.io.settings import from_table, to_table, to_toml
+from tnsim.linalg import Truncation
+from tnsim.models import MODELS
+from tnsim.models.model import Facts, Model
+from tnsim.networks.peps import PlaneTerms, SquareState, finite_start, infinite_start
+
+UPDATES = ("simple", "neighbourhood", "full")
+CELLS = {"checkerboard": ((0, 1), (1, 0))}
+# bonds of the environment for bonds D of the state, where none are asked for
+_CHI_SHARE, _CHI_LEAST = 4, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class PEPSSettings:
+    """How a PEPS is brought to its ground state and measured: by CTMRG if infinite, by boundary MPS if finite."""
+
+    D: int = field(metadata={"help": "largest bond dimension of the state"})
+    chi: int = field(default=0, metadata={"help": "bond dimension of the environment; 0: 4 D^2, at least 16"})
+    update: str = field(default="simple", metadata={"help": f"one of {', '.join(UPDATES)}"})
+    dts: str = field(default="0.1,0.03,0.01", metadata={"help": "steps in imaginary time, one after the other"})
+    tol: float = field(default=1e-5, metadata={"help": "next step: bonds change by less per unit of time"})
+    max_steps: int = field(default=3000, metadata={"help": "of every length of steps at most"})
+    every: int = field(default=50, metadata={"help": "steps between two reports"})
+    fused: bool = field(default=False, metadata={"help": "all sites of a lattice cell in one place"})
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.D < 1 or self.chi < 0:
+            raise SettingsError(f"D is at least 1 and chi at least 0, found {self.D} and {self.chi}.")
+        if self.update not in UPDATES:
+            raise SettingsError(f"unknown update {self.update!r}. {suggest(self.update, UPDATES)}")
+        self.cooling()
+
+    @property
+    def environment(self) -> Truncation:
+        """Of the corners or boundaries."""
+        return Truncation(chi_max=self.chi or max(_CHI_LEAST, _CHI_SHARE * self.D**2))
+
+    def cooling(self) -> Cooling:
+        """The settings of the way to the ground state."""
+        try:
+            dts = tuple(float(part) for part in self.dts.split(","))
+        except ValueError as error:
+            raise SettingsError(
+                f"dts are numbers with commas between, such as 0.1,0.01, found {self.dts!r}."
+            ) from error
+        if not dts or not all(dt > 0 for dt in dts):
+            raise SettingsError(f"dts are above 0, found {self.dts!r}.")
+        shared: dict[str, Any] = {"dt": dts[0], "truncation": Truncation(chi_max=self.D), "imaginary": True}
+        kinds: dict[str, Any] = {"simple": SimpleUpdate, "neighbourhood": NeighbourhoodUpdate, "full": FullUpdate}
+        if self.update == "full":
+            shared["environment"] = self.environment
+        update: Evolution = kinds[self.update](**shared)
+        return Cooling(update=update, dts=dts, tol=self.tol, max_steps=self.max_steps, every=self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfinitePEPSSettings(PEPSSettings):
+    """The same on the infinite lattice, with a cell that repeats."""
+
+    cell: str = field(default="checkerboard", metadata={"help": "of different sites: checkerboard, or such as 2x2"})
+    corner_tol: float = field(default=1e-8, metadata={"help": "of CTMRG"})
+    corner_steps: int = field(default=500, metadata={"help": "steps of CTMRG at most"})
+    certify: bool = field(default=False, metadata={"help": "measure at 3/2 chi and in other ways too"})
+    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments that take more memory"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.pattern
+
+    @property
+    def pattern(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the tensors in the cell."""
+        if self.cell in CELLS:
+            return CELLS[self.cell]
+        rows, _, columns = self.cell.partition("x")
+        if not (rows.isdigit() and columns.isdigit() and int(rows) > 0 and int(columns) > 0):
+            raise SettingsError(f"a cell is {', '.join(CELLS)} or rows x columns such as 2x3, found {self.cell!r}.")
+        m, n = int(rows), int(columns)
+        return tuple(tuple(range(i * n, (i + 1) * n)) for i in range(m))
+
+
+SETTINGS: dict[str, type[PEPSSettings]] = {"ipeps": InfinitePEPSSettings, "peps": PEPSSettings}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PEPSOptions(OutputOptions):
+    """Where a search in the plane starts, runs and writes."""
+
+    out: str = field(default="peps.h5", metadata={"help": "file for the result and the checkpoints"})
+    initial: str = field(default="", metadata={"help": "start: a pattern (neel, up, ...); empty: the model's own"})
+
+
+@dataclass(frozen=True)
+class PEPSJob:
+    """Everything that a search in the plane is made from."""
+
+    model: Model
+    settings: PEPSSettings
+    run: PEPSOptions
+
+    def __post_init__(self) -> None:
+        if any(site.is_fermionic for site in self.model.sites):
+            raise SettingsError(f"{type(self.model).__name__} has fermions, whose signs these updates do not know.")
+        _ = self.terms
+
+    @property
+    def is_infinite(self) -> bool:
+        return isinstance(self.settings, InfinitePEPSSettings)
+
+    @property
+    def _fused(self) -> bool | None:
+        return True if self.settings.fused else None
+
+    @cached_property
+    def terms(self) -> PlaneTerms:
+        """The Hamiltonian by places."""
+        if isinstance(self.settings, InfinitePEPSSettings):
+            return PlaneTerms.infinite_of(self.model, self.settings.pattern, fused=self._fused)
+        return PlaneTerms.of(self.model, fused=self._fused)
+
+    def start(self, backend: str | None = None) -> SquareState:
+        """The product state."""
+        name = self.run.initial or None
+        if isinstance(self.settings, InfinitePEPSSettings):
+            return infinite_start(self.model, self.settings.pattern, name, fused=self._fused, backend=backend)
+        return finite_start(self.model, name, fused=self._fused, backend=backend)
+
+    def search(self) -> PEPSGroundState:
+        """The settings of the search itself."""
+        settings = self.settings
+        if not isinstance(settings, InfinitePEPSSettings):
+            measured = BoundaryMeasurement(truncation=settings.environment)
+            return PEPSGroundState(cooling=settings.cooling(), contraction=measured)
+        corners = CTMRG(
+            truncation=settings.environment, symmetric=False, tol=settings.corner_tol, max_steps=settings.corner_steps,
+            check_every=10,
+        )  # fmt: skip
+        return PEPSGroundState(
+            cooling=settings.cooling(), contraction=corners, certify=settings.certify, memory_gib=settings.memory_gib
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What is known: of an infinite lattice all but the energy of a piece."""
+        facts = self.model.facts
+        return Facts(tuple(fact for fact in facts if fact.name != "energy")) if self.is_infinite else facts
+
+    @property
+    def bound(self) -> float | None:
+        """The energy per site of the infinite lattice, where it is known."""
+        found = (fact.value for fact in self.facts if self.is_infinite and fact.name == "bulk energy per site")
+        return next(found, None)
+
+    def to_toml(self) -> str:
+        """The job as TOML text that `peps_job` reads back."""
+        name = next(name for name, cls in MODELS.items() if type(self.model) is cls)
+        kind = "ipeps" if self.is_infinite else "peps"
+        model = {"name": name} | to_table(self.model)
+        return to_toml({"model": model, kind: to_table(self.settings), "run": to_table(self.run)})
+
+
+def is_peps(table: dict[str, Any]) -> bool:
+    """Whether the table of a job asks for a PEPS."""
+    return bool(set(SETTINGS) & set(table))
+
+
+def peps_job(table: dict[str, Any]) -> PEPSJob:
+    """Check a whole job before anything runs."""
+    kind = next(name for name in SETTINGS if name in table)
+    for key in table:
+        if key not in ("model", kind, "run"):
+            raise SettingsError(f"unknown table [{key}] beside [{kind}]: such a job has [model] and [run].")
+    return PEPSJob(
+        model_from_table(table.get("model", {})),
+        from_table(SETTINGS[kind], table[kind], kind),
+        from_table(PEPSOptions, table.get("run", {}), "run"),
+    )
