@@ -191,3 +191,17 @@ def test_convolutions_keep_the_geometry(kind, geometry):
     torch.testing.assert_close(layer(x), dense(x), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(layer(x[0]), dense(x[0]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(layer.weight, dense.weight, rtol=1e-4, atol=1e-4)
+
+
+def test_a_pass_forwards_and_backwards_asks_the_device_for_nothing(case):
+    """On the device "meta", which has no numbers: any copy to the host, or look at a value, would raise."""
+    _, layer = pair(case, dtype=torch.float32)
+    layer.to("meta")
+    x = case[2](3, torch.float32).to("meta")
+    dense_shape = case[0](True, torch.float32)(case[2](3, torch.float32)).shape
+    y = layer(x)
+    assert y.is_meta and y.shape == dense_shape
+    y.sum().backward()
+    assert all(parameter.grad.is_meta for parameter in layer.parameters())
+    with torch.no_grad():
+        assert layer.eval()(x).shape == dense_shape

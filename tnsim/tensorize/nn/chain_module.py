@@ -133,7 +133,7 @@ def _gathered(array: torch.Tensor, axis: int, places: torch.Tensor | None, size:
 
 def in_autocast(x: torch.Tensor, *others: torch.Tensor | None) -> list[Any]:
     """All of them in the type that autocast asks for, as PyTorch's own layers do; as they are outside of it."""
-    if not torch.is_autocast_enabled(x.device.type):
+    if x.is_meta or not torch.is_autocast_enabled(x.device.type):
         return [x, *others]
     dtype = torch.get_autocast_dtype(x.device.type)
     return [t.to(dtype) if t is not None and t.dtype in _AUTOCAST else t for t in (x, *others)]
