@@ -147,11 +147,25 @@ def sweep(rounds: int) -> list[dict[str, Any]]:
     return rows_of
 
 
+def markdown(results: list[dict[str, Any]]) -> str:
+    """The table of the README: milliseconds, and how many times faster than nn.Linear."""
+    names = list(results[0]["ms"])
+    lines = [f"| job | {names[0]} ms | {' | '.join(names[1:])} |", "|---" + "|---:" * len(names) + "|"]
+    for row in results:
+        ms, first = row["ms"], row["ms"][names[0]]
+        cells = [f"{ms[name]:.3g} ({first / ms[name]:.2g}x)" for name in names[1:]]
+        lines.append(f"| {row['job']} | {first:.3g} | {' | '.join(cells)} |")
+        if "kept" in row:
+            lines.append(f"| numbers kept for its backward pass | {' | '.join(str(row['kept'][n]) for n in names)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--planner", action="store_true")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", action="store_true", help="print the table of the README")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -169,6 +183,8 @@ def main() -> None:
         if "kept" in row:
             table.add_row("  numbers kept", *(str(row["kept"][name]) for name in names))
     console = Console(width=170)
+    if arguments.markdown:
+        console.print(markdown(results), markup=False, soft_wrap=True)
     console.print(table, f"load average {os.getloadavg()[0]:.1f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")

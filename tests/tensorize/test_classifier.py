@@ -32,17 +32,17 @@ def digits():
 @pytest.fixture(scope="module")
 def trained(digits):
     x, y, _, _ = digits
-    return GradientTraining(epochs=20).solve(MPSClassifier.new((8, 8), 10, chi=8), x, y)
+    return GradientTraining().solve(MPSClassifier.new((8, 8), 10, chi=16), x, y)
 
 
 def test_c2_digits_are_told_apart_and_small_values_may_go(digits, trained, tmp_path):
     pytest.importorskip("matplotlib")
     _, _, x, y = digits
     accuracy = trained.accuracy(x, y)
-    assert accuracy >= 0.97
-    smaller = trained.dropped(1e-2)
+    assert accuracy >= 0.98
+    smaller = trained.dropped(3e-2)
     assert smaller.accuracy(x, y) > accuracy - 0.01
-    assert smaller.numbers < 0.8 * trained.numbers and smaller.numbers <= 10_000
+    assert smaller.numbers < 0.3 * trained.numbers and smaller.numbers <= 10_000
     report = classifier_report(trained)
     assert report.heatmap.shape == (8, 8) and (report.heatmap >= 0).all()
     # the corners of the first and the last column are always dark: nothing to be learned there
