@@ -16,7 +16,7 @@ from benchmarks.measurement import Measurement
 from benchmarks.peers import PACKAGES
 from benchmarks.process import ROOT, Row, measure
 from benchmarks.profile_report import profile_markdown, profile_record
-from benchmarks.report import markdown, record, rich_table, summarise
+from benchmarks.report import by_stage, markdown, record, rich_table, summarise
 
 app = typer.Typer(add_completion=False, help=__doc__)
 console = Console()
@@ -56,6 +56,7 @@ def run(
     content = record(task, _measure_all(rows, task, repeats), command, load)
     path.write_text(json.dumps(content, indent=1) + "\n")
     Console(width=max(console.width, _TABLE_WIDTH)).print(rich_table(content))
+    print("\n".join(by_stage(content)))
     console.print(f"written to {path}")
 
 

@@ -30,7 +30,7 @@ JOBS = (
         electrons=28,
         chis=(100, 200, 400, 1000),
         energy=float("nan"),
-        source="none: read the energies of the engines in the file",
+        source="the lowest of all engines",
         exact=False,
     ),
 )

@@ -1,13 +1,12 @@
 """The record of a profile, and its tables."""
 
-import math
 import os
 from datetime import date
 from typing import Any
 
 from benchmarks.job import Job
 from benchmarks.process import answer_of
-from benchmarks.report import machine
+from benchmarks.report import fitted_power, machine
 
 _PURPOSES = ("products", "splits", "environments and moves", "planning")
 
@@ -61,13 +60,12 @@ def _line(stage: dict[str, Any]) -> str:
 
 def _growth(whole: dict[str, Any], shorter: dict[str, Any]) -> str:
     """Exponents of the length in seconds and memory, and of chi in the time of a product."""
-    last, before = whole["stages"][-1], whole["stages"][-2]
-    ratio = math.log(whole["L"] / shorter["L"])
-    seconds = math.log(last["cpu_seconds"] / shorter["stages"][-1]["cpu_seconds"]) / ratio
-    spent = [stage["purposes"]["products"]["seconds"] / stage["matvecs"] for stage in (before, last)]
-    power = math.log(spent[1] / spent[0]) / math.log(last["chi"] / before["chi"])
+    stages, other = whole["stages"], shorter["stages"][-1]
+    spent = [stage["purposes"]["products"]["seconds"] / stage["matvecs"] for stage in stages]
+    of_chi = fitted_power([stage["chi"] for stage in stages], spent)
+    of_length = fitted_power([shorter["L"], whole["L"]], [other["cpu_seconds"], stages[-1]["cpu_seconds"]])
+    product = f"A product grows as chi^{of_chi:.1f} (fitted to the last three rows). " if len(stages) > 1 else ""
     return (
-        f"A product grows as chi^{power:.1f} (last two rows). From {shorter['L']} to {whole['L']} sites the last row's "
-        f"seconds grow as L^{seconds:.1f}, and the peak from {shorter['peak_mb']:.0f} to {whole['peak_mb']:.0f} MB. "
-        f"DGEMM: {last['dgemm']:.0f} GFLOP/s."
+        f"{product}From {shorter['L']} to {whole['L']} sites the last row's seconds grow as L^{of_length:.1f}, and the "
+        f"peak from {shorter['peak_mb']:.0f} to {whole['peak_mb']:.0f} MB. DGEMM: {stages[-1]['dgemm']:.0f} GFLOP/s."
     )

@@ -3,10 +3,12 @@
 import math
 import platform
 import statistics
+from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 from rich.table import Table
 
 from benchmarks.job import Job
@@ -49,7 +51,14 @@ def summarise(row: Row, first: Measurement | str, *runs: Measurement | str, job:
 
 
 def record(job: Job, lines: list[dict], command: str, load: float) -> dict:
-    """All there is to know about one run of the benchmark; `load` is the machine's load average before it."""
+    """All there is to know about one run of the benchmark; `load` is the machine's load average before it.
+
+    Where the job knows no energy, the lowest that an engine reached is the reference.
+    """
+    reference = job.energy
+    if math.isnan(reference):
+        reference = min((line["energy"] for line in lines if "energy" in line), default=0.0)
+        lines = [line | {"energy_error": line["energy"] - reference} if "energy" in line else line for line in lines]
     return {
         "job": job.name,
         "date": date.today().isoformat(),
@@ -58,7 +67,7 @@ def record(job: Job, lines: list[dict], command: str, load: float) -> dict:
         "load_before": round(load, 2),
         "packages": _versions("numpy", "scipy", "numba"),
         "exact": job.exact,
-        "reference_energy": job.energy,
+        "reference_energy": reference,
         "schedule": {"L": job.L, "chis": job.chis, "full_sweeps_each": job.sweeps, "start": job.start},
         "rows": lines,
     }
@@ -121,26 +130,33 @@ def rich_table(content: dict) -> Table:
 def markdown(content: dict, job: Job) -> str:
     """A section of the README: what was run, the table, and the settings of every engine."""
     chis = ", ".join(map(str, job.chis))
-    kind = "Exact" if job.exact else "Reference"
+    kind, energy = "Exact" if job.exact else "Reference", content["reference_energy"]
     repeats = max((len(r["seconds_all"]) for r in content["rows"] if "seconds_all" in r), default=0)
     busy = f"; load average {content['load_before']} before the run" if content["load_before"] > 0.5 else ""
     lines = [
         f"### {job.name}: {job.question}",
         "",
-        f"L = {job.L}, chi {chis}, {job.sweeps} full sweeps each. {kind} energy {job.energy!r} ({job.source}).",
+        f"L = {job.L}, chi {chis}, {job.sweeps} full sweeps each. {kind} energy {energy!r} ({job.source}).",
         f"{content['date']}, {content['machine']}; medians of {repeats}{busy}: `{content['command']}`",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + "---|" + "---:|" * (len(HEAD) - 1),
         *("| " + " | ".join(line) + " |" for line in cells(content)),
         "",
-        *_by_stage(content),
+        *by_stage(content),
         *(f"- {r['engine']}: {r['notes']}" for r in _one_per_engine(content["rows"])),
     ]
     return "\n".join(lines)
 
 
-def _by_stage(content: dict) -> list[str]:
+def fitted_power(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The exponent of a power law through the last three points, or two; NaN through fewer."""
+    if len(sizes) < 2:
+        return float("nan")
+    return float(np.polyfit(np.log(sizes[-3:]), np.log(values[-3:]), 1)[0])
+
+
+def by_stage(content: dict) -> list[str]:
     """CPU seconds of a full sweep at every bond dimension, and until the energy error is below powers of ten."""
     rows = [r for r in content["rows"] if "stages" in r]
     base = next((r for r in rows if r["engine"] == "tnsim"), None)
@@ -151,8 +167,8 @@ def _by_stage(content: dict) -> list[str]:
     decades = [10.0**-k for k in range(12) if min(errors) <= 10.0**-k < 10 * max(errors)]
     heads = [*(f"chi {chi}" for chi in chis), "chi^", *(f"to {d:.0e}" for d in decades)]
     lines = [
-        "CPU seconds of a full sweep (ratio to tnsim), the exponent of chi in the last two, and CPU seconds until",
-        "a stage ends below an energy error:",
+        "CPU seconds of a full sweep (ratio to tnsim), the exponent of chi fitted to the last three, and CPU seconds",
+        "until a stage ends below an energy error:",
         "",
     ]
     lines += ["| engine | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
@@ -160,7 +176,7 @@ def _by_stage(content: dict) -> list[str]:
         spent = [s.get("cpu_seconds", s["seconds"]) for s in r["stages"]]
         ours = [s.get("cpu_seconds", s["seconds"]) for s in base["stages"]]
         cells = [f"{a / sweeps:.2f} ({a / b:.1f})" for a, b in zip(spent, ours, strict=True)]
-        cells.append(f"{math.log(spent[-1] / spent[-2]) / math.log(chis[-1] / chis[-2]):.1f}")
+        cells.append(f"{fitted_power(chis, spent):.1f}")
         cells += [_seconds_to(decade, r["stages"], spent, content["reference_energy"]) for decade in decades]
         name = r["engine"] + (f", {r['threads']} threads" if r["threads"] > 1 else "")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

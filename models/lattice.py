@@ -140,12 +140,19 @@ class Lattice:
         """Pairs of neighbours: order 1 the nearest, 2 the second nearest, ... by distance on the infinite lattice.
 
         Sorted by their first site, then by angle. Raises SettingsError where a periodic direction is so short
-        that a pair has a shorter way, or another one of that length.
+        that a pair has a shorter way, or another one of that length, and beyond the third where there is no pair at all
+        (nearer ones, which models ask for, may be none on a small cluster).
 
         >>> [(pair.i, pair.j) for pair in Lattice("chain", 4, bc_x="periodic").pairs()]
         [(0, 1), (1, 2), (2, 3), (3, 0)]
         """
-        return _pairs(self, order)
+        found = _pairs(self, order)
+        if not found and order > len(_WORDS):
+            raise SettingsError(
+                f"{self!r} is too small for {_named(order)} neighbours: no two sites are so far from each other. Take "
+                "more cells, or nearer neighbours."
+            )
+        return found
 
     def plot(self, *, order: int = 1, path: Any = None) -> Any:
         """Sites, bonds up to a neighbour order and the path of the MPS; saved where a path is given."""
@@ -188,17 +195,21 @@ class Lattice:
 def _pairs(lattice: Lattice, order: int) -> tuple[Pair, ...]:
     if not isinstance(order, (int, np.integer)) or order < 1:
         raise SettingsError(f"neighbours are counted 1 (nearest), 2, 3, ..., found {order!r}.")
-    taken = {frozenset((pair.i, pair.j)) for nearer in range(1, order) for pair in lattice.pairs(nearer)}
+    taken = {frozenset((pair.i, pair.j)) for nearer in range(1, order) for pair in _pairs(lattice, nearer)}
     found = tuple(_steps(lattice, order))
     for pair in found:
         sites = frozenset((pair.i, pair.j))
         if len(sites) < 2 or sites in taken:
             raise SettingsError(
-                f"{lattice!r} is too narrow for {_WORDS.get(order, f'{order}th')} neighbours: over the periodic "
+                f"{lattice!r} is too narrow for {_named(order)} neighbours: over the periodic "
                 f"boundary, sites {pair.i} and {pair.j} are neighbours in two ways. Take more cells around, or open it."
             )
         taken.add(sites)
     return found
+
+
+def _named(order: int) -> str:
+    return _WORDS.get(order, f"{order}th")
 
 
 def _steps(lattice: Lattice, order: int) -> Iterator[Pair]:

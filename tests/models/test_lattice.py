@@ -104,6 +104,7 @@ def test_repr_is_what_one_types():
         (lambda: Lattice("square", 4, 2, bc_y="periodic").pairs(), "too narrow for nearest .* sites 1 and 0"),
         (lambda: Lattice("square", 4, 3, bc_y="periodic").pairs(3), "too narrow for third .* Take more cells around"),
         (lambda: Lattice("triangular", 4, 1, bc_y="periodic").pairs(), "too narrow"),
+        (lambda: Lattice("chain", 6).pairs(9), "too small for 9th neighbours: no two sites .* Take more cells"),
         (lambda: Lattice("square", 4, 4).pairs(0), "1 .nearest., 2, 3, ..., found 0"),
     ],
 )  # fmt: skip
