@@ -203,11 +203,15 @@ def put_symmetry(target: h5py.Group, group: Group) -> None:
     """The symmetry group as attributes."""
     target.attrs["group_names"] = json.dumps(group.names)
     target.attrs["group_moduli"] = np.array(group.moduli, dtype=np.int64)
+    if group.fermionic:
+        target.attrs["group_fermionic"] = np.array(group.fermionic, dtype=np.int64)
 
 
 def get_symmetry(source: h5py.Group) -> Group:
     """The symmetry group that `put_symmetry` wrote."""
-    return Group(tuple(json.loads(source.attrs["group_names"])), tuple(source.attrs["group_moduli"].tolist()))
+    fermionic = tuple(map(int, source.attrs.get("group_fermionic", ())))
+    names, moduli = json.loads(source.attrs["group_names"]), source.attrs["group_moduli"].tolist()
+    return Group(tuple(names), tuple(moduli), fermionic)
 
 
 # -- chains --------------------------------------------------------------------------------------------

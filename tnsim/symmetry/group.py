@@ -19,6 +19,10 @@ Charge = tuple[int, ...]
 class Group:
     """A product of cyclic groups; `moduli[j]` is 0 for U(1) and n for Z_n, `names[j]` what it conserves.
 
+    fermionic: the components whose sum counts fermions. Tensors of such a group are graded: legs with an odd number of
+    them anticommute, and every transposition and contraction brings the signs of that (see `tnsim.tensor.grading`). A
+    chain needs none of it: its operators carry Jordan-Wigner strings.
+
     >>> group = U1("N") * Zn(2, "parity")
     >>> group.fuse((3, 1), (1, 1))
     ((4, 0),)
@@ -26,22 +30,27 @@ class Group:
 
     names: tuple[str, ...] = ()
     moduli: tuple[int, ...] = ()
+    fermionic: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.moduli):
             raise ChargeError(f"a group needs one name per component: {self.names} against {self.moduli}.")
         if any(n < 0 or n == 1 for n in self.moduli):
             raise ChargeError(f"moduli are 0 for U(1) or n >= 2 for Z_n, found {self.moduli}.")
+        if any(not 0 <= k < len(self.names) or self.moduli[k] % 2 for k in self.fermionic):
+            raise ChargeError(
+                f"fermions are counted by components with U(1) or an even Z_n, found {self.fermionic} of {self!r}."
+            )
 
     def __mul__(self, other: "Group") -> "Group":
-        return Group(self.names + other.names, self.moduli + other.moduli)
+        fermionic = (*self.fermionic, *(k + len(self.names) for k in other.fermionic))
+        return Group(self.names + other.names, self.moduli + other.moduli, fermionic)
 
     def __repr__(self) -> str:
         if not self.names:
             return "trivial"
-        return " x ".join(
-            f"{'U(1)' if n == 0 else f'Z_{n}'} {name}" for name, n in zip(self.names, self.moduli, strict=True)
-        )
+        parts = [f"{'U(1)' if n == 0 else f'Z_{n}'} {name}" for name, n in zip(self.names, self.moduli, strict=True)]
+        return " x ".join(f"{part} of fermions" if k in self.fermionic else part for k, part in enumerate(parts))
 
     @property
     def identity(self) -> Charge:
@@ -70,6 +79,14 @@ class Group:
         for charge, flow in zip(charges, flows, strict=True):
             (result,) = self.fuse(result, charge if flow > 0 else self.dual(charge))
         return result
+
+    def parity(self, charge: Charge) -> int:
+        """1 for an odd number of fermions; 0 where the group counts none.
+
+        >>> Group(("N",), (0,), fermionic=(0,)).parity((3,))
+        1
+        """
+        return sum(charge[k] for k in self.fermionic) % 2
 
     # -- packed keys: one integer a charge, in the order of the tuples ---------------------------------
 

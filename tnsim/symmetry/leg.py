@@ -97,6 +97,11 @@ class Leg:
         """First dense index of every sector, and the total at the end."""
         return np.concatenate([[0], np.cumsum(self.dims_array)]).astype(np.int64)
 
+    @cached_property
+    def parities(self) -> np.ndarray:
+        """1 for sectors with an odd number of fermions."""
+        return np.array([self.group.parity(charge) for charge in self.charges], dtype=np.int64)
+
     @property
     def flipped(self) -> "Leg":
         """The same space written with the opposite flow: every charge replaced by its dual."""

@@ -15,6 +15,7 @@ from tnsim.backend import Array, Backend, thread_count
 from tnsim.errors import BackendError, ShapeError
 from tnsim.symmetry import layout
 from tnsim.tensor.create import eye
+from tnsim.tensor.grading import is_graded, signed, transpose_signs, twist_signs
 from tnsim.tensor.plan import ProductPlan, copy_plan, pair_plan
 from tnsim.tensor.tensor import Tensor
 
@@ -121,13 +122,13 @@ def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], orde
     data_b = _permuted(b.astype(dtype), plan.copy_b)
     data = execute(plan.product, (data_a, data_b), layout(plan.legs, plan.charge).size, dtype, backend)
     result = Tensor(plan.legs, data, plan.charge)
-    return result if plan.copy_out is None else transpose(result, plan.copy_out)
+    return result if plan.copy_out is None else _moved(result, plan.copy_out)
 
 
 def execute(plan: ProductPlan, operands: Sequence[Array], size: int, dtype: np.dtype, backend: Backend) -> Array:
     """Run a product plan into a new buffer."""
     target = backend.zeros(size, dtype)
-    alphas = _ones(len(plan.rows), dtype)
+    alphas = _ones(len(plan.rows), dtype) if plan.signs is None else plan.signs.astype(dtype)
     threads = thread_count() if plan.flops > 1e6 else 1
     backend.kernels.run_products(plan.rows, alphas, plan.starts, plan.weights, (*operands, target), threads)
     return target
@@ -140,19 +141,38 @@ def _ones(count: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _permuted(tensor: Tensor, order: tuple[int, ...] | None) -> Array:
-    return tensor.data if order is None else transpose(tensor, order).data
+    return tensor.data if order is None else _moved(tensor, order).data
 
 
 def transpose(tensor: Tensor, order: Sequence[int]) -> Tensor:
-    """New axis n is old axis order[n]."""
+    """New axis n is old axis order[n]. Odd legs of a graded tensor that pass each other change the sign."""
     order = tuple(order)
     if sorted(order) != list(range(tensor.ndim)):
         raise ShapeError(f"a transposition of {tensor.ndim} axes needs each of them once, found {order}.")
+    signs = transpose_signs(tensor.legs, tensor.charge, order) if is_graded(tensor.legs) else None
+    if signs is not None:
+        tensor = Tensor(tensor.legs, signed(tensor.data, tensor.layout, signs, tensor.backend), tensor.charge)
+    return _moved(tensor, order)
+
+
+def _moved(tensor: Tensor, order: tuple[int, ...]) -> Tensor:
+    """The numbers with axes in a new order, without signs."""
     plan = copy_plan(tensor.legs, tensor.charge, order)
     if plan.rows is None:
         return tensor
     data = tensor.backend.kernels.copy_blocks(tensor.data, plan.size, plan.rows, False)
     return Tensor(plan.legs, data, tensor.charge)
+
+
+def twist(tensor: Tensor, axes: Sequence[int]) -> Tensor:
+    """The sign of an odd number of fermions on each of the axes; without a graded group the tensor itself.
+
+    Summed over legs that flow out, a tensor and its conjugate need it for their norm: twist(A.conj(), axes).
+    """
+    if not is_graded(tensor.legs):
+        return tensor
+    signs = twist_signs(tensor.legs, tensor.charge, tuple(axes))
+    return Tensor(tensor.legs, signed(tensor.data, tensor.layout, signs, tensor.backend), tensor.charge)
 
 
 def inner(a: Tensor, b: Tensor) -> complex:

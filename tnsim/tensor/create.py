@@ -94,10 +94,15 @@ def _check_nothing_lost(array: Any, tensor: Tensor, tolerance: float) -> None:
 
 
 def eye(leg: Leg, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:
-    """The identity with legs (leg, leg.dual)."""
+    """The identity with legs (leg, leg.dual): what it is contracted with stays as it is."""
     library = _backend(backend)
-    parts = [np.eye(d, dtype=dtype).reshape(-1) for d in leg.dims]
+    parts = [sign * np.eye(d, dtype=dtype).reshape(-1) for d, sign in zip(leg.dims, _turn(leg), strict=True)]
     return Tensor((leg, leg.dual), library.asarray(np.concatenate(parts)))
+
+
+def _turn(leg: Leg) -> list[int]:
+    """Signs of the sectors of an identity (leg, leg.dual): -1 for odd ones of a leg that flows out."""
+    return [-1 if odd and leg.flow < 0 else 1 for odd in leg.parities.tolist()]
 
 
 def scalar(value: complex, *, dtype: Any = np.float64, backend: str | Backend | None = None) -> Tensor:
@@ -113,16 +118,23 @@ def diagonal_of(tensor: Tensor) -> Any:
     """
     check_square(tensor, "a diagonal")
     starts, dims = tensor.layout.offsets[:-1].tolist(), tensor.legs[0].dims
-    parts = [tensor.backend.strided(tensor.data, start, (d,), (d + 1,)) for start, d in zip(starts, dims, strict=True)]
+    signs = _turn(tensor.legs[0])
+    parts = [
+        tensor.backend.strided(tensor.data, start, (d,), (d + 1,)) * sign
+        if sign < 0
+        else tensor.backend.strided(tensor.data, start, (d,), (d + 1,))
+        for start, d, sign in zip(starts, dims, signs, strict=True)
+    ]
     return tensor.backend.concatenate(parts)
 
 
 def diagonal(values: Any, leg: Leg) -> Tensor:
     """diag(values) with legs (leg, leg.dual); `values` is a flat array in the leg's dense order."""
     backend = backend_of(values)
-    tensor = zeros((leg, leg.dual), dtype=values.dtype, backend=backend)
+    tensor, signs = zeros((leg, leg.dual), dtype=values.dtype, backend=backend), _turn(leg)
     for places, block in tensor.blocks():
         d = leg.dims[places[0]]
         start = int(leg.starts[places[0]])
-        backend.strided(block.reshape(-1), 0, (d,), (d + 1,))[...] = values[start : start + d]
+        part = values[start : start + d]
+        backend.strided(block.reshape(-1), 0, (d,), (d + 1,))[...] = part * -1 if signs[places[0]] < 0 else part
     return tensor

@@ -7,8 +7,9 @@ import numpy as np
 
 from tnsim.errors import LegError, ShapeError
 from tnsim.kernels.cpu.pairing import pair_blocks
-from tnsim.kernels.table import MAX_SIZE
+from tnsim.kernels.table import A_OFFSET, B_OFFSET, MAX_SIZE
 from tnsim.symmetry import Charge, Layout, Leg, layout
+from tnsim.tensor.grading import is_graded, pair_signs, parities
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +23,12 @@ class CopyPlan:
 
 @dataclass(frozen=True, eq=False)
 class ProductPlan:
-    """A list of block products with coefficients; see `kernels/table.py`."""
+    """A list of block products with coefficients, 1 without signs; see `kernels/table.py`."""
 
     rows: np.ndarray
     starts: np.ndarray
     weights: np.ndarray
+    signs: np.ndarray | None = None
 
     @cached_property
     def flops(self) -> float:
@@ -98,15 +100,35 @@ def pair_plan(
         _axes((flip_a, flip_b)),
     )  # fmt: skip
     _check_sizes(rows)
+    signs = _signs(rows, (legs_a, charge_a, order_a), (legs_b, charge_b, order_b), bound, order)
     identity = tuple(range(len(out_legs)))
     return PairPlan(
         None if order_a == tuple(range(len(order_a))) else order_a,
         None if order_b == tuple(range(len(order_b))) else order_b,
-        ProductPlan(rows, starts, weights),
+        ProductPlan(rows, starts, weights, signs),
         out_legs,
         charge,
         None if order == identity else order,
     )
+
+
+def _signs(
+    rows: np.ndarray,
+    a: tuple[tuple[Leg, ...], Charge, tuple[int, ...]],
+    b: tuple[tuple[Leg, ...], Charge, tuple[int, ...]],
+    bound: tuple[tuple[int, int], ...],
+    order: tuple[int, ...],
+) -> np.ndarray | None:
+    """The sign of every product of blocks of graded tensors; a, b: legs as stored, charge, which axes those are."""
+    if not is_graded(a[0]) or not is_graded(b[0]):
+        return None
+    odd, flows = [], []
+    for (legs, charge, stored), column in ((a, A_OFFSET), (b, B_OFFSET)):
+        table = layout(legs, charge)
+        blocks = np.searchsorted(table.offsets[:-1], rows[:, column])
+        odd.append(parities(table)[blocks][:, np.argsort(stored)])
+        flows.append([legs[stored.index(n)].flow for n in range(len(legs))])
+    return pair_signs(odd[0], odd[1], flows[0], bound, order)
 
 
 def _total_charge(

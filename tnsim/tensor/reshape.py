@@ -23,7 +23,7 @@ from tnsim.kernels.table import (
     N,
 )
 from tnsim.symmetry import Charge, FusedLeg, Leg, fuse_legs, layout
-from tnsim.tensor.contract import contract_pair, transpose
+from tnsim.tensor.contract import contract_pair, transpose, twist
 from tnsim.tensor.create import from_dense, zeros
 from tnsim.tensor.tensor import Tensor
 
@@ -80,12 +80,14 @@ def split(tensor: Tensor, axis: int, legs: Sequence[Leg]) -> Tensor:
 
 
 def flip_leg(tensor: Tensor, axis: int) -> Tensor:
-    """The same tensor with one leg written with the opposite flow and dual charges.
+    """The same tensor with one leg written with the opposite flow and dual charges; on both ends of a bond no change.
 
     Cost: one contraction; nothing where the sectors stay in order, as of Z_2 charges or without any.
     """
     old, new = tensor.legs[axis], tensor.legs[axis].flipped
     if new.charges == tuple(map(old.group.dual, old.charges)):
+        # of a leg that flows in the contraction below would change the sign of odd sectors
+        tensor = twist(tensor, (axis,)) if old.flow > 0 else tensor
         return Tensor((*tensor.legs[:axis], new, *tensor.legs[axis + 1 :]), tensor.data, tensor.charge)
     connector = np.zeros((old.dim, new.dim), dtype=tensor.dtype)
     for n, charge in enumerate(old.charges):

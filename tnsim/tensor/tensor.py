@@ -8,6 +8,7 @@ import numpy as np
 from tnsim.backend import Array, Backend, backend_of, get_backend
 from tnsim.errors import BackendError, ChargeError, LegError, ShapeError
 from tnsim.symmetry import Charge, Group, Layout, Leg, layout
+from tnsim.tensor.grading import adjoint_signs, is_graded, signed
 
 
 class Tensor:
@@ -135,8 +136,10 @@ class Tensor:
     # -- arithmetic ------------------------------------------------------------------------------------
 
     def conj(self) -> "Tensor":
-        """Complex conjugate; every flow and the charge turn round."""
+        """Complex conjugate; every flow and the charge turn round. Of a graded tensor the adjoint, see `grading`."""
         data = self.backend.conj(self.data) if self.dtype.kind == "c" else self.data
+        if is_graded(self.legs):
+            data = signed(data, self.layout, adjoint_signs(self.legs, self.charge), self.backend)
         return Tensor([leg.dual for leg in self.legs], data, self.group.dual(self.charge))
 
     def norm(self) -> float:
