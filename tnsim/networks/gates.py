@@ -13,7 +13,7 @@ from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
 from tnsim.networks.scaling import scale_rows
 from tnsim.networks.sites import Site
-from tnsim.tensor import Tensor, contract, from_dense
+from tnsim.tensor import Tensor, contract, from_dense, transpose
 
 
 def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = None) -> tuple[MPS, float]:
@@ -57,7 +57,10 @@ def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = 
 
 
 def gate_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
-    """Legs (out.., in..); elements that break a charge by rounding only are dropped."""
+    """Legs (out.., in..); elements that break a charge by rounding only are dropped.
+
+    matrix: in the Kronecker basis, fermions in the order of the sites (what the signs of graded legs then stand for).
+    """
     dims = [site.dim for site in sites]
     legs = [site.leg for site in sites] + [site.leg.dual for site in sites]
     rounding = 100 * float(np.finfo(matrix.dtype).eps) * float(np.abs(matrix).max())
@@ -66,7 +69,11 @@ def gate_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
         parity = np.kron(parity, site.string.diagonal())
     if np.abs(matrix[parity[:, None] != parity[None, :]]).max(initial=0.0) > rounding:
         raise OperatorError("the gate changes the fermion parity: such operators come in pairs only.")
-    return from_dense(matrix.reshape(dims + dims), legs, tolerance=rounding)
+    # the states that come in stand as bras, in the opposite order
+    count = len(sites)
+    order = (*range(count), *range(2 * count - 1, count - 1, -1))
+    array = matrix.reshape(dims + dims).transpose(order)
+    return transpose(from_dense(array, [legs[n] for n in order], tolerance=rounding), order)
 
 
 def _site_count(psi: MPS, matrix: np.ndarray, first: int) -> int:

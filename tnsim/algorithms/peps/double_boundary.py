@@ -131,7 +131,8 @@ def _basis(center: Tensor, matrix: Tensor, truncation: Truncation) -> Tensor:
     if beside.norm() <= cut:
         return basis
     few = Truncation(chi_max=room, svd_min=min(0.5, cut / beside.norm()))
-    return side_by_side([basis, product_svd([beside], few)[2]], 0)
+    # small parts hold rounding, and are orthogonal to the basis only after a second time
+    return lq(side_by_side([basis, product_svd([beside], few)[2]], 0), (0,))[1]
 
 
 def _left_end(above: DoubleBoundary, row: DoubleRow) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tnsim.backend import Backend, Seed
 from tnsim.errors import ShapeError
+from tnsim.networks.peps.graded_sites import graded_sites
 from tnsim.networks.peps.site_tensor import DIRECTIONS, State, product_tensor
 from tnsim.networks.peps.square_state import SquareState, check_pattern, random_tensors
 from tnsim.networks.sites import Site
@@ -52,6 +53,7 @@ class PEPS(SquareState):
         """One state name (or local vector of one charge) for every site, in rows."""
         check_rows("sites", sites)
         check_rows("states", states)
+        sites = graded_sites(sites)
         if [len(row) for row in sites] != [len(row) for row in states]:
             raise ShapeError(f"{len(sites)} x {len(sites[0])} sites need as many states, found {states!r}.")
         rows = [
@@ -73,6 +75,7 @@ class PEPS(SquareState):
     ) -> "PEPS":
         """Normal random numbers; states: of which the tensors take their charges, where something is conserved."""
         check_rows("sites", sites)
+        sites = graded_sites(sites)
         given = None if states is None else _flat(states)
         pattern, kinds = _numbered(sites), _flat(sites)
         tensors = random_tensors(pattern, False, kinds, D, given, seed, dtype, backend)
@@ -126,6 +129,7 @@ class InfinitePEPS(SquareState):
         """One state name (or local vector of one charge) for every tensor."""
         if len(sites) != len(states):
             raise ShapeError(f"a state for each of the {len(sites)} sites is needed, found {states!r}.")
+        sites = graded_sites([sites])[0]
         pairs = enumerate(zip(sites, states, strict=True))
         tensors = [product_tensor(site, state, f"of tensor {n}", dtype, backend) for n, (site, state) in pairs]
         return cls(tensors, pattern, sites)
@@ -143,7 +147,7 @@ class InfinitePEPS(SquareState):
         backend: str | Backend | None = None,
     ) -> "InfinitePEPS":
         """Normal random numbers; states: of which the tensors take their charges, where something is conserved."""
-        rows = check_pattern(pattern, len(sites))
+        rows, sites = check_pattern(pattern, len(sites)), graded_sites([sites])[0]
         return cls(random_tensors(rows, True, sites, D, states, seed, dtype, backend), rows, sites)
 
     @property

@@ -14,6 +14,7 @@ from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.networks.fermion_order import site_ordered
 from tnsim.networks.operator_sum import OperatorSum, Term
 from tnsim.networks.peps.fused_site import empty_site, fused_site
+from tnsim.networks.peps.graded_sites import graded_sites
 from tnsim.networks.peps.square_places import REACH, Place, is_fused, place_of, with_margin
 from tnsim.networks.sites import Site, multiply
 
@@ -296,7 +297,7 @@ def _made(rows: Any, singles: Singles, pairs: Pairs, infinite: bool, members: An
         return [(key, np.ascontiguousarray(matrices[key].real if real else matrices[key])) for key in chosen]
 
     return PlaneTerms(
-        rows,
+        graded_sites(rows, strict=False),
         MappingProxyType(dict(kept(singles))),
         tuple(PairTerm(first, second, matrix) for (first, second), matrix in kept(pairs)),
         infinite,

@@ -53,6 +53,8 @@ class SquareState(ABC):
             raise ShapeError(f"every tensor needs its site: {len(self.tensors)} tensors, {len(self.kinds)} sites.")
         for place in self.places():
             tensor, site = self.tensor(*place), self.site(*place)
+            if site.is_fermionic and not site.group.fermionic:
+                raise ChargeError(f"the fermions at {place} are not counted by {site.group!r}: see `graded_sites`.")
             check_site_tensor(tensor, site, f"at {place}")
             if tensor.backend is not self.backend:
                 raise BackendError(f"the tensors lie on {self.backend.name} and {tensor.backend.name}: use .to(...).")

@@ -1,0 +1,125 @@
+"""Fermions in the plane: graded tensors against Fock space, free fermions, and chains wound through the lattice."""
+
+import numpy as np
+import pytest
+
+import tests.strict_device  # noqa: F401
+import tnsim.models as models
+from tests.exact.fock import fock_state
+from tests.exact.plane import dense_hamiltonian, embedded_pair
+from tnsim.algorithms.ground_state.dmrg import DMRG
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.errors import ChargeError, OperatorError
+from tnsim.io import load, save
+from tnsim.linalg import Truncation
+from tnsim.models import Lattice
+from tnsim.networks.mps import MPS
+from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.networks.sites import fermion_site
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor, flip_leg, transpose
+
+EXACT = BoundaryMeasurement(truncation=Truncation(chi_max=256, svd_min=1e-14))
+CLUSTERS = {
+    "t-V 2x3": models.SpinlessFermions(lattice=Lattice("square", 3, 2), V=0.8),
+    "t-V 3x3": models.SpinlessFermions(lattice=Lattice("square", 3, 3), V=0.8),
+    "t-V 3x3, parity": models.SpinlessFermions(lattice=Lattice("square", 3, 3), V=0.8, conserve="parity"),
+    "triangular": models.SpinlessFermions(lattice=Lattice("triangular", 2, 3), V=0.8),
+    "Hubbard": models.Hubbard(lattice=Lattice("square", 2, 2), U=3.0),
+    "t-J": models.TJ(lattice=Lattice("square", 2, 2)),
+}
+
+
+def half_filled(terms: PlaneTerms) -> list[list[str]]:
+    """Every second place occupied, or up and down in turn."""
+    names = ("up", "down") if "up" in terms.sites[0][0].states else ("full", "empty")
+    return [[names[(i + j) % 2] for j in range(terms.shape[1])] for i in range(terms.shape[0])]
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+@pytest.mark.parametrize("D", [2, 3])
+def test_random_states_give_what_their_fock_vectors_give(name, D):
+    terms = PlaneTerms.of(CLUSTERS[name])
+    psi = PEPS.random(terms.sites, D, states=half_filled(terms), seed=3, dtype=np.complex128)
+    vector, places = fock_state(psi), list(psi.places())
+    norm, sites = np.vdot(vector, vector).real, [psi.site(*place) for place in places]
+    found = EXACT.measure(psi, terms)
+    assert abs(found.energy - np.vdot(vector, dense_hamiltonian(terms) @ vector).real / norm) < 1e-10
+    assert abs(found.log_norm - np.log(norm)) < 1e-10 and found.pair_error < 1e-10
+    for term in terms.pairs:
+        matrix = embedded_pair(sites, places.index(term.first), places.index(term.second), term.matrix)
+        value = np.vdot(vector, matrix @ vector).real / norm
+        assert abs(found.pairs[term.first, term.second] - value) < 1e-10
+
+
+def wound(chain: MPS, width: int, sites) -> PEPS:
+    """A chain as a path through the lattice: to the east, one down, to the west, one down, and so on."""
+    group, rows = sites[0][0].group, []
+    for n, tensor in enumerate(chain.tensors):
+        legs = [Leg(group, leg.charges, leg.dims, leg.flow) for leg in tensor.legs]
+        one = Leg(group, [group.identity], [1])
+        westwards, step = (n // width) % 2, n % width
+        into = "n" if step == 0 else "e" if westwards else "w"
+        out = "s" if step == width - 1 else "w" if westwards else "e"
+        free = [name for name in "nesw" if name not in (into, out)]
+        spare = [one if name in "nw" else one.dual for name in free]
+        site = Tensor((*legs, *spare), tensor.data)
+        site = flip_leg(site, 0) if into == "e" else site
+        site = flip_leg(site, 2) if out == "w" else site
+        names = [into, "p", out, *free]
+        site = transpose(site, [names.index(name) for name in "neswp"])
+        if step == 0:
+            rows.append([])
+        rows[-1].insert(0 if westwards else step, site)
+    return PEPS(rows, sites)
+
+
+@pytest.mark.parametrize("V", [0.0, 1.5])
+def test_a_chain_wound_through_4x4_sites_has_all_its_energies(V):
+    """Hops between rows pass up to six sites of the chain, where DMRG has Jordan-Wigner strings and PEPS crossings."""
+    model = models.SpinlessFermions(lattice=Lattice("square", 4, 4, order="snake"), V=V)
+    start = MPS.product(model.sites, ["full", "empty"] * 8)
+    found = DMRG(truncation=Truncation(chi_max=12), max_sweeps=6).solve(model.mpo(), start)
+    terms = PlaneTerms.from_sum(model.operator_sum(), model.sites, [v.cell for v in model.geometry.vertices])
+    psi = wound(found.state, 4, terms.sites)
+    measured = BoundaryMeasurement(truncation=Truncation(chi_max=200, svd_min=1e-13), directions="rows").measure(
+        psi, terms
+    )
+    assert abs(measured.energy - found.energy) < 1e-9 and abs(measured.log_norm) < 1e-10
+    if V == 0:
+        line = np.eye(4, k=1) + np.eye(4, k=-1)
+        levels = np.linalg.eigvalsh(-np.kron(line, np.eye(4)) - np.kron(np.eye(4), line))
+        assert levels[:8].sum() < measured.energy < 0.99 * levels[:8].sum()
+
+
+def test_simple_update_finds_ground_states_of_fermions():
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2), V=1.0))
+    psi = PEPS.product(terms.sites, half_filled(terms))
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=4), imaginary=True)
+    found = Cooling(update=update, dts=(0.2, 0.05), tol=1e-3).solve(terms, psi)
+    values = np.linalg.eigvalsh(dense_hamiltonian(terms))
+    energy = EXACT.measure(found.state.psi, terms).energy
+    assert values[0] - 1e-12 < energy < values[0] + 0.02
+
+
+def test_fermions_stay_on_the_device_and_in_files(tmp_path):
+    terms = PlaneTerms.of(CLUSTERS["t-V 2x3"])
+    psi = PEPS.random(terms.sites, 2, states=half_filled(terms), seed=1)
+    here = EXACT.measure(psi, terms).energy
+    assert abs(EXACT.measure(psi.to("strict"), terms).energy - here) < 1e-10
+    assert psi.sites[0][0].group.fermionic == (0,) and "of fermions" in repr(psi)
+    save(tmp_path / "tensor.h5", psi.tensors[0])
+    assert load(tmp_path / "tensor.h5").group == psi.sites[0][0].group
+
+
+def test_fermions_that_are_not_counted_are_refused():
+    plain = fermion_site(None)
+    with pytest.raises(ChargeError, match='take conserve = "N" or "parity"'):
+        PEPS.random([[plain] * 2] * 2, 2, seed=0)
+    psi = PEPS.product([[fermion_site()] * 2] * 2, [["full", "empty"]] * 2)
+    with pytest.raises(ChargeError, match="not counted"):
+        PEPS(psi.rows, [[fermion_site()] * 2] * 2)
+    with pytest.raises(OperatorError, match="is fermionic"):
+        EXACT.correlation(psi, "C", (0, 0), "Cdag")
