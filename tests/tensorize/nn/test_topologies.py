@@ -37,6 +37,26 @@ def test_a_planted_weight_is_found_and_a_chain_of_the_size_errs_more(name):
     assert mpo.numbers <= planted.numbers and best < 0.5 * chain
 
 
+def test_c6_a_grid_for_users_items_and_clusters_against_the_best_two_matrices():
+    """Users and items in two digits each, and their clusters: of the same size the grid errs less than the best matrix
+    factors of (users, items x clusters), which is what alternating least squares aims at on a full table."""
+    sizes = {"o0": 6, "o1": 6, "i0": 6, "i1": 6, "i2": 4} | dict.fromkeys("abcd", 3)
+    graph = "o0 a c, o1 a d, i0 b c, i1 i2 b d"
+    torch.manual_seed(0)
+    planted = tz.GraphLinear(graph, sizes, bias=False, dtype=torch.float64)
+    ratings = planted.matrix().detach() * 20
+    ratings = ratings + 0.05 * ratings.std() * torch.randn_like(ratings)
+    best = 1.0
+    for seed in range(6):
+        torch.manual_seed(10 + seed)
+        best = min(best, tz.GraphLinear(graph, sizes, bias=False, dtype=torch.float64).fit_(ratings, sweeps=40))
+    values = torch.linalg.svdvals(ratings)
+    rank = -(-planted.numbers // sum(ratings.shape))  # rounded up: two matrices have no fewer numbers
+    factors = float(values[rank:].norm() / values.norm())
+    assert sum(ratings.shape) * rank >= planted.numbers
+    assert best < 0.2 and best < 0.5 * factors
+
+
 def _dense(weight):
     layer = nn.Linear(*reversed(weight.shape), bias=False, dtype=weight.dtype)
     with torch.no_grad():

@@ -139,6 +139,8 @@ def test_bad_input_is_refused_with_names_and_bounds():
     assert tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 64).ranks == (64,)
     with pytest.raises(ShapeError, match="do not multiply to the 64 rows"):
         tz.TTLinear.from_dense(dense, (8, 7), (8, 8), 3)
+    with pytest.raises(ShapeError, match="go together"):
+        tz.TTLinear.from_dense(dense, (8, 8), chi=3)
     with pytest.raises(ValueError, match="at least 1"):
         tz.TTLinear(64, 64, chi=0)
     with pytest.raises(ShapeError, match="needs its ranks"):

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnsim.errors import ShapeError
 from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
 from tnsim.networks.mpo import MPO
-from tnsim.tensorize.nn.arrays import mpo_of
+from tnsim.tensorize.nn.arrays import cores_of, mpo_of
 from tnsim.tensorize.nn.chain_product import apply_chain, chain_matrix, plus_bias, prepared_chain
 
 _AUTOCAST = (torch.float32, torch.float16, torch.bfloat16)
@@ -30,6 +31,15 @@ class ChainModule(nn.Module):
         self._sizes, self._padding, self._in_order = axes.shape, axes.columns.padding, not axes.rows.padding
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
             self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
+
+    @classmethod
+    def _on(cls, mpo: MPO) -> Any:
+        """A layer of this kind on the memory of a chain; what is its own is still to be set."""
+        if mpo.axes is None:
+            raise ShapeError(f"{mpo!r} stands for no matrix: make it with MPO.from_matrix.")
+        layer = cls.__new__(cls)
+        ChainModule.__init__(layer, cores_of(mpo), mpo.axes)
+        return layer
 
     def _set_buffer(self, name: str, value: torch.Tensor | None) -> None:
         """A buffer, or a plain None: torch.export counts buffers that are None and loses those behind them."""

@@ -12,7 +12,7 @@ from torch import nn
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.networks.matrix_index import balanced_factors
 from tnsim.tensorize.nn.chain_module import in_autocast
-from tnsim.tensorize.nn.new_chain import Factors, randomise_variance
+from tnsim.tensorize.nn.new_chain import Factors, randomise_bias_, randomise_variance
 
 # numbers of the derivative of the matrix by one core, up to which `fit_` solves for it
 _FIT_MAX = 10**8
@@ -58,8 +58,7 @@ class GraphLinear(nn.Module):
         """New random cores and bias, of the variances of a new `nn.Linear`."""
         paths = prod(size for word, size in self.sizes.items() if word not in self.outs + self.ins)
         randomise_variance(self.cores, 1 / (3 * self.in_features * paths))
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -(self.in_features**-0.5), self.in_features**-0.5)
+        randomise_bias_(self.bias, self.in_features)
 
     @property
     def numbers(self) -> int:

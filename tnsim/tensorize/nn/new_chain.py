@@ -77,6 +77,21 @@ def randomise_variance(cores: Sequence[torch.Tensor], variance: float) -> None:
         nn.init.normal_(core, std=variance ** (0.5 / len(cores)))
 
 
+def randomise_bias_(bias: torch.Tensor | None, width: int) -> None:
+    """Uniform numbers, as those of a new `nn.Linear` with so many inputs; nothing where there is no bias."""
+    if bias is not None:
+        nn.init.uniform_(bias, -(width**-0.5), width**-0.5)
+
+
+def given_factors(out_factors: Sequence[int] | None, in_factors: Sequence[int] | None) -> Factors | None:
+    """Both sides, or None where they are to be chosen. Raises ShapeError where only one side was given."""
+    if out_factors is None and in_factors is None:
+        return None
+    if out_factors is None or in_factors is None:
+        raise ShapeError(f"factors of outputs and inputs go together, found {out_factors} and {in_factors}.")
+    return out_factors, in_factors
+
+
 def dense_chain(
     weight: Any,
     factors: Factors | None,

@@ -13,10 +13,19 @@ from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
-from tnsim.tensorize.nn.arrays import array_of, cores_of
+from tnsim.tensorize.nn.arrays import array_of
 from tnsim.tensorize.nn.chain_module import ChainModule, chain_repr, in_autocast
 from tnsim.tensorize.nn.chain_product import core_shapes, estimated_plan
-from tnsim.tensorize.nn.new_chain import Ranks, dense_chain, fit_with_bias, like, randomise_, shifted_bias
+from tnsim.tensorize.nn.new_chain import (
+    Ranks,
+    dense_chain,
+    fit_with_bias,
+    given_factors,
+    like,
+    randomise_,
+    randomise_bias_,
+    shifted_bias,
+)
 
 # bytes a second at which patches are written out, as in the estimate of plans
 _COPY = 8e9
@@ -43,8 +52,7 @@ class TTConv2d(ChainModule):
             raise ShapeError(
                 f"a chain for a matrix {wanted} is needed, found one for {mpo.axes.shape if mpo.axes else 'no matrix'}."
             )
-        layer = cls.__new__(cls)
-        ChainModule.__init__(layer, cores_of(mpo), mpo.axes)
+        layer = cls._on(mpo)
         layer.kernel_size, layer.stride, layer.dilation = conv.kernel_size, conv.stride, conv.dilation
         layer.in_channels, layer.out_channels = conv.in_channels, conv.out_channels
         layer.pads, layer.padding_mode = padding_of(conv)
@@ -65,7 +73,7 @@ class TTConv2d(ChainModule):
     ) -> "TTConv2d":
         """The chain of a kernel; with the Gram matrix of the patches, fitted to them, and the bias corrected."""
         check_ungrouped(conv)
-        factors = None if out_factors is None or in_factors is None else (out_factors, in_factors)
+        factors = given_factors(out_factors, in_factors)
         weight = array_of(conv.weight.flatten(1))
         mpo, shift = dense_chain(weight, factors, chi, gram=gram, index=index, fit=fit_with_bias(fit, conv.bias))
         return like(cls.from_mpo(mpo, conv, shifted_bias(conv.bias, shift)), conv.weight, conv.training)
@@ -74,8 +82,7 @@ class TTConv2d(ChainModule):
         """New random cores and bias, of the variances of a new `nn.Conv2d`."""
         width = self._sizes[1]
         randomise_(self.cores, 1 / (3 * width))
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -(width**-0.5), width**-0.5)
+        randomise_bias_(self.bias, width)
 
     @property
     def weight(self) -> torch.Tensor:

@@ -12,9 +12,18 @@ from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
-from tnsim.tensorize.nn.arrays import array_of, cores_of
+from tnsim.tensorize.nn.arrays import array_of
 from tnsim.tensorize.nn.chain_module import ChainModule, chain_repr
-from tnsim.tensorize.nn.new_chain import Factors, Ranks, chain_axes, dense_chain, empty_cores, like, randomise_
+from tnsim.tensorize.nn.new_chain import (
+    Factors,
+    Ranks,
+    chain_axes,
+    dense_chain,
+    empty_cores,
+    given_factors,
+    like,
+    randomise_,
+)
 
 
 class TTEmbedding(ChainModule):
@@ -62,11 +71,8 @@ class TTEmbedding(ChainModule):
     @classmethod
     def from_mpo(cls, mpo: MPO, padding_idx: int | None = None, padding_row: torch.Tensor | None = None) -> Any:
         """A table on the memory of the chain of its transposed matrix."""
-        if mpo.axes is None:
-            raise ShapeError(f"{mpo!r} stands for no matrix: make it with MPO.from_matrix.")
-        table = cls.__new__(cls)
-        ChainModule.__init__(table, cores_of(mpo), mpo.axes)
-        row = torch.zeros(mpo.axes.shape[0], dtype=table.cores[0].dtype) if padding_row is None else padding_row
+        table = cls._on(mpo)
+        row = torch.zeros(table.axes.shape[0], dtype=table.cores[0].dtype) if padding_row is None else padding_row
         table._set_padding(padding_idx, row)
         return table
 
@@ -85,7 +91,7 @@ class TTEmbedding(ChainModule):
         """The chain of a table; with the Gram matrix of the tokens seen, frequent tokens are met best."""
         if embedding.max_norm is not None or embedding.scale_grad_by_freq or embedding.sparse:
             raise SettingsError("a table with max_norm, scale_grad_by_freq or sparse gradients cannot be a chain.")
-        factors = None if vector_factors is None or token_factors is None else (vector_factors, token_factors)
+        factors = given_factors(vector_factors, token_factors)
         weight = array_of(embedding.weight.T)
         mpo, _ = dense_chain(weight, factors, chi, gram=gram, index=index, fit=fit or MetricFit(centered=False))
         row = None if embedding.padding_idx is None else embedding.weight[embedding.padding_idx]

@@ -12,7 +12,7 @@ from tnsim.networks.matrix_index import IndexOrder
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
-from tnsim.tensorize.nn.arrays import array_of, cores_of
+from tnsim.tensorize.nn.arrays import array_of
 from tnsim.tensorize.nn.chain_module import ChainModule, chain_repr, in_autocast
 from tnsim.tensorize.nn.new_chain import (
     Factors,
@@ -21,8 +21,10 @@ from tnsim.tensorize.nn.new_chain import (
     dense_chain,
     empty_cores,
     fit_with_bias,
+    given_factors,
     like,
     randomise_,
+    randomise_bias_,
     shifted_bias,
 )
 
@@ -60,17 +62,13 @@ class TTLinear(ChainModule):
     def reset_parameters(self) -> None:
         """New random cores and bias, of the variances of a new `nn.Linear`."""
         randomise_(self.cores, 1 / (3 * self.in_features))
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -(self.in_features**-0.5), self.in_features**-0.5)
+        randomise_bias_(self.bias, self.in_features)
 
     @classmethod
     def from_mpo(cls, mpo: MPO, bias: torch.Tensor | None = None) -> "TTLinear":
         """A layer on the memory of a chain that `MPO.from_matrix` made."""
-        if mpo.axes is None:
-            raise ShapeError(f"{mpo!r} stands for no matrix: make it with MPO.from_matrix.")
-        layer = cls.__new__(cls)
-        ChainModule.__init__(layer, cores_of(mpo), mpo.axes)
-        layer.out_features, layer.in_features = mpo.axes.shape
+        layer = cls._on(mpo)
+        layer.out_features, layer.in_features = layer.axes.shape
         if bias is not None and tuple(bias.shape) != (layer.out_features,):
             raise ShapeError(f"a bias for {layer.out_features} outputs is needed, found shape {tuple(bias.shape)}.")
         layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
@@ -94,7 +92,7 @@ class TTLinear(ChainModule):
         mean. Factors: two balanced ones where none are given. chi None keeps all but rounding.
         """
         weight = array_of(linear.weight)
-        factors = None if out_factors is None or in_factors is None else (out_factors, in_factors)
+        factors = given_factors(out_factors, in_factors)
         mpo, shift = dense_chain(weight, factors, chi, gram=gram, index=index, fit=fit_with_bias(fit, linear.bias))
         layer = cls.from_mpo(mpo, shifted_bias(linear.bias, shift))
         return like(layer, linear.weight, linear.training)
