@@ -12,7 +12,7 @@ import h5py
 
 from tnsim.algorithms.evolution.evolution_report import EvolutionReport, Evolved
 from tnsim.algorithms.peps.boundary_measurement import PlaneMeasurement
-from tnsim.algorithms.peps.energy_certificate import EnergyCertificate
+from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
 from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
 from tnsim.algorithms.plane.corner_certificate import Certificate
@@ -35,7 +35,7 @@ PEPS_THINGS = (PEPS, InfinitePEPS, WeightedPEPS, PEPSResult)
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, EnergyCertificate,
+        *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
         Certificate, Spectrum, Site, Group,
     )
 }  # fmt: skip

@@ -105,7 +105,10 @@ class PEPSOptions(OutputOptions):
     """Where a search in the plane starts, runs and writes."""
 
     out: str = field(default="peps.h5", metadata={"help": "file for the result and the checkpoints"})
-    initial: str = field(default="", metadata={"help": "start: a pattern (neel, up, ...); empty: the model's own"})
+    initial: str | tuple[str, ...] = field(
+        default="",
+        metadata={"help": "start: a pattern (neel, up, ...; ipeps: random), or the state of every tensor"},
+    )
 
 
 @dataclass(frozen=True)

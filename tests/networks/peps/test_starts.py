@@ -46,3 +46,14 @@ def test_a_state_that_does_not_repeat_is_refused():
     with pytest.raises(StateError, match="does not repeat with the cell"):
         infinite_start(model, [[0]])
     assert infinite_start(model, [[0]], "up").shape == (1, 1)
+
+
+def test_other_starts_of_a_cell():
+    model = models.Heisenberg(lattice=Lattice("kagome", 2, 2), conserve=None)
+    with pytest.raises(StateError, match="random, or a state such as up"):
+        infinite_start(model, [[0]])
+    named = infinite_start(model, [[0]], ["up|down|up"])
+    assert np.flatnonzero(named.tensors[0].data).tolist() == [named.sites[0].state("up|down|up")]
+    first, second = (infinite_start(model, [[0, 1]], "random") for _ in range(2))
+    np.testing.assert_array_equal(first.tensors[1].data, second.tensors[1].data)
+    assert np.count_nonzero(first.tensors[0].data) == 8

@@ -19,7 +19,7 @@ _NEGATIVE = 1e-4
 
 
 @dataclass(frozen=True)
-class EnergyCertificate:
+class InfiniteCertificate:
     """Energies per site at chi and 3/2 chi, ways to measure that have to agree, and what is wrong.
 
     patch: with neighbours from 2 x 2 places instead of strips (NaN without pairs of neighbours); sides: the largest
@@ -44,7 +44,7 @@ class EnergyCertificate:
 
     def __repr__(self) -> str:
         lines = [
-            f"EnergyCertificate: energy per site {self.energy:.12g}, off by {self.error:.1e} at most as far as is seen",
+            f"InfiniteCertificate: energy per site {self.energy:.12g}, off by {self.error:.1e} at most as far as is seen",
             f"  at 3/2 chi     {self.energy_larger:.12g}",
             f"  in 2 x 2       {self.patch:.12g}",
             f"  two sides      differ by {self.sides:.1e}",
@@ -56,7 +56,7 @@ class EnergyCertificate:
 
 def certify_energy(
     ctmrg: CTMRG, psi: InfinitePEPS, solution: CornerSolution, terms: PlaneTerms, *, bound: float | None = None
-) -> EnergyCertificate:
+) -> InfiniteCertificate:
     """Go on at 3/2 chi, measure in several ways, and say what does not agree; bound: of the energy per site.
 
     Cost: an environment at 3/2 chi, and O(chi^3 D^6 d^2) a bond. Raises what `measure_infinite` raises.
@@ -67,12 +67,12 @@ def certify_energy(
     corners = certificate_of(solution, larger, ctmrg.tol)
     here = measure_infinite(solution.environment, terms)
     there = measure_infinite(larger.environment, terms)
-    made = EnergyCertificate(
+    made = InfiniteCertificate(
         energy=here.energy, energy_larger=there.energy, patch=_in_patches(solution.environment, terms, here),
         sides=_sides(solution.environment, terms), bound=bound, measurement=here, environment=corners,
     )  # fmt: skip
     problems = (*corners.problems, *_problems(made))
-    return EnergyCertificate(**{**vars(made), "problems": problems})
+    return InfiniteCertificate(**{**vars(made), "problems": problems})
 
 
 def _in_patches(environment: DirectionalEnvironment, terms: PlaneTerms, before: InfiniteMeasurement) -> float:
@@ -96,7 +96,7 @@ def _sides(environment: DirectionalEnvironment, terms: PlaneTerms) -> float:
     return worst
 
 
-def _problems(made: EnergyCertificate) -> list[str]:
+def _problems(made: InfiniteCertificate) -> list[str]:
     problems, scale = [], max(abs(made.energy), 1e-300)
     if abs(made.energy - made.energy_larger) > _MISMATCH * scale:
         problems.append(f"the energy moves by {made.energy_larger - made.energy:+.1e} at 3/2 chi: raise chi.")

@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.backend import generator
 from tnsim.errors import StateError
 from tnsim.networks.peps.fused_site import fused_site
 from tnsim.networks.peps.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PlaneTerms
-from tnsim.networks.peps.square_places import is_fused, with_margin
+from tnsim.networks.peps.square_places import Place, is_fused, with_margin
 from tnsim.networks.peps.square_state import check_pattern
+
+# of random starts, so that a run can be repeated
+_SEED = 0
 
 
 def finite_start(
@@ -35,14 +39,16 @@ def finite_start(
 def infinite_start(
     model: Any,
     pattern: Sequence[Sequence[int]],
-    states: str | None = None,
+    states: str | Sequence[str] | None = None,
     *,
     fused: bool | None = None,
     backend: str | None = None,
 ) -> InfinitePEPS:
-    """The product state of a model on the infinite lattice, with the pattern of a cell; states: the name of one.
+    """The product state of a model on the infinite lattice, with the pattern of a cell.
 
-    Raises StateError where the state does not repeat with the pattern.
+    states: the name of a pattern as for `model.product`, "random" (a vector for every tensor, always the same ones), or
+    the state of every tensor, of fused sites such as "up|down|up". Raises StateError where a pattern does not repeat,
+    ChargeError for random states that conserve something.
 
     >>> from tnsim.models import Heisenberg, Lattice
     >>> infinite_start(Heisenberg(lattice=Lattice("square", 2, 2)), [[0, 1], [1, 0]])
@@ -52,24 +58,33 @@ def infinite_start(
     rows = check_pattern(pattern, count)
     shape = len(rows), len(rows[0])
     larger, places = with_margin(model, shape, is_fused(model.geometry.kind, fused))
-    vectors, members = _local_vectors(larger, states), {}
+    members: dict[Place, list[int]] = {}
     for n, place in enumerate(places):
         members.setdefault(place, []).append(n)
-    chosen: dict[int, tuple[Any, np.ndarray]] = {}
+
+    def site(i: int, j: int) -> Any:
+        return fused_site(tuple(larger.sites[n] for n in members[i, j]))[0]
+
+    first = {rows[i][j]: (i, j) for i in range(shape[0] - 1, -1, -1) for j in range(shape[1] - 1, -1, -1)}
+    kinds = [site(*first[number]) for number in range(count)]
+    if states == "random":
+        rng = generator(_SEED)
+        return InfinitePEPS.product(kinds, [rng.standard_normal(kind.dim) for kind in kinds], rows, backend=backend)
+    if states is not None and not isinstance(states, str):
+        return InfinitePEPS.product(kinds, list(states), rows, backend=backend)
+    vectors = _local_vectors(larger, states)
+    chosen: dict[int, np.ndarray] = {}
     # the cell itself, and a step beside and below it: a state that repeats is the same there
-    for i in range(2 * shape[0]):
-        for j in range(2 * shape[1]):
-            number = rows[i % shape[0]][j % shape[1]]
-            found = _together(members[i, j], larger.sites, vectors)
-            site = fused_site(tuple(larger.sites[n] for n in members[i, j]))[0]
-            known = chosen.setdefault(number, (site, found))
-            if known[0] != site or not np.allclose(known[1], found):
-                raise StateError(
-                    f"the state {states or model.usual_start!r} does not repeat with the cell {rows}: take a larger "
-                    "cell, or a state such as up."
-                )
-    kinds, vectors_ = zip(*(chosen[number] for number in range(count)), strict=True)
-    return InfinitePEPS.product(kinds, vectors_, rows, backend=backend)
+    for i, j in np.ndindex(2 * shape[0], 2 * shape[1]):
+        number = rows[i % shape[0]][j % shape[1]]
+        found = _together(members[i, j], larger.sites, vectors)
+        known = chosen.setdefault(number, found)
+        if kinds[number] != site(i, j) or not np.allclose(known, found):
+            raise StateError(
+                f"the state {states or model.usual_start!r} does not repeat with the cell {rows}: take a larger cell, "
+                "the states of its tensors, random, or a state such as up."
+            )
+    return InfinitePEPS.product(kinds, [chosen[number] for number in range(count)], rows, backend=backend)
 
 
 def _local_vectors(model: Any, pattern: Any) -> list[np.ndarray]:
