@@ -53,3 +53,16 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
 def mean(matrix: np.ndarray, vector: np.ndarray) -> float:
     """<v|matrix|v> / <v|v>."""
     return float(np.real(np.vdot(vector, matrix @ vector) / np.vdot(vector, vector)))
+
+
+def energy(terms: PlaneTerms, vector: np.ndarray) -> float:
+    """<v|H|v> / <v|v>, term by term: for spaces too large for a matrix."""
+    m, n = terms.shape
+    dims = [terms.site(i, j).dim for i in range(m) for j in range(n)]
+    state, total = vector.reshape(dims), 0.0
+    for term in terms.bonds:
+        a, b = (place[0] * n + place[1] for place in (term.first, term.second))
+        matrix = term.matrix.reshape(dims[a], dims[b], dims[a], dims[b])
+        moved = np.moveaxis(np.tensordot(matrix, state, axes=([2, 3], [a, b])), [0, 1], [a, b])
+        total += np.real(np.vdot(state, moved))
+    return float(total / np.vdot(vector, vector).real)

@@ -111,6 +111,7 @@ _PUBLIC = {
     **dict.fromkeys(["PEPSGroundState", "PEPSResult"], "tnsim.algorithms.peps.ground_state"),
     **dict.fromkeys(["correlations", "measure_infinite"], "tnsim.algorithms.peps.infinite_measure"),
     **dict.fromkeys(["certify_energy"], "tnsim.algorithms.peps.energy_certificate"),
+    **dict.fromkeys(["infinitely_hot", "purified_terms"], "tnsim.networks.peps.purified"),
     "TensorNetwork": "tnsim.networks.tensor_network",
     **dict.fromkeys(["FactorGraph", "colourings", "satisfiability", "sudoku"], "tnsim.networks.factor_graph"),
     **dict.fromkeys(["FermionParity", "Group", "Leg", "TRIVIAL", "U1", "Zn"], "tnsim.symmetry"),

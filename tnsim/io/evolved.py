@@ -2,7 +2,7 @@
 
 status    JSON: how it ended
 history   JSON: the reports
-state     the state at the last report
+state     the state at the last report; of a PEPS see `tnsim.io.tree`
 records   one dataset for each, first axis that of the reports
 job       TOML: what it was made from, empty where it was not made from a job
 """
@@ -23,9 +23,17 @@ from tnsim.errors import FileError, FileForeignError
 from tnsim.io.atomic import check_writable, replace_file
 from tnsim.io.hdf5 import get_chain, get_text, open_file, put_chain, put_text, write_file
 from tnsim.io.infinite import get_infinite, put_infinite
+from tnsim.io.tree import get_tree, put_tree
+from tnsim.linalg import Spectrum
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.peps import PEPS, InfinitePEPS
+from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.sites import Site
+from tnsim.symmetry import Group
 
 KIND = "evolution"
+# what states in the plane are made of
+_PLANE: dict[str, type] = {cls.__name__: cls for cls in (WeightedPEPS, PEPS, InfinitePEPS, Spectrum, Site, Group)}
 
 
 def put_evolved(file: h5py.File, evolved: Evolved, job: str = "") -> None:
@@ -36,7 +44,7 @@ def put_evolved(file: h5py.File, evolved: Evolved, job: str = "") -> None:
     put_text(file, "job", job)
     put_text(file, "status", json.dumps(asdict(evolved.status)))
     put_text(file, "history", json.dumps([asdict(report) for report in evolved.history]))
-    (put_infinite if isinstance(evolved.state, InfiniteMPS) else put_chain)(file, "state", evolved.state)
+    _put_state(file, evolved.state)
     put_text(file, "names", json.dumps(list(evolved.records)))
     folder = file.create_group("records")
     for number, (name, values) in enumerate(evolved.records.items()):
@@ -50,8 +58,20 @@ def get_evolved(file: h5py.File) -> Evolved:
     history = tuple(EvolutionReport(**report) for report in json.loads(get_text(file, "history")))
     names = json.loads(get_text(file, "names"))
     records = {name: file["records"][str(number)][()] for number, name in enumerate(names)}
-    state = get_infinite(file["state"]) if "AL" in file["state"] else get_chain(file["state"])
-    return Evolved(state, Status(**json.loads(get_text(file, "status"))), history, MappingProxyType(records))
+    return Evolved(_get_state(file), Status(**json.loads(get_text(file, "status"))), history, MappingProxyType(records))
+
+
+def _put_state(file: h5py.File, state: Any) -> None:
+    if isinstance(state, WeightedPEPS):
+        put_tree(file, "state", state, _PLANE)
+    else:
+        (put_infinite if isinstance(state, InfiniteMPS) else put_chain)(file, "state", state)
+
+
+def _get_state(file: h5py.File) -> Any:
+    if "class" in file["state"].attrs:
+        return get_tree(file, "state", _PLANE)
+    return get_infinite(file["state"]) if "AL" in file["state"] else get_chain(file["state"])
 
 
 def load_job(path: str | Path) -> str:
@@ -64,7 +84,7 @@ def load_job(path: str | Path) -> str:
 
 def write_evolved(path: Path, evolved: Evolved, *, keep: int = 1, job: str = "") -> None:
     """Write a file atomically and keep its last versions. Raises OSError (FileError) on failure."""
-    state = evolved.state
+    state = evolved.state.psi if isinstance(evolved.state, WeightedPEPS) else evolved.state
     tensors = (*state.AL, *state.AR, *state.C) if isinstance(state, InfiniteMPS) else state.tensors
     numbers = sum(tensor.size * tensor.dtype.itemsize for tensor in tensors)
     size = numbers + sum(values.nbytes for values in evolved.records.values()) + (1 << 20)

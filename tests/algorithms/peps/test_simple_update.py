@@ -10,6 +10,8 @@ from tnsim.algorithms.peps.belief_propagation import gauge_error, super_orthogon
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
+from tnsim.io.evolved import EvolutionCheckpointer, write_evolved
+from tnsim.io.files import load
 from tnsim.linalg import Truncation
 from tnsim.models import Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.operator_sum import OperatorSum
@@ -148,6 +150,19 @@ def test_cooling_goes_on_where_it_was_stopped():
     assert rest.status.name == "converged" and rest.energy == pytest.approx(whole.energy, abs=1e-8)
     short = Cooling(update=update, dts=(0.1,), tol=1e-9, max_steps=10).solve(terms, psi)
     assert short.status.name == "max_steps reached" and "raise max_steps" in short.status.advice
+
+
+@pytest.mark.parametrize("kind", [infinite, lambda: heisenberg(2, 3)])
+def test_a_run_is_saved_and_goes_on(kind, tmp_path):
+    terms, psi = kind()
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
+    whole = update.run(terms, psi, time=1.0)
+    part = update.run(terms, psi, time=0.5, observers=[EvolutionCheckpointer(tmp_path / "run.h5", seconds=0)])
+    write_evolved(tmp_path / "run.h5", part)
+    found = load(tmp_path / "run.h5")
+    assert repr(found.state) == repr(part.state)
+    rest = update.run(terms, found.state, time=1.0, resume=found)
+    assert rest.energy == pytest.approx(whole.energy, abs=1e-9) and len(rest.history) == len(whole.history)
 
 
 def test_on_the_device():

@@ -11,6 +11,7 @@ from tnsim.algorithms.evolution.evolution import Evolution
 from tnsim.algorithms.evolution.splitting import stage_lengths
 from tnsim.algorithms.peps.bond_frame import BondFrame
 from tnsim.algorithms.peps.bond_truncation import positive
+from tnsim.algorithms.peps.boundary_metric import BoundaryMetric
 from tnsim.algorithms.peps.corner_metric import CornerMetric
 from tnsim.algorithms.peps.metric_gates import MetricGates
 from tnsim.algorithms.plane.ctmrg import CTMRG
@@ -20,6 +21,7 @@ from tnsim.linalg import Truncation
 from tnsim.networks.peps import PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Link
 from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.square_network import EAST, WEST
 from tnsim.tensor import Tensor
 
 
@@ -71,11 +73,22 @@ class FullyUpdated(MetricGates):
     def __init__(self, settings: FullUpdate, H: PlaneTerms, psi: SquareState | WeightedPEPS) -> None:
         super().__init__(settings, H, psi, settings.order)
         self.clipped, self._count = 0.0, 0
-        self._around = CornerMetric(settings.ctmrg(), self.graph, self.tensors)
+        self._around: CornerMetric | BoundaryMetric
+        if self.graph.closed:
+            self._around = CornerMetric(settings.ctmrg(), self.graph, self.tensors)
+        else:
+            self._around = BoundaryMetric(settings.environment, self.graph, self.tensors)
+            self._layers = [sorted(layer, key=self._line) for layer in self._layers]
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         self.clipped = 0.0
         return super().advance(time, dt, steps)
+
+    def _line(self, number: int) -> tuple[int, int]:
+        """By this order gates take rows, or columns, one after the other, which moves boundaries least."""
+        walk, width = self._terms[number].walk, self.graph.shape[1]
+        row, column = divmod(walk.numbers[0], width)
+        return (row, column) if walk.legs[0] in (EAST, WEST) else (column, row)
 
     def trouble(self) -> Status | None:
         """Why to stop, if so."""
