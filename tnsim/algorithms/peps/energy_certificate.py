@@ -44,7 +44,7 @@ class InfiniteCertificate:
 
     def __repr__(self) -> str:
         lines = [
-            f"InfiniteCertificate: energy per site {self.energy:.12g}, off by {self.error:.1e} at most as far as is seen",
+            f"InfiniteCertificate: energy per site {self.energy:.12g}, off by {self.error:.1e} as far as is seen",
             f"  at 3/2 chi     {self.energy_larger:.12g}",
             f"  in 2 x 2       {self.patch:.12g}",
             f"  two sides      differ by {self.sides:.1e}",
