@@ -127,6 +127,12 @@ def test_the_line_is_never_crossed(trained, gram, strategy, accept, caplog, caps
     assert all(row.loss is not None and row.bytes > 0 for row in rows.values())
     assert rows["smaller dense"].numbers <= report.numbers + 36
     assert rows["INT8 alone"].bytes < 0.25 * rows["dense"].bytes
+    # D2: memory, numbers, time and loss of each beside the dense model, measured here
+    saved = {row.name: row for row in report.savings()}
+    assert saved["dense"][1:] == (0, 0, 0, 0) and len(saved) == len(rows)
+    assert saved["tensorized"].numbers == pytest.approx(1 - report.numbers / report.dense_numbers)
+    assert saved["INT8 alone"].memory > 0.75 and saved["INT8 alone"].numbers == 0
+    assert saved["SVD"].rise == pytest.approx(rows["SVD"].loss - rows["dense"].loss)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -43,6 +43,17 @@ class Alternative:
     seconds: float | None
 
 
+class Savings(NamedTuple):
+    """Shares of the dense model: memory of the whole model, numbers of the layers that take part, time of one call of
+    evaluate; rise: of the loss."""
+
+    name: str
+    memory: float | None
+    numbers: float | None
+    time: float | None
+    rise: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Losses are what evaluate gave; line: the highest that is accepted; joint_change beside the sum of single ones
@@ -71,6 +82,18 @@ class Report:
         """Of single layers, as they were screened."""
         return sum(row.change or 0.0 for row in self.layers)
 
+    def savings(self) -> tuple[Savings, ...]:
+        """Of every alternative that could be measured, beside the dense model; empty where none was measured."""
+        dense = next((row for row in self.alternatives if row.name == "dense"), None)
+        found = []
+        for row in self.alternatives if dense is not None else ():
+            pairs = ((row.bytes, dense.bytes), (row.numbers, dense.numbers), (row.seconds, dense.seconds))
+            shares = [1 - here / there if here is not None and there else None for here, there in pairs]
+            rise = None if row.loss is None or dense.loss is None else row.loss - dense.loss
+            if shares[0] is not None:
+                found.append(Savings(row.name, *shares, rise))
+        return tuple(found)
+
     def __str__(self) -> str:
         return (
             f"{self.numbers} of {self.dense_numbers} numbers ({self.ratio:.2f}x; budget {self.budget}), loss "
@@ -78,9 +101,12 @@ class Report:
         )
 
     def __rich__(self) -> Table:
-        table = Table("model", "how", "numbers", "bytes", "loss", "seconds", title=str(self))
+        names = "model", "how", "numbers", "bytes", "loss", "seconds", "memory saved", "numbers saved"
+        table, savings = Table(*names, title=str(self)), {row.name: row for row in self.savings()}
         for row in self.alternatives:
-            table.add_row(row.name, row.how, *map(_cell, (row.numbers, row.bytes, row.loss, row.seconds)))
+            saved = savings.get(row.name)
+            shares = ("-", "-") if saved is None else (_share(saved.memory), _share(saved.numbers))
+            table.add_row(row.name, row.how, *map(_cell, (row.numbers, row.bytes, row.loss, row.seconds)), *shares)
         return table
 
     def layer_table(self) -> Table:
@@ -96,11 +122,16 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and words."""
-        return asdict(self) | {"ratio": self.ratio, "sum_of_changes": self.sum_of_changes}
+        savings = [row._asdict() for row in self.savings()]
+        return asdict(self) | {"ratio": self.ratio, "sum_of_changes": self.sum_of_changes, "savings": savings}
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Loss against bytes for all alternatives, and ratio and error of every layer; needs the extra `plot`."""
         return import_module("tnsim.plotting").plot_compression(self, path=path)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f}%"
 
 
 def _cell(value: float | None) -> str:
