@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.lanczos import norm_of, project_out, rescale, subtract
 from tnsim.kernels.cpu.lapack import eigh
-from tnsim.kernels.cpu.layout import copy_vector, longest_first
+from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.products import share_rows
 from tnsim.kernels.cpu.symbols import dot
 from tnsim.kernels.cpu.team import led
@@ -156,10 +156,9 @@ def solve(plan, guesses, diagonal, halves, limits, threads, constraints=None):
     space = room[: (most + 1) * 2 * size * dtype.itemsize].view(dtype).reshape(most + 1, 2, size)
     overlaps = np.zeros((most, most), dtype=np.result_type(dtype, np.float64))
     work = np.empty(max(1, plan.work), dtype=dtype)
-    order = longest_first(plan.weights)
     result = led(
-        min(threads, len(order)), dtype, lowest,
-        plan.rows, plan.alphas, guesses, space, overlaps, halves, work, plan.starts, order, diagonal, limits,
+        min(threads, len(plan.order)), dtype, lowest,
+        plan.rows, plan.alphas, guesses, space, overlaps, halves, work, plan.starts, plan.order, diagonal, limits,
         constraints,
     )  # fmt: skip
     if len(room) <= _LARGEST_ROOM:

@@ -43,15 +43,14 @@ class Leg:
 
     @classmethod
     def _intern(cls, group: Group, keys: np.ndarray, dims: np.ndarray, flow: int) -> "Leg":
-        """The one leg with these sectors; its arrays are read only."""
+        """The one leg with these sectors."""
         name = (group, keys.tobytes(), dims.tobytes(), flow)
         found = cls._interned.get(name)
         if found is None:
             _check(group, keys, dims, flow)
             leg = object.__new__(cls)
-            # copies, as the caller may go on with its own
+            # copies, as the caller may go on with its own; writeable ones, as kernels are compiled for these
             own, sizes = np.array(keys, dtype=np.int64), np.array(dims, dtype=np.int64)
-            own.flags.writeable = sizes.flags.writeable = False
             leg.__dict__.update(group=group, keys=own, dims_array=sizes, flow=flow)
             found = cls._interned.setdefault(name, leg)
         return found
