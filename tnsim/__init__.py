@@ -56,6 +56,7 @@ _PUBLIC = {
     **dict.fromkeys(["network_marginals", "sample_network"], "tnsim.algorithms.plane.network_samples"),
     "BoundaryMeasurement": "tnsim.algorithms.peps.boundary_measurement",
     "entanglement_below": "tnsim.algorithms.peps.entanglement_cut",
+    "sample_peps": "tnsim.algorithms.peps.peps_samples",
     "SweepContraction": "tnsim.algorithms.plane.sweep_contraction",
     **dict.fromkeys(["amplitude_network", "overlap_network"], "tnsim.networks.double_layer"),
     "CTMRG": "tnsim.algorithms.plane.ctmrg",
