@@ -32,6 +32,7 @@ def test_entropies_of_cuts_are_those_of_the_unfoldings():
 
 
 def test_one_cut_carries_at_most_ln_chi_and_a_block_with_two_cuts_twice_that():
+    """A16."""
     for seed in range(100):
         rng = np.random.default_rng(seed)
         chi, d = int(rng.integers(1, 4)), int(rng.integers(2, 4))

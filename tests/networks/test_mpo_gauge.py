@@ -36,6 +36,7 @@ def arrays(mpo):
 
 @pytest.mark.parametrize(("device", "dtype"), PLACES)
 def test_a_rotation_keeps_the_matrix_and_the_balanced_form_undoes_it(device, dtype):
+    """B1."""
     mpo, W = example(device, dtype)
     small = 1e-3 if dtype.char in "fF" else 1e-10
     turned = rotate(mpo, {0: random_matrix(4, 4, dtype, 1), 1: random_matrix(5, 5, dtype, 2)})

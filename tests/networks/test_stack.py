@@ -21,6 +21,7 @@ def random_matrix(rows, columns, dtype=np.float64, seed=0):
 
 @pytest.mark.parametrize("first", ["last", "first"])
 def test_the_product_of_four_sparse_layers_is_the_matrix_in_both_orders(first):
+    """B2."""
     W = random_matrix(36, 24)
     mpo = MPO.from_matrix(W, (3, 2, 2, 3), (2, 3, 2, 2), (4, 9, 5))
     layers = stack(mpo, first)

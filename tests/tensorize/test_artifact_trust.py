@@ -119,6 +119,27 @@ def test_chains_in_few_bits_stay_in_few_bits(tmp_path, rule):
     assert same(again["fc"], file["fc"]) and again.quantized("fc").bytes == small.bytes
 
 
+def test_e6_two_processes_write_the_same_bytes(tmp_path):
+    """Truncation, a fit to activations, the randomised decomposition and rounding: signs and seeds are fixed."""
+    code = (
+        "import sys, numpy as np\n"
+        "from tnsim.networks.mpo import MPO\n"
+        "from tnsim.networks.rank_rule import RankRule\n"
+        "from tnsim.tensorize import Gram, MetricFit, Quantization, save_chains\n"
+        "rng = np.random.default_rng(0)\n"
+        "W, x = rng.standard_normal((24, 24)), rng.standard_normal((50, 24))\n"
+        "plain = MPO.from_matrix(W, (2, 3, 4), (4, 3, 2), 5)\n"
+        "fitted = MetricFit(max_sweeps=3).solve(W, plain, Gram.collect([x])).mpo\n"
+        "few = MPO.from_matrix(W, (4, 6), (4, 6), RankRule(ranks=(6,), method='rsvd'))\n"
+        "chains = {'plain': plain, 'fitted': fitted, 'few': few, 'int4': Quantization(bits=4).quantize(plain)}\n"
+        "save_chains(sys.argv[1], chains)\n"
+    )
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        subprocess.run([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[2], check=True)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_e5_a_process_killed_while_saving_leaves_the_old_file(tmp_path):
     path = save_chains(tmp_path / "a.safetensors", {"fc": chain()})
     before = path.read_bytes()

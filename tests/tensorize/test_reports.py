@@ -22,6 +22,7 @@ from tnsim.tensorize import cut_profile, size_report
     ],
 )
 def test_sizes_are_those_counted_by_hand(outs, ins, ranks, order, params):
+    """A9; bytes in few bits are counted in test_quantize."""
     W = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
     report = size_report(MPO.from_matrix(W, outs, ins, ranks, index=IndexOrder(order=order)))
     assert (report.params, report.bytes) == (params, 4 * params)
