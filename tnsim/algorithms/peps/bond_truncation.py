@@ -43,10 +43,14 @@ def positive(metric: Tensor) -> tuple[Tensor, float]:
     """The Hermitian, positive part of a metric (k0', k1', k0, k1), and the share of negative eigenvalues.
 
     The share is their sum over the sum of all magnitudes; its square root bounds nothing, but above a percent the
-    environment is not to be trusted. Cost O(k^6). Raises NumericalError where no positive part is left.
+    environment is not to be trusted. The phase of the whole, which corners do not know, is that of a positive trace.
+    Cost O(k^6). Raises NumericalError where no positive part is left.
     """
     legs = metric.legs[:2]
     matrix = fuse(metric, [(0, 1), (2, 3)], [1, -1])
+    size = complex(trace(matrix, 0, 1).item())
+    phase = size.conjugate() / (abs(size) or 1.0)
+    matrix = matrix * (phase if matrix.dtype.kind == "c" else phase.real)
     adjoint = contract("a b -> b a", matrix.conj())
     vectors, spectrum = eigh((matrix + adjoint) * 0.5)
     values = np.maximum(spectrum.values, 0.0)
