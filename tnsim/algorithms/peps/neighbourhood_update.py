@@ -17,7 +17,7 @@ from tnsim.networks.peps.weighted import WeightedPEPS, scaled
 from tnsim.tensor import Tensor
 
 # of the gauge in which states are handed out: largest change of weights in a round, and rounds at most
-_GAUGE, _ROUNDS = 1e-9, 200
+_GAUGE, _ROUNDS = 1e-7, 200
 
 
 @dataclass(frozen=True, kw_only=True)
