@@ -58,7 +58,9 @@ class Canary:
         self, served: Served, batches: Iterable[Any], *, clock: Callable[[], float] = time.perf_counter
     ) -> Verdict:
         """Try both, and set the mode of `served`: "small" where all limits are kept, "dense" where one is not."""
-        small, dense, differences = [], [], []
+        small: list[float] = []
+        dense: list[float] = []
+        differences: list[float] = []
         for batch in islice(cycle(list(batches)), self.calls):
             outputs = []
             for network, times in ((served.small, small), (served.dense, dense)):

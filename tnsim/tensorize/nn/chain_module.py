@@ -104,7 +104,7 @@ class ChainModule(nn.Module):
         if keep is not None and self._kept is not None and self._kept[0] == (plan, rows.dtype, keep):
             return self._kept[1](rows, bias)
         _, *cores = in_autocast(rows, *self.chain_cores())
-        if keep is None:
+        if keep is None or plan is None:
             return plus_bias(apply_chain(rows, cores, plan), bias)
         self._kept = (plan, rows.dtype, keep), prepared_chain(cores, plan)
         return self._kept[1](rows, bias)

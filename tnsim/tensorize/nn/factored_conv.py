@@ -83,8 +83,8 @@ class TuckerConv(FactoredConv):
         metric = _covariance(gram, kernels)
         parts = [_tucker(kernel, ranks, metric, sweeps) for kernel in kernels]
         outs, cores, ins = (np.stack(part) for part in zip(*parts, strict=True))
-        kernels = ins.transpose(0, 2, 1), cores, outs
-        result = cls.from_kernels(conv, [_flat(part) for part in kernels], has_bias=conv.bias is not None)
+        weights = [_flat(part) for part in (ins.transpose(0, 2, 1), cores, outs)]
+        result = cls.from_kernels(conv, weights, has_bias=conv.bias is not None)
         return like(_corrected(result, conv, gram), conv.weight, conv.training)
 
 
@@ -112,8 +112,8 @@ class CPConv(FactoredConv):
         parts = [polyadic(kernel.reshape(*kernel.shape[:2], -1), rank, sweeps=sweeps, seed=seed) for kernel in kernels]
         outs, ins, places = (np.stack(part) for part in zip(*parts, strict=True))
         middle = places.transpose(0, 2, 1).reshape(1, -1, 1, *conv.kernel_size)
-        kernels = ins.transpose(0, 2, 1), middle, outs
-        result = cls.from_kernels(conv, [_flat(part) for part in kernels], has_bias=conv.bias is not None)
+        weights = [_flat(part) for part in (ins.transpose(0, 2, 1), middle, outs)]
+        result = cls.from_kernels(conv, weights, has_bias=conv.bias is not None)
         return like(_corrected(result, conv, gram), conv.weight, conv.training)
 
 

@@ -85,14 +85,19 @@ class Report:
     def savings(self) -> tuple[Savings, ...]:
         """Of every alternative that could be measured, beside the dense model; empty where none was measured."""
         dense = next((row for row in self.alternatives if row.name == "dense"), None)
-        found = []
-        for row in self.alternatives if dense is not None else ():
-            pairs = ((row.bytes, dense.bytes), (row.numbers, dense.numbers), (row.seconds, dense.seconds))
-            shares = [1 - here / there if here is not None and there else None for here, there in pairs]
-            rise = None if row.loss is None or dense.loss is None else row.loss - dense.loss
-            if shares[0] is not None:
-                found.append(Savings(row.name, *shares, rise))
-        return tuple(found)
+        if dense is None:
+            return ()
+        return tuple(
+            Savings(
+                name=row.name,
+                memory=_saved(row.bytes, dense.bytes),
+                numbers=_saved(row.numbers, dense.numbers),
+                time=_saved(row.seconds, dense.seconds),
+                rise=None if row.loss is None or dense.loss is None else row.loss - dense.loss,
+            )
+            for row in self.alternatives
+            if row.bytes is not None
+        )
 
     def __str__(self) -> str:
         return (
@@ -128,6 +133,10 @@ class Report:
     def plot(self, path: str | Path | None = None) -> Any:
         """Loss against bytes for all alternatives, and ratio and error of every layer; needs the extra `plot`."""
         return import_module("tnsim.plotting").plot_compression(self, path=path)
+
+
+def _saved(here: float | None, there: float | None) -> float | None:
+    return 1 - here / there if here is not None and there else None
 
 
 def _share(value: float | None) -> str:

@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Sequence
+from math import inf, isfinite
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -94,15 +96,16 @@ class SparseAutoencoder(nn.Module):
         chooser = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-        whole, losses = x.square().sum(dim=1).mean().item(), []
-        stretch, least, best = max(1, steps // 50), np.inf, copy.deepcopy(self.state_dict())
+        whole = x.square().sum(dim=1).mean().item()
+        losses: list[float] = []
+        stretch, least, best = max(1, steps // 50), inf, copy.deepcopy(self.state_dict())
         for number in range(steps):
-            if number % stretch == 0 and number and np.mean(losses[-stretch:]) < least:
-                least, best = np.mean(losses[-stretch:]), copy.deepcopy(self.state_dict())
+            if number and number % stretch == 0 and fmean(losses[-stretch:]) < least:
+                least, best = fmean(losses[-stretch:]), copy.deepcopy(self.state_dict())
             rows = x[torch.randint(len(x), (batch,), generator=chooser)]
             loss = (self(rows) - rows).square().sum(dim=1).mean() / whole
             losses.append(loss.item())
-            if not np.isfinite(losses[-1]):
+            if not isfinite(losses[-1]):
                 self.load_state_dict(best)
                 raise NumericalError(
                     f"the loss of the autoencoder became {losses[-1]} in step {number}: lower rate = {rate:g}, check "
