@@ -80,7 +80,10 @@ def test_jobs_are_read_back():
         (_table(update="magic"), "unknown update"),
         (_table(dts="0.1,x"), "such as 0.1,0.01"),
         (_table(dts="-0.1"), "above 0"),
-        ({"model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}}, "peps": {"D": 2}}, "fermions"),
+        (
+            {"model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}}, "ipeps": {"D": 2}},
+            "fermions",
+        ),
         ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
         ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),
     ],

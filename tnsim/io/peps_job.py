@@ -120,8 +120,11 @@ class PEPSJob:
     run: PEPSOptions
 
     def __post_init__(self) -> None:
-        if any(site.is_fermionic for site in self.model.sites):
-            raise SettingsError(f"{type(self.model).__name__} has fermions, whose signs these updates do not know.")
+        if self.is_infinite and any(site.is_fermionic for site in self.model.sites):
+            raise SettingsError(
+                f"{type(self.model).__name__} has fermions, whose signs the corners of an infinite lattice do not know "
+                "yet: take a finite one (tnsim peps)."
+            )
         _ = self.terms
 
     @property

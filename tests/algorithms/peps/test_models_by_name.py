@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tnsim.models as models
-from tests.exact.plane import dense_hamiltonian, dense_state
+from tests.exact.fock import fock_state
+from tests.exact.plane import dense_hamiltonian
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
@@ -29,6 +30,10 @@ CLUSTERS = [
     ("bilinear-biquadratic", ("square", 2, 2), {"biquadratic": 0.2}),
     ("kitaev-honeycomb", ("honeycomb", 2, 2), {"J": 0.3, "hz": 0.2}),
     ("random-field-heisenberg", ("square", 3, 2), {"W": 0.5}),
+    ("t-v", ("square", 3, 2), {"V": 0.8}),
+    ("t-v", ("triangular", 2, 3), {"V": 0.8}),
+    ("hubbard", ("square", 2, 2), {"U": 4.0}),
+    ("t-j", ("square", 2, 2), {"J": 0.5}),
     ("bose-hubbard", ("square", 2, 2), {"U": 4.0, "n_max": 2}),
 ]
 
@@ -37,19 +42,32 @@ CLUSTERS = [
 LEFT = 0.15
 
 
+def in_sector(terms: PlaneTerms, member: int) -> np.ndarray:
+    """Which basis states have the charges of one of them."""
+    sites = [site for row in terms.sites for site in row]
+    group = sites[0].group
+    total = [group.identity]
+    for site in sites:
+        total = [group.fuse(q, charge)[0] for q in total for charge in site.charges]
+    return np.array([q == total[member] for q in total])
+
+
 @pytest.mark.parametrize(("name", "lattice", "given"), CLUSTERS, ids=[f"{c[0]}-{c[1][0]}" for c in CLUSTERS])
 def test_models_run_by_name(name, lattice, given):
     model = MODELS[name](lattice=Lattice(*lattice), **given)
     fused = True if (name, lattice[0]) == ("j1j2", "honeycomb") else None
     terms = PlaneTerms.of(model, fused=fused)
-    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=3), imaginary=True)
+    D = 6 if name == "hubbard" else 3  # four kinds of particles and spins are exchanged
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=D), imaginary=True)
     cooling = Cooling(update=update, dts=(0.1, 0.03), tol=1e-2, max_steps=60, every=20)
     measured = BoundaryMeasurement(truncation=Truncation(chi_max=81, svd_min=1e-12))
     found = PEPSGroundState(cooling=cooling, contraction=measured).solve(terms, finite_start(model, fused=fused))
-    matrix, vector = dense_hamiltonian(terms), dense_state(found.state)
+    matrix, vector = dense_hamiltonian(terms), fock_state(found.state)
     vector = vector / np.linalg.norm(vector)
     assert found.energy * sites_of(terms) == pytest.approx(np.real(vector.conj() @ matrix @ vector), abs=1e-8)
-    exact, start = np.linalg.eigvalsh(matrix)[0], dense_state(finite_start(model, fused=fused))
+    start = fock_state(finite_start(model, fused=fused))
+    sector = in_sector(terms, int(np.abs(start).argmax()))
+    exact = np.linalg.eigvalsh(matrix[np.ix_(sector, sector)])[0]
     gap = np.real(start.conj() @ matrix @ start) - exact
     assert exact - 1e-9 <= found.energy * sites_of(terms) <= exact + LEFT * gap
 
