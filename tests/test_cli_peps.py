@@ -19,7 +19,7 @@ QUICK = ("--dts", "0.1", "--tol", 1e-3, "--max-steps", 40, "--every", 20)
 
 def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     path = tmp_path / "ipeps.h5"
-    done = call("ipeps", "heisenberg", "--D", 2, "--chi", 8, *QUICK, "--certify", "--out", path)
+    done = call("ipeps", "heisenberg", "--D", 2, "--chi", 6, *QUICK, "--certify", "--out", path)
     assert done.exit_code == 0, done.output
     for word in ("Heisenberg(", "energy per site", "at 3/2 chi", "two sides", "Sandvik", str(path)):
         assert word in done.output
@@ -30,6 +30,19 @@ def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     again = call("resume", path, "--chi-max", 12)
     assert again.exit_code == 0 and f"resuming {path} after step" in again.output, again.output
     assert tn.load(path).energy == pytest.approx(found.energy, abs=1e-4)
+
+
+def test_a_variational_state_is_the_published_one(tmp_path):
+    """J. Hasik's state of D = 2, and its energy in corners with ket and bra apart."""
+    path = tmp_path / "least.h5"
+    done = call(
+        "ipeps", "heisenberg", "--conserve", "none", "--D", 2, "--chi", 16, "--update", "variational", "--out", path
+    )
+    assert done.exit_code == 0 and "iteration" in done.output, done.output
+    found = tn.load(path)
+    assert found.energy == pytest.approx(-0.6602310934799586, abs=1e-10)
+    assert found.measurement.order == pytest.approx(0.39112, abs=1e-5)
+    assert call("resume", path, "--chi-max", 20).exit_code == 0 and call("plot", path).exit_code == 0
 
 
 def test_a_finite_state_is_found_and_measured(tmp_path):
@@ -86,6 +99,8 @@ def test_jobs_are_read_back():
         ),
         ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
         ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),
+        ({"model": _table()["model"], "ipeps": {"D": 2, "update": "variational", "cell": "2x2"}}, "one tensor"),
+        (_table(update="variational"), "unknown update"),
     ],
 )
 def test_bad_jobs_are_refused(table, words):
@@ -102,7 +117,7 @@ def test_memory_is_asked_for_before_anything_starts():
         job.search().solve(peps_job(_table()).terms, job.start())
     with pytest.raises(SettingsError, match="CTMRG as its contraction"):
         search = PEPSGroundState(
-            cooling=job.settings.cooling(), contraction=BoundaryMeasurement(truncation=Truncation(chi_max=4))
+            preparation=job.settings.preparation(), contraction=BoundaryMeasurement(truncation=Truncation(chi_max=4))
         )
         search.solve(job.terms, job.start())
 

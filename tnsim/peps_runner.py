@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tnsim.algorithms.evolution.evolution_report import EvolutionReport
 from tnsim.algorithms.peps.ground_state import INTERRUPTED, PEPSResult
 from tnsim.backend import new_data_on, set_threads
 from tnsim.errors import SettingsError
@@ -16,18 +15,7 @@ from tnsim.io.hdf5 import check_replaceable
 from tnsim.io.peps import KIND, PEPSCheckpointer, load_peps_job, write_peps
 from tnsim.io.peps_job import PEPSJob, peps_job
 from tnsim.io.settings import parse_toml
-from tnsim.monitor.evolution import EvolutionLines
-from tnsim.monitor.plane import PlaneLines
-
-
-class _Lines:
-    """An observer that prints the reports of the cooling and of the corners, each with its heading."""
-
-    def __init__(self, console: Console) -> None:
-        self._cooling, self._corners = EvolutionLines(console), PlaneLines(console)
-
-    def step(self, report: Any, run: Any) -> None:
-        (self._cooling if isinstance(report, EvolutionReport) else self._corners).step(report, run)
+from tnsim.monitor.peps import PEPSLines
 
 
 def run_peps(job: PEPSJob, console: Console, before: PEPSResult | None = None) -> int:
@@ -45,7 +33,7 @@ def run_peps(job: PEPSJob, console: Console, before: PEPSResult | None = None) -
     console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
     console.print(f"{job.terms}", style="dim", soft_wrap=True, highlight=False)
     with new_data_on(job.run.backend) as backend, StopOnSignals() as signals:
-        observers: list[Any] = [_Lines(console), signals]
+        observers: list[Any] = [PEPSLines(console), signals]
         if job.run.checkpoint_seconds:
             seconds, keep = job.run.checkpoint_seconds, job.run.keep
             observers.append(PEPSCheckpointer(out, seconds=seconds, keep=keep, job=text))
@@ -73,5 +61,9 @@ def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console
         )
     job = peps_job(parse_toml(text, str(file)))
     chi = changes.get("chi_max", job.settings.chi)
-    console.print(f"resuming {file} after step {found.prepared.history[-1].step}", soft_wrap=True, highlight=False)
+    console.print(f"resuming {file} after {_place(found.prepared.history[-1])}", soft_wrap=True, highlight=False)
     return PEPSJob(job.model, replace(job.settings, chi=chi), replace(job.run, out=out)), console, found
+
+
+def _place(report: Any) -> str:
+    return f"step {report.step}" if hasattr(report, "step") else f"iteration {report.iteration}"

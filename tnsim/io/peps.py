@@ -15,6 +15,9 @@ from tnsim.algorithms.peps.boundary_measurement import PlaneMeasurement
 from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
 from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
+from tnsim.algorithms.peps.minimization import EnergyCertificate, MinimizationReport, MinimizedState
+from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment
+from tnsim.algorithms.peps.symmetric_problem import Converged
 from tnsim.algorithms.plane.corner_certificate import Certificate
 from tnsim.algorithms.solution import Status
 from tnsim.errors import FileForeignError
@@ -23,6 +26,7 @@ from tnsim.io.evolved import EvolutionCheckpointer
 from tnsim.io.hdf5 import get_text, open_file, put_text, write_file
 from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
+from tnsim.linalg.lbfgs import LBFGS
 from tnsim.networks.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.weighted import WeightedPEPS
 from tnsim.networks.sites import Site
@@ -30,13 +34,14 @@ from tnsim.symmetry import Group
 
 KIND = "peps"
 LEGS = "north east south west phys; flows +1 -1 -1 +1 +1; row 0 is the northernmost, columns run east"
-PEPSThing = PEPS | InfinitePEPS | WeightedPEPS | PEPSResult
-PEPS_THINGS = (PEPS, InfinitePEPS, WeightedPEPS, PEPSResult)
+PEPSThing = PEPS | InfinitePEPS | WeightedPEPS | PEPSResult | MinimizedState
+PEPS_THINGS = (PEPS, InfinitePEPS, WeightedPEPS, PEPSResult, MinimizedState)
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
-        Certificate, Spectrum, Site, Group,
+        Certificate, MinimizationReport, EnergyCertificate, LBFGS, Converged, SymmetricEnvironment,
+        Spectrum, Site, Group,
     )
 }  # fmt: skip
 
@@ -69,19 +74,19 @@ def load_peps_job(path: str | Path) -> str:
 
 def _bytes(thing: Any) -> int:
     """Of all tensors of the states."""
-    states = (thing.state, thing.prepared.state) if isinstance(thing, PEPSResult) else (thing,)
+    states = [getattr(thing, "state", thing), *([thing.prepared.state] if isinstance(thing, PEPSResult) else [])]
     plain = (state.psi if isinstance(state, WeightedPEPS) else state for state in states)
     return sum(tensor.size * tensor.dtype.itemsize for psi in plain for tensor in psi.tensors)
 
 
 class PEPSCheckpointer(EvolutionCheckpointer):
-    """An observer that saves a cooling so many seconds after its last save, but not in over a tenth of the time.
+    """An observer that saves a search so many seconds after its last save, but not in over a tenth of the time.
 
     `tnsim.load(path)` is what `resume` takes: `search.solve(H, psi, resume=found)`.
     """
 
     def step(self, report: Any, run: Any) -> None:
-        if isinstance(report, EvolutionReport) and self._is_time():
+        if isinstance(report, EvolutionReport | MinimizationReport) and self._is_time():
             self.save(run)
 
     def write(self, run: Any) -> None:

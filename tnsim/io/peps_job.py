@@ -11,6 +11,8 @@ from tnsim.algorithms.peps.full_update import FullUpdate
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
 from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.job import model_from_table
@@ -22,6 +24,7 @@ from tnsim.models.model import Facts, Model
 from tnsim.networks.peps import PlaneTerms, SquareState, finite_start, infinite_start
 
 UPDATES = ("simple", "neighbourhood", "full")
+VARIATIONAL = "variational"
 CELLS = {"checkerboard": ((0, 1), (1, 0))}
 # bonds of the environment for bonds D of the state, where none are asked for
 _CHI_SHARE, _CHI_LEAST = 4, 16
@@ -33,7 +36,7 @@ class PEPSSettings:
 
     D: int = field(metadata={"help": "largest bond dimension of the state"})
     chi: int = field(default=0, metadata={"help": "bond dimension of the environment; 0: 4 D^2, at least 16"})
-    update: str = field(default="simple", metadata={"help": f"one of {', '.join(UPDATES)}"})
+    update: str = field(default="simple", metadata={"help": f"one of {', '.join(UPDATES)}, or (ipeps) {VARIATIONAL}"})
     dts: str = field(default="0.1,0.03,0.01", metadata={"help": "steps in imaginary time, one after the other"})
     tol: float = field(default=1e-5, metadata={"help": "next step: bonds change by less per unit of time"})
     max_steps: int = field(default=3000, metadata={"help": "of every length of steps at most"})
@@ -44,17 +47,26 @@ class PEPSSettings:
         check_fields(self)
         if self.D < 1 or self.chi < 0:
             raise SettingsError(f"D is at least 1 and chi at least 0, found {self.D} and {self.chi}.")
-        if self.update not in UPDATES:
-            raise SettingsError(f"unknown update {self.update!r}. {suggest(self.update, UPDATES)}")
-        self.cooling()
+        if self.update not in self.updates:
+            raise SettingsError(f"unknown update {self.update!r}. {suggest(self.update, self.updates)}")
+        self.preparation()
+
+    @property
+    def updates(self) -> tuple[str, ...]:
+        """The ways to the ground state."""
+        return UPDATES
 
     @property
     def environment(self) -> Truncation:
         """Of the corners or boundaries."""
         return Truncation(chi_max=self.chi or max(_CHI_LEAST, _CHI_SHARE * self.D**2))
 
-    def cooling(self) -> Cooling:
+    def preparation(self) -> Any:
         """The settings of the way to the ground state."""
+        return self.cooling()
+
+    def cooling(self) -> Cooling:
+        """Those of an update in imaginary time."""
         try:
             dts = tuple(float(part) for part in self.dts.split(","))
         except ValueError as error:
@@ -81,9 +93,27 @@ class InfinitePEPSSettings(PEPSSettings):
     certify: bool = field(default=False, metadata={"help": "measure at 3/2 chi and in other ways too"})
     memory_gib: float = field(default=8.0, metadata={"help": "refuse environments that take more memory"})
 
+    seed: int = field(default=0, metadata={"help": "variational: of the first tensor and of the noise"})
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.update == VARIATIONAL and self.cell not in ("checkerboard", "1x1"):
+            raise SettingsError(
+                f"a variational state has one tensor: the cell is 1x1, or a checkerboard whose second sublattice is "
+                f"turned, found {self.cell!r}."
+            )
         _ = self.pattern
+
+    @property
+    def updates(self) -> tuple[str, ...]:
+        return (*UPDATES, VARIATIONAL)
+
+    def preparation(self) -> Any:
+        if self.update != VARIATIONAL:
+            return self.cooling()
+        environment = EnvironmentSettings(chi_max=self.environment.chi_max)
+        turned = self.cell == "checkerboard"
+        return SymmetricVariationalPEPS(D=self.D, environment=environment, antiferromagnetic=turned, seed=self.seed)
 
     @property
     def pattern(self) -> tuple[tuple[int, ...], ...]:
@@ -125,6 +155,8 @@ class PEPSJob:
                 f"{type(self.model).__name__} has fermions, whose signs the corners of an infinite lattice do not know "
                 "yet: take a finite one (tnsim peps)."
             )
+        if self.settings.update == VARIATIONAL and self.model.sites[0].group.names:
+            raise SettingsError("a variational state conserves nothing: take conserve = none.")
         _ = self.terms
 
     @property
@@ -146,6 +178,7 @@ class PEPSJob:
         """The product state."""
         name = self.run.initial or None
         if isinstance(self.settings, InfinitePEPSSettings):
+            name = "random" if self.settings.update == VARIATIONAL else name
             return infinite_start(self.model, self.settings.pattern, name, fused=self._fused, backend=backend)
         return finite_start(self.model, name, fused=self._fused, backend=backend)
 
@@ -154,13 +187,16 @@ class PEPSJob:
         settings = self.settings
         if not isinstance(settings, InfinitePEPSSettings):
             measured = BoundaryMeasurement(truncation=settings.environment)
-            return PEPSGroundState(cooling=settings.cooling(), contraction=measured)
+            return PEPSGroundState(preparation=settings.preparation(), contraction=measured)
         corners = CTMRG(
             truncation=settings.environment, symmetric=False, tol=settings.corner_tol, max_steps=settings.corner_steps,
             check_every=10,
         )  # fmt: skip
         return PEPSGroundState(
-            cooling=settings.cooling(), contraction=corners, certify=settings.certify, memory_gib=settings.memory_gib
+            preparation=settings.preparation(),
+            contraction=corners,
+            certify=settings.certify,
+            memory_gib=settings.memory_gib,
         )
 
     @property

@@ -33,12 +33,14 @@ def plot_plane_state(result: Any, *, path: str | Path | None = None) -> Any:
         _draw_plane(figure, axes[0, 0], result.measurement)
     reports = [report for report in result.prepared.history if report.energy is not None]
     axis = axes[0, 1]
-    steps, energies = [report.step for report in reports], [float(np.real(report.energy)) for report in reports]
-    axis.plot(steps, energies, "o-", color=ACCENT, markersize=3, linewidth=1.0, label="estimate of the update")
+    steps, energies = range(len(reports)), [float(np.real(report.energy)) for report in reports]
+    cooled = hasattr(reports[0], "step") if reports else True
+    label = "estimate of the update" if cooled else "minimisation"
+    axis.plot(steps, energies, "o-", color=ACCENT, markersize=3, linewidth=1.0, label=label)
     if result.energy is not None and hasattr(result.measurement, "moments"):
         axis.axhline(result.energy, color=SECOND, linewidth=1.2, linestyle="--", label="measured, per site")
-    axis.set_xlabel("step")
-    axis.set_title("energy while cooling", fontsize=10)
+    axis.set_xlabel("report")
+    axis.set_title("energy on the way", fontsize=10)
     axis.legend(fontsize=7, frameon=False)
     return finish(figure, path)
 

@@ -61,7 +61,7 @@ def test_models_run_by_name(name, lattice, given):
     update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=D), imaginary=True)
     cooling = Cooling(update=update, dts=(0.1, 0.03), tol=1e-2, max_steps=60, every=20)
     measured = BoundaryMeasurement(truncation=Truncation(chi_max=81, svd_min=1e-12))
-    found = PEPSGroundState(cooling=cooling, contraction=measured).solve(terms, finite_start(model, fused=fused))
+    found = PEPSGroundState(preparation=cooling, contraction=measured).solve(terms, finite_start(model, fused=fused))
     matrix, vector = dense_hamiltonian(terms), fock_state(found.state)
     vector = vector / np.linalg.norm(vector)
     assert found.energy * sites_of(terms) == pytest.approx(np.real(vector.conj() @ matrix @ vector), abs=1e-8)

@@ -1,18 +1,22 @@
-"""Ground states in the plane from start to measurement: cooled by an update, contracted, measured, certified."""
+"""Ground states in the plane from start to measurement: cooled or minimised, contracted, measured, certified."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Evolved
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.algorithms.peps.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite_measure import measure_infinite, sites_of
+from tnsim.algorithms.peps.minimization import MinimizedState
+from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.solution import Status
-from tnsim.errors import SettingsError, check_fields
+from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, SquareState
 from tnsim.networks.peps.weighted import WeightedPEPS
 
@@ -23,14 +27,14 @@ INTERRUPTED = "interrupted"
 class PEPSResult:
     """A PEPS, its measured energy per site of the model (None where the run was stopped before), and how it came about.
 
-    prepared: the cooling that led to the state, to go on from; measurement: of all terms; certificate: of an infinite
-    state, where asked for; length: its correlation length, in places.
+    prepared: the cooling or minimisation that led to the state, to go on from; measurement: of all terms;
+    certificate: of an infinite state, where asked for; length: its correlation length, in places.
     """
 
     state: PEPS | InfinitePEPS
     energy: float | None
     status: Status
-    prepared: Evolved = field(repr=False)
+    prepared: Evolved | MinimizedState = field(repr=False)
     measurement: Any = field(default=None, repr=False)
     certificate: Any = field(default=None, repr=False)
     length: float | None = None
@@ -42,8 +46,9 @@ class PEPSResult:
     def __repr__(self) -> str:
         energy = "not measured" if self.energy is None else f"energy per site = {self.energy:.12g}"
         lines = [f"PEPSResult({self.status.name}): {energy}", f"  state          {self.state!r}"]
-        last = self.prepared.history[-1]
-        lines.append(f"  cooling        {self.prepared.status.name} after {last.step} steps, D = {last.chi}")
+        count = len(self.prepared.history)
+        ending = f"{self.prepared.status.name} after {count} reports"
+        lines.append(f"  preparation    {ending}, D = {self.state.bond_dimension}")
         if self.length is not None:
             lines.append(f"  correlations   over {self.length:.4g} places")
         shown = self.certificate or self.measurement
@@ -57,7 +62,8 @@ class PEPSResult:
 class PEPSGroundState:
     """Settings of a search for a ground state in the plane: how the state is made, and how it is measured.
 
-    contraction: CTMRG(symmetric=False, ...) of an infinite state, BoundaryMeasurement of a finite one.
+    preparation: a Cooling by one of the updates, or SymmetricVariationalPEPS (infinite, one tensor); contraction:
+    CTMRG(symmetric=False, ...) of an infinite state, BoundaryMeasurement of a finite one.
 
     >>> from tnsim.algorithms.peps.simple_update import SimpleUpdate
     >>> from tnsim.linalg import Truncation
@@ -66,12 +72,12 @@ class PEPSGroundState:
     >>> model, cell = Heisenberg(lattice=Lattice("square", 2, 2), conserve=None), [[0, 1], [1, 0]]
     >>> update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
     >>> corners = CTMRG(truncation=Truncation(chi_max=12), symmetric=False, tol=1e-6)
-    >>> search = PEPSGroundState(cooling=Cooling(update=update, dts=(0.1, 0.02), tol=1e-4), contraction=corners)
+    >>> search = PEPSGroundState(preparation=Cooling(update=update, dts=(0.1, 0.02), tol=1e-4), contraction=corners)
     >>> round(search.solve(PlaneTerms.infinite_of(model, cell), infinite_start(model, cell)).energy, 3)
     -0.659
     """
 
-    cooling: Cooling = field(metadata={"help": "steps in imaginary time by one of the updates"})
+    preparation: Cooling | SymmetricVariationalPEPS = field(metadata={"help": "steps in imaginary time, or a minimum"})
     contraction: CTMRG | BoundaryMeasurement = field(
         metadata={"help": "CTMRG of infinite states, BoundaryMeasurement of finite ones"}
     )
@@ -92,20 +98,18 @@ class PEPSGroundState:
         resume: PEPSResult | None = None,
         bound: float | None = None,
     ) -> PEPSResult:
-        """The state after cooling, measured. Observers are told of every report of the cooling and of the corners.
+        """The state, measured. Observers are told of every report of its preparation and of the corners.
 
-        resume: goes on from a result; a cooling that was not stopped is only measured again. bound: no energy per site
-        lies below it; a certificate says so where one does. Raises what the parts raise for input that does not fit.
+        psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped.
+        bound: no energy per site lies below it; a certificate says so where one does. Raises what the parts raise for
+        input that does not fit.
         """
         if H.infinite != isinstance(self.contraction, CTMRG):
             raise SettingsError(f"{H!r} takes {'CTMRG' if H.infinite else 'BoundaryMeasurement'} as its contraction.")
         self._check_memory(_plain(psi))
-        if resume is None or resume.prepared.status.name == INTERRUPTED:
-            before = resume.prepared if resume else None
-            start = before.state.to(psi.backend) if before else psi
-            prepared = self.cooling.solve(H, start, observers, before)
-        else:
-            prepared = resume.prepared
+        prepared = resume.prepared if resume else None
+        if prepared is None or prepared.status.name == INTERRUPTED:
+            prepared = self._prepared(H, psi, observers, prepared)
         if prepared.status.name == INTERRUPTED:
             return unmeasured(prepared)
         state = _plain(prepared.state)
@@ -113,6 +117,11 @@ class PEPSGroundState:
             return self._measured(H, state.to(psi.backend), prepared, observers, bound)
         found = self.contraction.measure(state.to(psi.backend), H)
         return PEPSResult(state, float(found.energy.real) / sites_of(H), prepared.status, prepared, found)
+
+    def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
+        if isinstance(self.preparation, SymmetricVariationalPEPS):
+            return self.preparation.solve(of_one_place(H), observers=observers, resume=before)
+        return self.preparation.solve(H, before.state.to(psi.backend) if before else psi, observers, before)
 
     def _measured(
         self, H: PlaneTerms, psi: InfinitePEPS, prepared: Evolved, observers: Sequence[Any], bound: float | None
@@ -130,7 +139,9 @@ class PEPSGroundState:
         """SettingsError before anything starts, where the environment will not fit."""
         if not isinstance(psi, InfinitePEPS):
             return
-        chi, D = self.contraction.truncation.chi_max, self.cooling.update.truncation.chi_max
+        made = self.preparation
+        D = made.D if isinstance(made, SymmetricVariationalPEPS) else made.update.truncation.chi_max
+        chi = self.contraction.truncation.chi_max
         needed = memory_of(psi, chi, D) / 2**30
         if needed > self.memory_gib:
             raise SettingsError(
@@ -139,8 +150,27 @@ class PEPSGroundState:
             )
 
 
-def unmeasured(prepared: Evolved) -> PEPSResult:
-    """What a stopped cooling, or one under way, has led to so far."""
+def of_one_place(H: PlaneTerms) -> PlaneTerms:
+    """The terms of an infinite lattice whose places are all alike, with a cell of one place.
+
+    Raises OperatorError where they are not alike.
+    """
+    (m, n), alike = H.shape, True
+    pairs = [term for term in H.pairs if term.first == (0, 0)]
+    known = {term.offset: term.matrix for term in pairs}
+    for term in H.pairs:
+        alike &= term.offset in known and np.allclose(term.matrix, known[term.offset])
+    alike &= len(H.pairs) == m * n * len(pairs) and len(H.singles) in (0, m * n)
+    alike &= all(np.allclose(matrix, H.singles.get((0, 0), 0)) for matrix in H.singles.values())
+    if not alike or not H.infinite or any(site != H.site(0, 0) for row in H.sites for site in row):
+        raise OperatorError(f"one tensor for all places needs the same terms everywhere, found {H!r}: cool it instead.")
+    singles = {place: matrix for place, matrix in H.singles.items() if place == (0, 0)}
+    members = {place: found for place, found in H.members.items() if place == (0, 0)}
+    return replace(H, sites=((H.site(0, 0),),), singles=singles, pairs=tuple(pairs), members=members)
+
+
+def unmeasured(prepared: Evolved | MinimizedState) -> PEPSResult:
+    """What a stopped preparation, or one under way, has led to so far."""
     return PEPSResult(_plain(prepared.state), None, prepared.status, prepared)
 
 

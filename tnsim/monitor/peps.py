@@ -1,0 +1,55 @@
+"""A search for a ground state in the plane on a terminal: one line a report, of whatever kind."""
+
+from typing import Any
+
+from rich.console import Console
+
+from tnsim.algorithms.evolution.evolution_report import EvolutionReport
+from tnsim.algorithms.peps.minimization import MinimizationReport
+from tnsim.monitor.evolution import EvolutionLines
+from tnsim.monitor.plane import PlaneLines
+
+# heading and width of every column; with the spaces between them a line has 70 characters
+_COLUMNS = {"D": 3, "iteration": 9, "energy per site": 18, "change": 9, "slope": 8, "chi": 5, "seconds": 8}
+
+
+def minimization_heading() -> str:
+    """The names above the lines of `minimization_line`."""
+    return _line(tuple(_COLUMNS))
+
+
+def minimization_line(report: MinimizationReport) -> str:
+    """One iteration as a line that an 80-column terminal holds.
+
+    >>> report = MinimizationReport(
+    ...     iteration=12, D=2, energy=-0.6602310934, energy_change=-2e-9, slope=3e-7, chi=16, environment_steps=9,
+    ...     environment_change=1e-10, evaluations=14, seconds=0.04,
+    ... )
+    >>> print(minimization_heading() + "\\n" + minimization_line(report))
+      D iteration    energy per site    change    slope   chi  seconds
+      2        12    -0.660231093400  -2.0e-09  3.0e-07    16     0.04
+    """
+    return _line((
+        str(report.D), str(report.iteration), f"{report.energy:.12f}", f"{report.energy_change:+.1e}",
+        f"{report.slope:.1e}", str(report.chi), f"{report.seconds:.2f}",
+    ))  # fmt: skip
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+
+
+class PEPSLines:
+    """An observer that prints every report of a preparation and of the corners, each kind below its heading."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._cooling, self._corners, self._headed = EvolutionLines(console), PlaneLines(console), False
+
+    def step(self, report: Any, run: Any) -> None:
+        if isinstance(report, MinimizationReport):
+            lines = [minimization_line(report)] if self._headed else [minimization_heading(), minimization_line(report)]
+            self._headed = True
+            self.console.print("\n".join(lines), soft_wrap=True, highlight=False)
+        else:
+            (self._cooling if isinstance(report, EvolutionReport) else self._corners).step(report, run)
