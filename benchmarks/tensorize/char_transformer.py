@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tnsim.backend import core_count
+
 LOG = logging.getLogger("benchmarks.tensorize")
 WIDTH, HEADS, BLOCKS, CONTEXT, BATCH = 128, 4, 6, 96, 24
 
@@ -122,7 +124,10 @@ def trained(steps: int = 1000, seed: int = 0) -> CharTransformer:
     if path.exists():
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(core_count())
     train(model, windows(texts.training, steps, seed))
+    torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), path)
     return model.eval()

@@ -1,10 +1,10 @@
 """What does a trained transformer lose when its matrices become chains, and what do the alternatives lose?
 
 `OMP_NUM_THREADS=1 python -m benchmarks.tensorize.transformer`: a character model (6 blocks, width 128, 1.2 million
-numbers) on the text of Python's documentation, trained once (1000 steps, a quarter of an hour on one core) and kept in
-the cache folder. Sizes are chosen by the loss on a validation text; the losses shown, in nats a character, are of a
-test text that nothing has seen before. All 36 matrices of the blocks take part. One model, one seed, one corpus: shape
-only.
+numbers) on the text of Python's documentation, trained once (1000 steps, a quarter of an hour of one core) and kept in
+the cache folder; then about ten minutes for every ratio. Sizes are chosen by the loss on a validation text; the losses
+shown, in nats a character, are of a test text that nothing has seen before. All 36 matrices of the blocks take part.
+One model, one seed, one corpus: shape only.
 """
 
 import argparse
