@@ -211,7 +211,7 @@ def test_random_projections_have_the_same_fixed_point(monkeypatch):
     model = Potts(states=3, beta=0.95)
     full, random = four(12).solve(model), four(12, projector="randomized").solve(model)
     assert random.log_z == pytest.approx(full.log_z, abs=1e-12) and random.status.converged
-    np.testing.assert_allclose(random.spectrum.values, full.spectrum.values, atol=1e-9)
+    np.testing.assert_allclose(random.environment.spectrum.values, full.environment.spectrum.values, atol=1e-9)
     made = []
     monkeypatch.setattr("tnsim.linalg.product_svd._range", lambda *words: made.append(words) or _range(*words))
     four(12, max_steps=20).solve(model)

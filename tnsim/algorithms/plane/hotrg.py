@@ -25,9 +25,10 @@ class HOTRG:
 
     Then the lattice is reflected at its diagonal, so that directions take turns. Impurities keep their place.
     derivatives: tensors and projectors are power series of a change of beta, so that the derivatives of ln Z are those
-    of what is computed: more precise than impurities, which projectors do not see. Cost O(chi^7) a step, as much for
-    every impurity, two and four times as much for one and two derivatives; error at the critical point of the Ising
-    model about chi^-4.3.
+    of what is computed: more precise than impurities, which projectors do not see. Their errors are the slopes of that
+    of ln Z: relative to it 20 to 40 times as large at beta 0.4 and 0.5 of the Ising model. Cost O(chi^7) a step, as
+    much for every impurity, two and four times as much for one and two derivatives; error at the critical point of the
+    Ising model about chi^-4.3.
 
     >>> HOTRG(chi_max=16)
     HOTRG(chi_max=16, svd_min=1e-12, derivatives=0)
