@@ -30,12 +30,11 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import tnsim as tn  # noqa: E402
+from benchmarks import markdown  # noqa: E402
 from benchmarks.evolution_engines import ENGINES, INFINITE, SVD_MIN, Case, tnsim_model  # noqa: E402
 from tnsim.models.exact.quenches import MajoranaState, ising_matrix  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
-README = RESULTS.parent / "README.md"
-_BEGIN, _END = "<!-- evolution: begin -->", "<!-- evolution: end -->"
 ERROR_TIME = 0.5  # from the product state: bonds stay below chi, so the error is that of the splitting
 BOND_DIMENSIONS = (100, 300)
 PACKAGES = {"tnsim": "tnsim", "tenpy": "physics-tenpy", "quimb": "quimb"}
@@ -238,22 +237,10 @@ def write_table(folder: Path) -> None:
         newest[content["job"]] = content
     parts = []
     for job, content in newest.items():
-        columns = [name for name in COLUMNS if any(name in line for line in content["rows"])]
         load = "" if content["load"] is None else f", load average {content['load']:.1f} on {content['cores']} cores"
-        parts += [
-            f"**{job}** ({content['date']}{load})",
-            "",
-            "| " + " | ".join(columns) + " |",
-            "|---" * len(columns) + "|",
-        ]
-        for line in content["rows"]:
-            cells = (line.get(name, "") for name in columns)
-            parts.append("| " + " | ".join(f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells) + " |")
-        parts.append("")
+        parts += [f"**{job}** ({content['date']}{load})", "", *markdown.table(content["rows"], COLUMNS), ""]
     parts += [f"{name}: seconds ~ chi^{power:.2f}" for name, power in exponents(list(newest.values())).items()]
-    text = README.read_text()
-    head, tail = text.split(_BEGIN)[0], text.split(_END)[1]
-    README.write_text(f"{head}{_BEGIN}\n\n" + "\n".join(parts) + f"\n\n{_END}{tail}")
+    markdown.replace_between("evolution", parts)
 
 
 def main(

@@ -13,6 +13,7 @@ import tnsim as tn
 from tests.devices import backend_or_skip
 from tnsim.algorithms.plane.atrg import ATRG
 from tnsim.algorithms.plane.atrg_3d import ATRG3D
+from tnsim.algorithms.plane.boundary_mps import BoundaryMPS
 from tnsim.algorithms.plane.coarse_graining import CoarseGraining
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.hosrg import HOSRG
@@ -71,6 +72,37 @@ def test_a_resumed_run_ends_where_the_uninterrupted_one_does(run, model, reports
     assert resumed.history[:reports] == found.history and resumed.status.name == whole.status.name
     assert resumed.log_z == pytest.approx(whole.log_z, abs=1e-12)
     assert found.plot(tmp_path / "run.svg") is not None
+
+
+@pytest.mark.parametrize("reports", [1, 5, 8, 13])
+@pytest.mark.parametrize("estimate", [True, False])
+def test_a_finite_network_goes_on_from_any_row(reports, estimate, tmp_path):
+    """Six rows and five columns: 6, 3, 5 and 2 of them from the four sides; 3 and 3 without an estimate."""
+    run, network = BoundaryMPS(truncation=T, estimate=estimate), Ising(beta=0.5, Jy=0.4).finite(6, 5)
+    whole, total = run.solve(network), 16 if estimate else 6
+    assert [report.step for report in whole.history] == list(range(1, total + 1))
+    if reports > total:
+        return
+    path = tmp_path / "rows.h5"
+    stopped = run.solve(network, [PlaneCheckpointer(path, seconds=0.0), StopAfter(reports)])
+    assert stopped.status.name == "interrupted" and np.isnan(stopped.log_z) and len(stopped.history) == reports
+    assert "resume it" in repr(stopped) and "rows" in repr(stopped)
+    saved = tn.load(path)
+    assert saved.status.name == "running" and saved.history == stopped.history[: len(saved.history)]
+    tn.save(path, stopped)
+    found = tn.load(path)
+    assert found.history == stopped.history
+    assert run.solve(network, resume=saved).values == pytest.approx(whole.values, abs=1e-12)
+    resumed = run.solve(network, resume=found)
+    assert resumed.values == pytest.approx(whole.values, abs=1e-12) and resumed.status.name == whole.status.name
+    assert run.solve(network, resume=resumed).values == resumed.values
+    tn.save(path, resumed)
+    assert tn.load(path).plot(tmp_path / "rows.svg") is not None and repr(tn.load(path)) == repr(resumed)
+    for other in (Ising(beta=0.6, Jy=0.4).finite(6, 5), Ising(beta=0.5, Jy=0.4).finite(6, 4)):
+        with pytest.raises(SettingsError, match="another network"):
+            run.solve(other, resume=found)
+    with pytest.raises(SettingsError, match="goes on from a BoundarySum"):
+        run.solve(network, resume=CTMRG(truncation=T, max_steps=1).solve(Ising(beta=0.3)))
 
 
 def test_checkpoints_are_written_while_a_run_goes_on(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tnsim.algorithms.plane.boundary_sum import Boundary, BoundaryReport, BoundarySum
 from tnsim.algorithms.plane.coarse_cell import CoarseCell, Patch
 from tnsim.algorithms.plane.coarse_graining import CoarseGrained, CoarseReport
 from tnsim.algorithms.plane.corner_environment import CornerEnvironment
@@ -25,17 +26,18 @@ from tnsim.io.hdf5 import get_text, open_file, put_text, write_file
 from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
 from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.mps import MPS
 from tnsim.networks.sites import Site
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.symmetry import Group
 from tnsim.tensor import Tensor
 
 KIND = "plane"
-PlaneResult = CornerSolution | CoarseGrained | InfiniteBoundarySum
-PLANE_RESULTS = (CornerSolution, CoarseGrained, InfiniteBoundarySum)
+PlaneResult = CornerSolution | CoarseGrained | InfiniteBoundarySum | BoundarySum
+PLANE_RESULTS = (CornerSolution, CoarseGrained, InfiniteBoundarySum, BoundarySum)
 _PARTS = (
-    *PLANE_RESULTS, CornerReport, CoarseReport, InfiniteBoundaryReport, Status, CornerEnvironment,
-    DirectionalEnvironment, Surroundings, InfiniteMPS, InfiniteNetwork, Site, Group, Spectrum, Patch,
+    *PLANE_RESULTS, Boundary, BoundaryReport, MPS, CornerReport, CoarseReport, InfiniteBoundaryReport, Status,
+    CornerEnvironment, DirectionalEnvironment, Surroundings, InfiniteMPS, InfiniteNetwork, Site, Group, Spectrum, Patch,
 )  # fmt: skip
 
 

@@ -178,4 +178,4 @@ def test_without_an_estimate_the_sum_is_that_of_boundaries_that_meet():
     network = Dimers().finite(8, 8)
     full, once = wide(6).solve(network), wide(6, estimate=False).solve(network)
     assert once.values == full.values[:1] and once.error == pytest.approx(once.trunc_err)
-    assert "from 1 ways" in repr(once)
+    assert "from 1 way to sum" in repr(once)

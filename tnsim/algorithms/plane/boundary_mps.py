@@ -4,13 +4,16 @@ Sources: F. Verstraete, J. I. Cirac, cond-mat/0407066 (variational); E. M. Stoud
 055026 (2010) (zip-up).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
+from tnsim.algorithms.plane.boundary_sum import Boundary, BoundaryReport, BoundarySum
 from tnsim.algorithms.solution import Status
+from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import OperatorError, SettingsError, ShapeError, check_fields, suggest
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.acting import bond_site
@@ -28,34 +31,6 @@ _SKETCHED = 2.2
 # a row that discards less needs no fit
 _EXACT = 1e-15
 _SIDES = ("north", "east", "south", "west")
-
-
-@dataclass(frozen=True)
-class BoundarySum:
-    """The value phase * exp(log_z) of a finite network.
-
-    values: ln|value| by rows and by columns, each with boundaries that meet in the middle and with one boundary that
-    takes in everything (the first alone without `estimate`); trunc_err: squared distances of the boundaries from what
-    they stand for, over their squared norm, summed over the rows; error: an estimate, the spread of the values plus
-    trunc_err.
-    """
-
-    log_z: float
-    phase: complex
-    values: tuple[float, ...]
-    error: float
-    trunc_err: float
-    status: Status
-
-    def __repr__(self) -> str:
-        sign = "" if self.phase == 1 else f", phase {self.phase:.6g}"
-        lines = [
-            f"BoundarySum({self.status.name}): ln Z = {self.log_z:.14g}{sign}",
-            f"  error          {self.error:.1e} from {len(self.values)} ways to sum, discarded {self.trunc_err:.1e}",
-        ]
-        if not self.status.converged:
-            lines.append(f"  advice         {self.status.advice}")
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,29 +64,77 @@ class BoundaryMPS:
         if self.sweeps < 0 or not self.tol >= 0:
             raise SettingsError(f"sweeps and tol are at least 0, found {self.sweeps} and {self.tol}.")
 
-    def solve(self, network: FiniteNetwork) -> BoundarySum:
+    def solve(
+        self, network: FiniteNetwork, observers: Sequence[PlaneObserver] = (), resume: BoundarySum | None = None
+    ) -> BoundarySum:
         """The value of a network, by rows and by columns.
 
-        An error above tol is a status. Raises OperatorError for other things than a FiniteNetwork.
+        resume: goes on from a result of the same network and settings. An error above tol is a status. Raises
+        OperatorError for other things than a FiniteNetwork, SettingsError for a result of another network.
         """
         _check(network)
-        by_rows = self._direction(network)
-        directions = [by_rows, self._direction(network.turned())] if self.estimate else [by_rows]
-        values = tuple(value for found in directions for value in found.values)
-        trunc_err = max(found.weight for found in directions)
-        error = trunc_err + (max(values) - min(values) if np.isfinite(values).all() else 0.0)
-        left = min(found.left for found in directions)
-        status = self._judge(error, left, float(np.finfo(network.dtype).eps))
-        return BoundarySum(values[0], by_rows.phase, values, error, trunc_err, status)
+        run, ways = WatchedRun(observers), self._ways(network)
+        history: list[BoundaryReport] = []
+        kept: list[list[Boundary]] = []
+        if resume is not None:
+            self._check_resumed(network, resume)
+            history, kept = list(resume.history), [[b.to(network.backend) for b in way] for way in resume.boundaries]
+        for number, way in enumerate(ways):
+            if number == len(kept):
+                kept.append([bottom_edge(way.network)])
+            while kept[number][-1].rows < way.needed[-1]:
+                clock, before = time.perf_counter(), kept[number][-1]
+                grown = self._grown(way.network.rows[-1 - before.rows], before)
+                kept[number] = [*(known for known in kept[number] if known.rows in way.needed), grown]
+                history.append(_report(way.side, grown, before, len(history) + 1, time.perf_counter() - clock))
+                if run.tell(history[-1], _unfinished(RUNNING, history, kept)):
+                    return _unfinished(run.interrupted(), history, kept)
+        return self._summed(ways, kept, history)
 
-    def _direction(self, network: FiniteNetwork) -> "_Direction":
-        """By rows: boundaries from both ends that meet in the middle, and the lower one taken all the way up."""
-        half = network.shape[0] // 2
-        below = self._below(network, None if self.estimate else network.shape[0] - half)
-        above = self._below(network.mirrored(), half)
-        middle, phase, left = _joined(above[-1], below[network.shape[0] - half], network.log_scale)
-        ends = (_joined(above[0], below[-1], network.log_scale)[0],) if self.estimate else ()
-        return _Direction((middle, *ends), phase, left, below[-1].weight + above[-1].weight)
+    def _ways(self, network: FiniteNetwork) -> list["_Way"]:
+        """From the south (all the way for an estimate) and from the north until they meet, and the same of columns."""
+        ways = []
+        for grid, sides in ((network, ("south", "north")), (network.turned(), ("west", "east")))[
+            : 2 if self.estimate else 1
+        ]:
+            rows, half = grid.shape[0], grid.shape[0] // 2
+            below = (rows - half, rows) if self.estimate else (rows - half,)
+            ways += [_Way(sides[0], grid, below), _Way(sides[1], grid.mirrored(), (half,))]
+        return ways
+
+    def _summed(
+        self, ways: Sequence["_Way"], kept: Sequence[Sequence[Boundary]], history: Sequence[BoundaryReport]
+    ) -> BoundarySum:
+        """Sums over the bonds between boundaries from opposite sides."""
+        found, weights = [], []
+        for number in range(0, len(ways), 2):
+            low, high = ({known.rows: known for known in kept[n]} for n in (number, number + 1))
+            network, edge = ways[number].network, bottom_edge(ways[number + 1].network)
+            for rows in ways[number].needed:
+                opposite = edge if rows == network.shape[0] else high[network.shape[0] - rows]
+                found.append(_joined(opposite, low[rows], network.log_scale))
+            weights.append(kept[number][-1].weight + kept[number + 1][-1].weight)
+        values, left = tuple(value for value, _, _ in found), min(left for *_, left in found)
+        error = max(weights) + (max(values) - min(values) if np.isfinite(values).all() else 0.0)
+        status = self._judge(error, left, float(np.finfo(ways[0].network.dtype).eps))
+        boundaries = tuple(map(tuple, kept))
+        return BoundarySum(values[0], found[0][1], values, error, max(weights), status, tuple(history), boundaries)
+
+    def _check_resumed(self, network: FiniteNetwork, before: BoundarySum) -> None:
+        """SettingsError for a result of another kind, network, or way to sum."""
+        check_kind(before, BoundarySum)
+        if not before.history:
+            return
+        if len(before.boundaries) > (4 if self.estimate else 2):
+            raise SettingsError("this result was made with estimate=True: resume it with the same.")
+        first = before.boundaries[0][-1].to(network.backend)
+        edge = bottom_edge(network)
+        fits = len(first.state.tensors) == network.shape[1] and first.rows <= network.shape[0]
+        near = 1e4 * float(np.finfo(network.dtype).eps)
+        if not fits or abs(self._grown(network.rows[-1], edge).log_norm - before.history[0].log_z) > near * max(
+            1.0, abs(before.history[0].log_z)
+        ):
+            raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
 
     def boundaries(self, network: FiniteNetwork) -> "Boundaries":
         """The boundary above and the one below every row, for measurements."""
@@ -120,14 +143,14 @@ class BoundaryMPS:
         # above[i] holds the rows before i, below[i] those after i
         return Boundaries(network, above[:-1], below[-2::-1])
 
-    def _below(self, network: FiniteNetwork, rows: int | None = None) -> list["Boundary"]:
+    def _below(self, network: FiniteNetwork, rows: int | None = None) -> list[Boundary]:
         """The boundaries of no row, the last row, the last two, ... from the bottom."""
         boundaries = [bottom_edge(network)]
         for row in network.rows[::-1][:rows]:
             boundaries.append(self._grown(row, boundaries[-1]))
         return boundaries
 
-    def boundary(self, network: FiniteNetwork, side: str = "south", lines: int | None = None) -> "Boundary":
+    def boundary(self, network: FiniteNetwork, side: str = "south", lines: int | None = None) -> Boundary:
         """What so many rows (or columns) from one side make of the network, all by default, looking inward.
 
         side: north, east, south or west; sites from the left of who stands outside and looks at that side from the
@@ -144,11 +167,11 @@ class BoundaryMPS:
             raise SettingsError(f"this network has {turned.shape[0]} lines from the {side}, found lines = {lines}.")
         return self._below(turned, count)[-1]
 
-    def taken_in(self, row: Sequence[Tensor], above: "Boundary") -> "Boundary":
+    def taken_in(self, row: Sequence[Tensor], above: Boundary) -> Boundary:
         """The boundary above with the next row of the network."""
         return self._grown([with_flows(transpose(t, (SOUTH, EAST, NORTH, WEST))) for t in row], above)
 
-    def _grown(self, row: Sequence[Tensor], below: "Boundary") -> "Boundary":
+    def _grown(self, row: Sequence[Tensor], below: Boundary) -> Boundary:
         move = cache(lambda tensor: transpose(tensor, (WEST, NORTH, SOUTH, EAST)))
         operator = MPO(list(map(move, row)))
         method = self.method or self._method(operator, below.state)
@@ -157,7 +180,7 @@ class BoundaryMPS:
             psi, distance = fit(psi, below.state, scaled_operator(operator, log_scale), max_sweeps=self.sweeps)
         norm = psi.norm()
         log_norm = below.log_norm + log_scale + float(np.log(norm)) if norm > 0 else -np.inf
-        return Boundary(psi / norm if norm > 0 else psi, log_norm, below.weight + distance)
+        return Boundary(psi / norm if norm > 0 else psi, log_norm, below.weight + distance, below.rows + 1)
 
     def _method(self, row: MPO, state: MPS) -> str:
         """The faster one, as measured: sketches pay where the product has far larger bonds than they have vectors."""
@@ -179,23 +202,25 @@ class BoundaryMPS:
 
 
 @dataclass(frozen=True, eq=False)
-class Boundary:
-    """exp(log_norm) times a normalised state; weight: squared distances of the rows so far, summed."""
+class _Way:
+    """A boundary's way: the side it comes from, the network with that side below, and the numbers of rows needed."""
 
-    state: MPS
-    log_norm: float
-    weight: float
+    side: str
+    network: FiniteNetwork
+    needed: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Direction:
-    """ln|value| where boundaries meet in the middle (and of one boundary), its phase, what is left of it at the site
-    where most cancels, the discarded weights."""
+def _report(side: str, grown: Boundary, before: Boundary, step: int, seconds: float) -> BoundaryReport:
+    return BoundaryReport(
+        side=side, step=step, log_z=grown.log_norm, change=grown.weight - before.weight, trunc_err=grown.weight,
+        chi=max(grown.state.bond_dimensions), seconds=seconds,
+    )  # fmt: skip
 
-    values: tuple[float, ...]
-    phase: complex
-    left: float
-    weight: float
+
+def _unfinished(status: Status, history: Sequence[BoundaryReport], kept: Sequence[Sequence[Boundary]]) -> BoundarySum:
+    """What resuming takes."""
+    trunc_err = max(way[-1].weight for way in kept)
+    return BoundarySum(np.nan, 1.0, (), np.inf, trunc_err, status, tuple(history), tuple(map(tuple, kept)))
 
 
 class Boundaries:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.plane.boundary_mps import Boundaries, Boundary, BoundaryMPS, bottom_edge, ones, unit
+from tnsim.algorithms.plane.boundary_mps import Boundaries, BoundaryMPS, bottom_edge, ones, unit
+from tnsim.algorithms.plane.boundary_sum import Boundary
 from tnsim.backend import Seed, generator
 from tnsim.errors import NumericalError, OperatorError, ShapeError
 from tnsim.networks.square_network import EAST, WEST, FiniteNetwork
