@@ -55,6 +55,7 @@ _PUBLIC = {
     "BoundaryMPS": "tnsim.algorithms.plane.boundary_mps",
     **dict.fromkeys(["network_marginals", "sample_network"], "tnsim.algorithms.plane.network_samples"),
     "BoundaryMeasurement": "tnsim.algorithms.peps.boundary_measurement",
+    "cylinder_spectrum": "tnsim.algorithms.peps.cylinder_spectrum",
     "entanglement_below": "tnsim.algorithms.peps.entanglement_cut",
     "sample_peps": "tnsim.algorithms.peps.peps_samples",
     "SweepContraction": "tnsim.algorithms.plane.sweep_contraction",

@@ -8,12 +8,13 @@ import pytest
 import tnsim.models as models
 from tnsim.algorithms.ground_state.dmrg import DMRG
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.cylinder_spectrum import cylinder_spectrum
 from tnsim.algorithms.peps.entanglement_cut import entanglement_below
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.measure.entanglement import entropy
 from tnsim.networks.mps import MPS
-from tnsim.networks.peps import PEPS, PairTerm, PlaneTerms
+from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms
 from tnsim.networks.sites import custom_site, spin_site
 from tnsim.networks.square_network import FLOWS
 from tnsim.symmetry import TRIVIAL, trivial_leg
@@ -157,3 +158,46 @@ def test_cuts_that_cannot_be_are_refused():
     wide = PEPS.random(wide.sites, 2, seed=0)
     with pytest.raises(ShapeError, match="span 8192 states"):
         entanglement_below(wide, 0, RUN)
+
+
+def uniform(array, site) -> InfinitePEPS:
+    legs = [trivial_leg(d, flow) for d, flow in zip(array.shape, (*FLOWS, 1), strict=True)]
+    return InfinitePEPS([from_dense(np.asarray(array, dtype=float), legs)], [[0]], [site])
+
+
+def test_edges_of_ghz_and_toric_code_cylinders():
+    array = np.zeros((2,) * 5)
+    array[0, 0, 0, 0, 0] = array[1, 1, 1, 1, 1] = 1
+    assert abs(cylinder_spectrum(uniform(array, PLAIN), 4).entropy - np.log(2)) < 1e-10
+    # both parities of loops through the cut: flat, 2^L states, of which each sector of the topological order has half
+    site = loops((2, 2)).site(0, 0)
+    array = np.zeros((2, 2, 2, 2, 4))
+    for n, e, s, w in product((0, 1), repeat=4):
+        array[n, e, s, w, 2 * e + s] = (n + e + s + w) % 2 == 0
+    for L in (2, 5):
+        spectrum = cylinder_spectrum(uniform(array, site), L)
+        assert np.ptp(spectrum.energies) < 1e-10 and len(spectrum.energies) == 2**L
+
+
+def test_the_edge_of_the_aklt_cylinder_is_a_heisenberg_ring():
+    """Its levels are multiplets of the total spin, and near those of a ring of spins 1/2 (Cirac et al. 2011)."""
+    L = 6
+    bulk = aklt((3, 3)).tensor(1, 1)
+    spectrum = cylinder_spectrum(uniform(np.asarray(bulk.array), spin_site(2, conserve=None)), L)
+    energies = spectrum.energies
+    assert len(energies) == 2**L and spectrum.negative < 1e-12
+    sizes = np.diff(np.flatnonzero(np.concatenate([[True], np.diff(energies) > 1e-7, [True]])))
+    ring = models.Heisenberg(lattice=models.Lattice("chain", L, bc_x="periodic"), conserve=None)
+    levels = np.linalg.eigvalsh(ring.mpo().to_dense())
+    exact = np.diff(np.flatnonzero(np.concatenate([[True], np.diff(levels) > 1e-7, [True]])))
+    assert sizes[0] == exact[0] == 1 and sizes[1] == exact[1] == 3
+    assert np.corrcoef(energies, levels)[0, 1] > 0.95
+
+
+def test_cylinders_that_cannot_be_are_refused():
+    neel = InfinitePEPS.product([PLAIN] * 2, ["up", "down"], [[0, 1], [1, 0]])
+    with pytest.raises(SettingsError, match="no whole number of cells"):
+        cylinder_spectrum(neel, 3)
+    wide = InfinitePEPS.random([PLAIN], 5, [[0]], seed=0)
+    with pytest.raises(ShapeError, match="span 15625 states"):
+        cylinder_spectrum(wide, 6)

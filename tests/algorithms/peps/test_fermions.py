@@ -10,8 +10,9 @@ from tests.exact.plane import dense_hamiltonian, embedded_pair
 from tnsim.algorithms.ground_state.dmrg import DMRG
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
-from tnsim.errors import ChargeError, OperatorError
+from tnsim.errors import ChargeError, OperatorError, StateError
 from tnsim.io import load, save
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
@@ -121,5 +122,8 @@ def test_fermions_that_are_not_counted_are_refused():
     psi = PEPS.product([[fermion_site()] * 2] * 2, [["full", "empty"]] * 2)
     with pytest.raises(ChargeError, match="not counted"):
         PEPS(psi.rows, [[fermion_site()] * 2] * 2)
+    update = NeighbourhoodUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
+    with pytest.raises(StateError, match="take SimpleUpdate"):
+        update.propagator(PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2))), psi)
     with pytest.raises(OperatorError, match="is fermionic"):
         EXACT.correlation(psi, "C", (0, 0), "Cdag")

@@ -63,10 +63,14 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
         raise ShapeError(f"the bonds that are cut span {space} states, at most {MAX_SPACE}: cut where D is smaller.")
     lines = PlaneBoundaries(psi, ROWS, run.truncation)
     upper, lower = boundary_matrix(lines.above(row + 1)), boundary_matrix(lines.below(row))
-    # rho = sqrt(upper) lower^T sqrt(upper) has the spectrum of either part
-    values, vectors = np.linalg.eigh(upper)
+    return spectrum_of(upper, lower)
+
+
+def spectrum_of(first: np.ndarray, second: np.ndarray) -> CutSpectrum:
+    """sqrt(first) second^T sqrt(first) has the spectrum of either part."""
+    values, vectors = np.linalg.eigh(first)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.conj().T
-    weights = np.linalg.eigvalsh(root @ lower.T @ root)[::-1]
+    weights = np.linalg.eigvalsh(root @ second.T @ root)[::-1]
     negative = float(-np.minimum(weights, 0).sum() / weights.sum())
     if not negative < _NEGATIVE:
         raise NumericalError(f"the Schmidt weights have a negative share of {negative:.1e}: raise chi_max.")
