@@ -8,12 +8,14 @@ from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
 from tests.strict_device import sync_budget
 from tnsim.algorithms.peps.belief_propagation import gauge_error, super_orthogonal
 from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.infinite_measure import measure_infinite
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
 from tnsim.io.evolved import EvolutionCheckpointer, write_evolved
 from tnsim.io.files import load
 from tnsim.linalg import Truncation
-from tnsim.models import Heisenberg, Lattice, TransverseIsing
+from tnsim.models import J1J2, Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms
 from tnsim.networks.peps.weighted import WeightedPEPS
@@ -206,3 +208,18 @@ def test_a_term_on_one_site_is_shared_by_bonds():
     update = SimpleUpdate(dt=0.05, truncation=Truncation(chi_max=4, svd_min=1e-12), imaginary=True, every=200)
     exact = np.linalg.eigvalsh(dense_hamiltonian(terms))[0]
     assert update.run(terms, psi, time=20.0).energy == pytest.approx(exact, abs=2e-4)
+
+
+def test_second_neighbours_on_the_infinite_lattice():
+    """J1-J2 at J2 = 0.2, D = 2: above the optimum of J. Hasik's states, -0.581025, and near it."""
+    pattern = [[0, 1], [2, 3]]
+    terms = PlaneTerms.infinite_of(J1J2(lattice=Lattice("square", 2, 2), J2=0.2), pattern)
+    psi = InfinitePEPS.product([terms.site(0, 0)] * 4, ["up", "down", "down", "up"], pattern)
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
+    found = Cooling(update=update, dts=(0.1, 0.03), tol=1e-3).solve(terms, psi)
+    ctmrg = CTMRG(truncation=Truncation(chi_max=12), symmetric=False, tol=1e-6, check_every=4)
+    energy = measure_infinite(ctmrg.solve(found.state.psi).environment, terms).energy
+    assert -0.581025 < energy < -0.575
+    checkerboard = PlaneTerms.infinite_of(J1J2(lattice=Lattice("square", 2, 2), J2=0.2), AB)
+    with pytest.raises(OperatorError, match="larger cell"):
+        update.run(checkerboard, InfinitePEPS.product([terms.site(0, 0)] * 2, ["up", "down"], AB), time=1.0)

@@ -16,9 +16,9 @@ import numpy as np
 
 from tnsim.linalg import Spectrum, Truncation, qr, svd
 from tnsim.networks.peps.bond_graph import BondGraph, Walk
-from tnsim.networks.scaling import scale_columns, scale_rows
+from tnsim.networks.peps.weighted import scale_leg
 from tnsim.networks.square_network import EAST, SOUTH
-from tnsim.tensor import Tensor, contract, diagonal, inner, transpose
+from tnsim.tensor import Tensor, contract, inner, transpose
 
 PHYS = 4
 _LEGS = ("n", "e", "s", "w", "p", "a")
@@ -38,8 +38,9 @@ def reduce(tensors: list[Tensor], weights: list[Spectrum], graph: BondGraph, wal
     """Split off what does not take part. Cost O(D^5 d^2) for neighbours."""
     pairs = [qr(tensors[n], _rows(walk, k, tensors[n].ndim)) for k, n in enumerate(walk.numbers)]
     parts = [rest for _, rest in pairs]
-    inverses = [_inverse(weights[_bond(graph, walk, k)], parts[0]) for k in range(len(walk.legs))]
-    theta = contract(_joining(walk.legs), *parts, *inverses)
+    for k in range(len(walk.legs)):
+        parts[k] = scale_leg(parts[k], _place(walk, k), _inverse(weights[_bond(graph, walk, k)], parts[k].dtype))
+    theta = contract(_joining(walk.legs), *parts)
     return Reduced(tuple(isometry for isometry, _ in pairs), theta)
 
 
@@ -88,11 +89,11 @@ def _cut(theta: Tensor, forwards: bool, truncation: Truncation) -> tuple[Tensor,
     """The first two legs from the others: (a, b, bond), the weights, (bond, others), the weights in both."""
     if forwards:
         u, spectrum, v = svd(theta, (0, 1), truncation, normalize=True)
-        return scale_columns(u, spectrum), spectrum, scale_rows(v, spectrum)
+        return scale_leg(u, 2, spectrum.values), spectrum, scale_leg(v, 0, spectrum.values)
     u, spectrum, v = svd(theta, tuple(range(2, theta.ndim)), truncation, normalize=True)
     last = u.ndim - 1
-    first = transpose(scale_rows(v, spectrum), (1, 2, 0))
-    return first, spectrum, transpose(scale_columns(u, spectrum), (last, *range(last)))
+    first = transpose(scale_leg(v, 0, spectrum.values), (1, 2, 0))
+    return first, spectrum, transpose(scale_leg(u, last, spectrum.values), (last, *range(last)))
 
 
 def _bond(graph: BondGraph, walk: Walk, k: int) -> int:
@@ -101,11 +102,10 @@ def _bond(graph: BondGraph, walk: Walk, k: int) -> int:
     return bond
 
 
-def _inverse(weight: Spectrum, like: Tensor) -> Tensor:
+def _inverse(weight: Spectrum, dtype: np.dtype) -> np.ndarray:
     """1 / w, where weights near rounding are not trusted."""
-    smudge = float(np.finfo(like.dtype).eps) * weight.values.max()
-    values = weight.values / (weight.values**2 + smudge**2)
-    return diagonal(like.backend.asarray(values.astype(like.dtype)), weight.leg)
+    smudge = float(np.finfo(dtype).eps) * weight.values.max()
+    return weight.values / (weight.values**2 + smudge**2)
 
 
 # -- leg words, made once for every kind of walk --------------------------------------------------------------------
@@ -115,7 +115,7 @@ def _bonds_of(walk: Walk, k: int) -> dict[int, str]:
     """Leg: word, of the bonds of the walk at its k-th tensor."""
     found = {}
     if k > 0:
-        found[(walk.legs[k - 1] + 2) % 4] = f"c{k - 1}"
+        found[(walk.legs[k - 1] + 2) % 4] = f"b{k - 1}"
     if k < len(walk.legs):
         found[walk.legs[k]] = f"b{k}"
     return found
@@ -129,16 +129,20 @@ def _rows(walk: Walk, k: int, rank: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
+def _place(walk: Walk, k: int) -> int:
+    """Which leg of the k-th reduced tensor (k, bonds in the order of legs, ...) leads on."""
+    return 1 + sorted(_bonds_of(walk, k)).index(walk.legs[k])
+
+
+@lru_cache(maxsize=1024)
 def _joining(legs: tuple[int, ...]) -> str:
-    """Reduced tensors (k, bonds in the order of legs, phys at the ends) and inverse weights to theta."""
+    """Reduced tensors (k, bonds in the order of legs, phys at the ends) to theta."""
     count = len(legs) + 1
     walk, inputs = Walk(tuple(range(count)), legs), []
     ends = {0: "s", count - 1: "t"}
     for k in range(count):
         words = [word for _, word in sorted(_bonds_of(walk, k).items())]
         inputs.append(" ".join([f"k{k}", *words, *([ends[k]] if k in ends else [])]))
-    # a weight has the legs (second, first) of its bond: the first one is joined to the tensor in the west or north
-    inputs += [f"b{k} c{k}" if leg in (EAST, SOUTH) else f"c{k} b{k}" for k, leg in enumerate(legs)]
     middle = " ".join(f"k{k}" for k in range(1, count))
     return f"{', '.join(inputs)} -> k0 s {middle} t"
 
@@ -153,5 +157,5 @@ def _attaching(walk: Walk, k: int, rank: int) -> str:
     if k == 0:
         part = "k p b0"
     else:
-        part = f"c{k - 1} k p" if k == len(walk.legs) else f"c{k - 1} k b{k}"
+        part = f"b{k - 1} k p" if k == len(walk.legs) else f"b{k - 1} k b{k}"
     return f"{rows} k, {part} -> {' '.join(names)}"

@@ -6,6 +6,7 @@ Sources: G. Vidal, Phys. Rev. Lett. 91, 147902 (2003); M. B. Hastings, J. Math. 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from tnsim.errors import LegError, ShapeError
 from tnsim.linalg import Spectrum
 from tnsim.networks.peps.bond_graph import BondGraph, bond_graph
 from tnsim.networks.peps.square_state import SquareState
+from tnsim.symmetry import Charge, Leg, layout
 from tnsim.tensor import Tensor, contract, diagonal
 
-_WORDS = "n e s w p a"
+# numbers in a tensor up to which scaling a leg takes a factor for each; a product with a matrix has less to keep
+_SMALL = 1 << 16
 
 
 class WeightedPEPS:
@@ -101,7 +104,24 @@ def scaled(graph: BondGraph, tensors: Sequence[Tensor], weights: Sequence[Spectr
 
 def scale_leg(tensor: Tensor, leg: int, factors: np.ndarray) -> Tensor:
     """diag(factors) on one leg, in its dense order."""
-    words = _WORDS.split()[: tensor.ndim]
-    matrix = diagonal(tensor.backend.asarray(factors.astype(tensor.dtype)), tensor.legs[leg].dual)
+    backend, factors = tensor.backend, factors.astype(tensor.dtype)
+    if tensor.size <= _SMALL:
+        each = factors[_dense_places(tensor.legs, tensor.charge, leg)]
+        return Tensor(tensor.legs, tensor.data * backend.asarray(each), tensor.charge)
+    words = [f"l{k}" for k in range(tensor.ndim)]
     out = ["x" if k == leg else word for k, word in enumerate(words)]
+    matrix = diagonal(backend.asarray(factors), tensor.legs[leg].dual)
     return contract(f"{' '.join(words)}, {words[leg]} x -> {' '.join(out)}", tensor, matrix)
+
+
+@lru_cache(maxsize=4096)
+def _dense_places(legs: tuple[Leg, ...], charge: Charge, axis: int) -> np.ndarray:
+    """The dense index on one leg of every stored number."""
+    table = layout(legs, charge)
+    places = np.empty(table.size, dtype=np.int32)
+    for number, (row, shape) in enumerate(zip(table.indices.tolist(), table.shapes.tolist(), strict=True)):
+        first = int(legs[axis].starts[row[axis]])
+        index = np.arange(first, first + shape[axis], dtype=np.int32)
+        block = np.broadcast_to(np.expand_dims(index, tuple(range(1, len(shape) - axis))), shape)
+        places[table.offsets[number] : table.offsets[number + 1]] = block.ravel()
+    return places
