@@ -216,9 +216,20 @@ def modelled(folder, monkeypatch):
 
 def test_a_whole_model_is_profiled_compressed_and_verified(modelled):
     arch = ("--arch", "toymodel:build", "--evaluate", "toymodel:loss", "--data", "inputs.npz")
-    done = call("tensorize", "profile", "model.pt", *arch)
+    done = call("tensorize", "profile", "model.pt", *arch, "--out", "profile.json")
     assert done.exit_code == 0 and "together" in done.output, done.output
-    words = ("model.pt", *arch, "--ratio", 2, "--accept", 10.0, "--out", "small.safetensors")
+    words = (
+        "model.pt",
+        *arch,
+        "--ratio",
+        2,
+        "--accept",
+        10.0,
+        "--out",
+        "small.safetensors",
+        "--profile",
+        "profile.json",
+    )
     done = call("tensorize", "compress", *words)
     assert done.exit_code == 0 and "smaller dense" in done.output and "INT8 alone" in done.output, done.output
     import toymodel

@@ -72,7 +72,7 @@ class Compression:
     strategy: Annotated[str, typer.Option(help="lagrange, greedy, uniform; default: lagrange with --evaluate")] = ""
     quantize: Annotated[str, typer.Option(help="int8, int4 or fp8: the cores in few bits as well")] = ""
     key_file: _Key = None
-    profile: Annotated[Path | None, typer.Option(help="JSON of an earlier profile: it must be of these weights")] = None
+    profile: Annotated[Path | None, typer.Option(help="JSON of an earlier profile of these weights")] = None
 
     @property
     def budget(self) -> Any:
@@ -139,9 +139,12 @@ def _of_model(asked: Compression, console: Any) -> None:
     model = _model(asked.arch, asked.checkpoint)
     loss = _named(asked.evaluate, "--evaluate")
     strategy = asked.strategy or ("lagrange" if loss else "uniform")
+    table = check_profile(asked.profile, asked.checkpoint)["profile"] if asked.profile else {}
     result = tz.tensorize(
         model, asked.budget, _grams(model, asked.data), evaluate=loss, accept=asked.accept,
         allocation=tz.Allocation(strategy=strategy),
+        # a profile of the plain matrices has no losses to spare a screening with
+        measured=tz.Profile.from_json(table) if "weights_sha256" in table else None,
     )  # fmt: skip
     console.print(result.report.layer_table())
     if asked.quantize:

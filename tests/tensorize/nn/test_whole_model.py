@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import logging
 
 import numpy as np
@@ -95,13 +96,17 @@ def test_a25_a_profile_spares_the_screening_and_is_refused_for_other_weights(tra
 
     plain = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan)
     alone = next(calls)
-    spared = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan, measured=profile)
+    again = tz.Profile.from_json(json.loads(json.dumps(profile.to_json())))
+    assert again == profile
+    spared = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan, measured=again)
     assert next(calls) - alone - 1 == alone - 4
     assert spared.report.numbers <= spared.report.budget and spared.report.loss < 2 * plain.report.loss
     other = copy.deepcopy(model)
     other.body[0].weight.detach().view(torch.int64)[0, 0] ^= 1
     with pytest.raises(SettingsError, match="other weights"):
         tz.tensorize(other, tz.Budget(ratio=2.5), gram, loss, 10.0, measured=profile)
+    with pytest.raises(SettingsError, match="no profile of a model"):
+        tz.Profile.from_json({"ratio": 3.0})
 
 
 @pytest.mark.parametrize("strategy", ["lagrange", "greedy", "uniform"])

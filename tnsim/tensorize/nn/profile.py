@@ -91,6 +91,15 @@ class Profile:
         """Plain numbers and words."""
         return asdict(self) | {"sum_of_changes": self.sum_of_changes}
 
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> "Profile":
+        """What `to_json` gave. Raises SettingsError where that is no profile of a model."""
+        try:
+            rows = tuple(_row(row) for row in table["layers"])
+            return cls(ratio=table["ratio"], weights_sha256=table["weights_sha256"], layers=rows, joint=table["joint"])
+        except (KeyError, TypeError) as error:
+            raise SettingsError("this is no profile of a model: make one with profile(model).to_json().") from error
+
     def plot(self, path: str | Path | None = None) -> Any:
         """Entropies beside those of noise, and errors; needs the extra `plot`."""
         return import_module("tnsim.plotting").plot_profile(self, path=path)
@@ -129,6 +138,11 @@ def profile(
         )
     joint = trial.loss(rungs) - trial.dense_loss if evaluate is not None else None
     return Profile(ratio=ratio, weights_sha256=weights_hash(model), layers=tuple(rows), joint=joint)
+
+
+def _row(row: Mapping[str, Any]) -> LayerProfile:
+    cuts = {name: None if row[name] is None else Cut(**row[name]) for name in ("chain", "matrix", "outputs")}
+    return LayerProfile(**{**row, **cuts, "shape": tuple(row["shape"])})
 
 
 def _chain_cut(ladder: Ladder) -> Cut:
