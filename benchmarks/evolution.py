@@ -49,10 +49,10 @@ def jobs(largest: int, L: int) -> dict[str, tuple[Case, tuple[str, ...]]]:
     chis = [chi for chi in BOND_DIMENSIONS if chi <= largest] or [largest]
     found = {}
     for chi in chis:
-        xxz = Case(model="xxz", L=L, conserve="Sz", chi=chi, scheme="tebd", steps={2: 4, 4: 2})
+        xxz = Case(model="xxz", L=L, conserve="Sz", chi=chi, scheme="tebd", steps={2: 8, 4: 3})
         if chi <= BOND_DIMENSIONS[0]:
             found[f"xxz-{chi}"] = xxz, ("tnsim", "tnsim:2threads", "tenpy", "tenpy:qr", "quimb")
-            ising = Case(model="tfim", L=L, conserve=None, chi=chi, scheme="tebd", steps={2: 4, 4: 2})
+            ising = Case(model="tfim", L=L, conserve=None, chi=chi, scheme="tebd", steps={2: 8, 4: 3})
             found[f"tfim-{chi}"] = ising, ("tnsim", "tnsim:2threads", "tenpy", "tenpy:qr", "quimb")
             wide = replace(ising, model="xxz-3/2", L=min(L, 20), steps={2: 2})
             found[f"qr-{chi}"] = wide, ("tnsim", "tnsim:svd", "tnsim:qr", "tenpy", "tenpy:qr")

@@ -2,8 +2,8 @@
 
 A chain is (store, starts, cores, core_starts, keys, dims, counts, phys_keys, phys_dims, phys_counts, moduli). Site i
 has its blocks in `store` from starts[i] on, in the order of `Layout`; bond i lies left of site i, has the sectors
-keys[i, :counts[i]] and a core, a square matrix C for every sector from core_starts[i] on. C^dagger C is the density
-matrix of what lies left of the bond, in the basis of the bond, with trace 1.
+keys[i, :counts[i]], the density matrix rho of what lies left of it, with trace 1, a square matrix for every sector, and
+its core C with C^dagger C = rho: from core_starts[i] on all C, then all rho.
 """
 
 import numpy as np
@@ -13,8 +13,7 @@ from tnsim.kernels.cpu.householder import lq_with
 from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, find
 from tnsim.kernels.cpu.sectors import common_keys, fused_keys, panels
-from tnsim.kernels.cpu.split import product
-from tnsim.kernels.cpu.symbols import real_dot, square
+from tnsim.kernels.cpu.symbols import gemm, real_dot, square
 from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
 # rounding of a weight relative to all of its block
@@ -84,21 +83,17 @@ def pair_panels(chain, i):
 
 @inner
 def cores_of(chain, i):
-    """The cores of a bond, one after the other."""
-    dims = bond_of(chain, i)[1]
-    begin = chain[3][i]
-    return chain[2][begin : begin + squares(dims)[-1]]
+    """The cores of a bond, one after the other, and its density matrices."""
+    begin, size = chain[3][i], squares(bond_of(chain, i)[1])[-1]
+    return chain[2][begin : begin + size], chain[2][begin + size : begin + 2 * size]
 
 
 @inner
-def densities_of(chain, i):
-    """C^dagger C of a bond: the density matrices of what lies left of it."""
-    dims, cores = bond_of(chain, i)[1], cores_of(chain, i)
-    first, out = squares(dims), np.empty_like(cores)
-    one = np.ones(1)
-    for y in range(len(dims)):
-        square(cores[first[y] :], dims[y], dims[y], False, one, out[first[y] : first[y + 1]])
-    return out
+def fresh_product(ta, tb, m, n, k, a, lda, b, ldb, c):
+    """C = op(A) op(B) of complex row-major matrices without gaps in C, whatever C held."""
+    one, zero = np.ones(1, dtype=c.dtype), np.zeros(1, dtype=c.dtype)
+    gemm(ta, tb, m, n, k, one, zero, a, lda, b, ldb, c, n, np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8))
+    zero[0] = 0  # alive until here
 
 
 @inner
@@ -114,7 +109,7 @@ def weigh(chain, i, rows, width, matrices, weights):
                 continue
             across, a = phys_dims[s] * width[q], places[q] + start[y, s] * width[q]
             end = a + dims[y] * across
-            product(PLAIN, PLAIN, dims[y], across, dims[y], weight, dims[y], matrices[a:end], across, out[a:end])
+            fresh_product(PLAIN, PLAIN, dims[y], across, dims[y], weight, dims[y], matrices[a:end], across, out[a:end])
     return out
 
 
@@ -131,12 +126,21 @@ def factor(rho, size, core):
             core[row * size + pivots[j] - 1] = matrix[row, j]
 
 
+@inner
+def fill_core(chain, i, dims, z, rho):
+    """The density matrix of sector z of a bond with these dimensions, and its core."""
+    cores, first = chain[2][chain[3][i] :], squares(dims)
+    a, b, end = first[z], first[z + 1], first[-1]
+    copy_vector(cores[end + a : end + b], rho)
+    factor(rho, dims[z], cores[a:b])
+
+
 @kernel
 def fill_cores(chain):
     """All cores from the left to the right: rho = B^dagger rho B. Cost O(d chi^3) a site."""
     store, starts, cores, core_starts = chain[0], chain[1], chain[2], chain[3]
     one, count = np.ones(1), len(starts) - 1
-    cores[core_starts[0]] = 1
+    cores[core_starts[0]] = cores[core_starts[0] + 1] = 1
     for i in range(count - 1):
         sector, places, _ = site_blocks(chain, i)
         (_, dims), (_, phys_dims), (_, right_dims) = bond_of(chain, i), phys_of(chain, i), bond_of(chain, i + 1)
@@ -152,15 +156,14 @@ def fill_cores(chain):
                 begin = starts[i] + places[y, s]
                 moved, part = np.empty(dims[y] * across, dtype=store.dtype), np.empty(width**2, dtype=store.dtype)
                 block = store[begin : begin + dims[y] * across]
-                product(PLAIN, PLAIN, dims[y], across, dims[y], core, dims[y], block, across, moved)
+                fresh_product(PLAIN, PLAIN, dims[y], across, dims[y], core, dims[y], block, across, moved)
                 square(moved, dims[y] * phys_dims[s], width, False, one, part)
                 for k in range(width**2):
                     rho[into[z] + k] += part[k]
                 trace += real_dot(moved, moved)
         rho *= 1 / trace
         for z in range(len(right_dims)):
-            end = core_starts[i + 1] + into[z + 1]
-            factor(rho[into[z] : into[z + 1]], right_dims[z], cores[core_starts[i + 1] + into[z] : end])
+            fill_core(chain, i + 1, right_dims, z, rho[into[z] : into[z + 1]])
 
 
 @inner
@@ -195,28 +198,24 @@ def _orthonormal_rows(chain, i, y, sector, places, lower):
 def restore(chain):
     """Row-orthonormal tensors from the right to the left, exact; returns the norm, NaN where there is NaN or Inf.
 
-    Nothing changes but the gauge: L of a site goes into the next one and into the core between them.
+    Nothing changes but the gauge: L of a site goes into the next one. Cores are those from before.
     """
-    store, starts, cores, core_starts = chain[0], chain[1], chain[2], chain[3]
+    store, starts = chain[0], chain[1]
     for i in range(len(starts) - 2, 0, -1):
         sector, places, _ = site_blocks(chain, i)
         before, places_before, _ = site_blocks(chain, i - 1)
         (_, dims), (_, left_dims), (_, phys_dims) = bond_of(chain, i), bond_of(chain, i - 1), phys_of(chain, i - 1)
-        first = squares(dims)
         for y in range(len(dims)):
             lower, size = np.empty((dims[y], dims[y]), dtype=store.dtype), dims[y]
             if not _orthonormal_rows(chain, i, y, sector, places, lower):
                 return np.nan
             flat = lower.reshape(size * size)
-            begin = core_starts[i] + first[y]
-            core = cores[begin : begin + size * size].copy()
-            product(PLAIN, PLAIN, size, size, size, core, size, flat, size, cores[begin : begin + size * size])
             for x in range(len(left_dims)):
                 for s in range(len(phys_dims)):
                     if before[x, s] == y:
                         rows, place = left_dims[x] * phys_dims[s], starts[i - 1] + places_before[x, s]
                         block = store[place : place + rows * size]
-                        product(PLAIN, PLAIN, rows, size, size, block.copy(), size, flat, size, block)
+                        fresh_product(PLAIN, PLAIN, rows, size, size, block.copy(), size, flat, size, block)
     size = site_blocks(chain, 0)[2]
     block = store[starts[0] : starts[0] + size]
     norm = np.sqrt(real_dot(block, block))

@@ -17,8 +17,8 @@ from tnsim.kernels.cpu.chain import (
     TURNED,
     bond_of,
     cores_of,
-    densities_of,
-    factor,
+    fill_core,
+    fresh_product,
     pair_panels,
     phys_of,
     running_sums,
@@ -30,7 +30,7 @@ from tnsim.kernels.cpu.compiled import inner, kernel
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.layout import copy_vector, find, stable_order
 from tnsim.kernels.cpu.leading import lead_leading
-from tnsim.kernels.cpu.split import choose, product
+from tnsim.kernels.cpu.split import choose
 from tnsim.kernels.cpu.symbols import real_dot, square
 from tnsim.kernels.cpu.team import next_claim
 
@@ -81,10 +81,12 @@ def _stacked(chain, i, center, left, right):
 def _by_sector(turn_a, turn_b, m, k, n, a, b):
     """op(A) op(B) of matrices that lie one after the other, m x k and k x n (as op(A) and op(B)) in every sector."""
     at_a, at_b, at_c = running_sums(m * k), running_sums(k * n), running_sums(m * n)
-    out = np.zeros(at_c[-1], dtype=a.dtype)
+    out = np.empty(at_c[-1], dtype=a.dtype)
     for q in range(len(m)):
-        if m[q] > 0 and n[q] > 0 and k[q] > 0:
-            product(
+        if k[q] == 0:
+            out[at_c[q] : at_c[q + 1]] = 0
+        elif m[q] > 0 and n[q] > 0:
+            fresh_product(
                 turn_a, turn_b, m[q], n[q], k[q], a[at_a[q] : at_a[q + 1]], k[q] if turn_a == PLAIN else m[q],
                 b[at_b[q] : at_b[q + 1]], n[q] if turn_b == PLAIN else k[q], out[at_c[q] : at_c[q + 1]],
             )  # fmt: skip
@@ -133,7 +135,7 @@ def _gated(chain, i, left, right, entries, values, theta):
 def _cold(chain, i, left, right, moved, limits):
     """V from a pivoted Cholesky factor: (V, rows in every sector, weight that was cut, whether it failed)."""
     chi_max, chi_min, svd_min, trunc_err, degeneracy = limits
-    theta, number = weigh(chain, i, left, right[2], moved, cores_of(chain, i)), len(left[2])
+    theta, number = weigh(chain, i, left, right[2], moved, cores_of(chain, i)[0]), len(left[2])
     blocks, places = np.empty((number, 3), dtype=np.int64), running_sums(left[2] * right[2])
     for q in range(number):
         blocks[q, 0], blocks[q, 1], blocks[q, 2] = places[q], left[2][q], right[2][q]
@@ -151,7 +153,7 @@ def _cold(chain, i, left, right, moved, limits):
 @inner
 def _warm(chain, i, left, right, first, dims, moved):
     """V from the left vectors before the gate, as many in every sector; and whether it failed."""
-    weighed = weigh(chain, i, left, dims, first, densities_of(chain, i))
+    weighed = weigh(chain, i, left, dims, first, cores_of(chain, i)[1])
     vectors, failed = _by_sector(TURNED, PLAIN, dims, left[2], right[2], weighed, moved), False
     places = running_sums(dims * right[2])
     for q in range(len(dims)):
@@ -163,7 +165,7 @@ def _warm(chain, i, left, right, first, dims, moved):
 @inner
 def _rho(chain, i, left, dims, first):
     """The density matrix of the left half in the new basis, a square matrix for every sector, and its trace."""
-    weighed, one = weigh(chain, i, left, dims, first, cores_of(chain, i)), np.ones(1)
+    weighed, one = weigh(chain, i, left, dims, first, cores_of(chain, i)[0]), np.ones(1)
     places, into = running_sums(left[2] * dims), squares(dims)
     rho = np.zeros(into[-1], dtype=first.dtype)
     for q in range(len(dims)):
@@ -192,11 +194,11 @@ def _kept(rho, trace, dims, svd_min):
 @inner
 def _write(chain, i, center, left, right, tensors, dims, rows, kept):
     """The kept part of both tensors and of the core into the chain; `dims` are those of the tensors."""
-    store, starts, cores, core_starts, keys, bond_dims, counts = chain[:7]
-    (first, second, rho), trace, count = tensors, 0.0, 0
+    store, starts, keys, bond_dims, counts = chain[0], chain[1], chain[4], chain[5], chain[6]
+    (first, second, rho), count = tensors, 0
     (_, left_dims), (_, ends) = bond_of(chain, i), bond_of(chain, i + 2)
     (_, phys), (_, phys_right) = phys_of(chain, i), phys_of(chain, i + 1)
-    at_first, at_second, at_rho = running_sums(left[2] * dims), running_sums(right[2] * dims), squares(dims)
+    at_first, at_second = running_sums(left[2] * dims), running_sums(right[2] * dims)
     chosen, place = running_sums(kept), starts[i]
     for y in range(len(left_dims)):
         for s in range(len(phys)):
@@ -208,7 +210,7 @@ def _write(chain, i, center, left, right, tensors, dims, rows, kept):
                 for k in range(kept[q]):
                     store[place + k] = first[a + row * dims[q] + rows[chosen[q] + k]]
                 place += kept[q]
-    place, core = starts[i + 1], core_starts[i + 1]
+    place = starts[i + 1]
     for q in range(len(dims)):
         if kept[q] == 0:
             continue
@@ -225,20 +227,27 @@ def _write(chain, i, center, left, right, tensors, dims, rows, kept):
                     )
                     copy_vector(store[place : place + width], second[a : a + width])
                     place += width
+    counts[i + 1] = count
+    _write_cores(chain, i + 1, rho, dims, rows, kept)
+
+
+@inner
+def _write_cores(chain, i, rho, dims, rows, kept):
+    """The kept part of density matrices (`dims`), with trace 1, and the cores of a bond whose sectors are in place."""
+    at_rho, chosen, found, trace, z = squares(dims), running_sums(kept), bond_of(chain, i)[1], 0.0, 0
+    for q in range(len(dims)):
+        for k in range(kept[q]):
+            trace += rho[at_rho[q] + rows[chosen[q] + k] * (dims[q] + 1)].real
+    for q in range(len(dims)):
+        if kept[q] == 0:
+            continue
+        part = np.empty(kept[q] ** 2, dtype=rho.dtype)
         for k in range(kept[q]):
             for j in range(kept[q]):
-                cores[core + k * kept[q] + j] = rho[at_rho[q] + rows[chosen[q] + k] * dims[q] + rows[chosen[q] + j]]
-            trace += cores[core + k * (kept[q] + 1)].real
-        core += kept[q] ** 2
-    counts[i + 1] = count
-    core = core_starts[i + 1]
-    for q in range(len(dims)):
-        size = kept[q] ** 2
-        if size == 0:
-            continue
-        part = cores[core : core + size] * (1 / trace)
-        factor(part, kept[q], cores[core : core + size])
-        core += size
+                place = at_rho[q] + rows[chosen[q] + k] * dims[q] + rows[chosen[q] + j]
+                part[k * kept[q] + j] = rho[place] / trace
+        fill_core(chain, i, found, z, part)
+        z += 1
 
 
 @kernel
@@ -295,5 +304,5 @@ def room(chain, bonds, chi_max):
             most = min(left[2][q], right[2][q], chi_max)
             sites[i] += left[2][q] * most
             sites[i + 1] += right[2][q] * most
-            cores[i + 1] += most**2
+            cores[i + 1] += 2 * most**2
     return sites, cores, sectors

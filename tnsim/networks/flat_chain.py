@@ -58,14 +58,15 @@ class FlatChain:
         self._group = group
         bonds = [tensor.legs[0] for tensor in psi.tensors] + [psi.tensors[-1].legs[2].dual]
         legs = [site.leg for site in psi.sites]
+        empty, dtype = np.zeros(psi.L + 1, dtype=np.int64), psi.tensors[0].dtype
+        nothing = np.zeros(0, dtype=dtype), empty, np.zeros(0, dtype=dtype), np.zeros(psi.L + 2, dtype=np.int64)
+        self._chain = (*nothing, *_padded(bonds), *_padded(legs), group.moduli_array)
+        even, odd = (np.arange(first, psi.L - 1, 2) for first in (0, 1))
         sizes = np.array([tensor.data.size for tensor in psi.tensors])
-        cores = np.array([int((leg.dims_array**2).sum()) for leg in bonds])
-        starts, core_starts = _starts(sizes), _starts(cores)
-        store = np.concatenate([tensor.data for tensor in psi.tensors])
-        self._chain = (
-            store, starts, np.zeros(core_starts[-1], dtype=store.dtype), core_starts, *_padded(bonds), *_padded(legs),
-            group.moduli_array,
-        )  # fmt: skip
+        self._make_room([even, odd], sizes, np.array([2 * int((leg.dims_array**2).sum()) for leg in bonds]))
+        store, starts = self._chain[:2]
+        for i, tensor in enumerate(psi.tensors):
+            store[starts[i] : starts[i] + tensor.data.size] = tensor.data
         self._since = np.zeros(len(bonds), dtype=np.int64)
 
     @staticmethod
@@ -83,7 +84,7 @@ class FlatChain:
             self._since[:] = 0
             chains.fill_cores(self._chain)
         table = self._table(layer)
-        self._make_room(table.bonds)
+        self._make_room([table.bonds])
         cut, reports = self.truncation, np.zeros((len(table.bonds), gate_layer.REPORTED))
         limits = (
             cut.chi_max,
@@ -139,14 +140,19 @@ class FlatChain:
             known = self._tables[id(layer)] = layer, _table(layer)
         return known[1]
 
-    def _make_room(self, bonds: np.ndarray) -> None:
-        """Arrays that hold what a layer may need at most, larger ones where they do not."""
-        chain = list(self._chain)
-        sites, cores, sectors = gate_layer.room(self._chain, bonds, self.truncation.chi_max)
-        for place, needed in ((0, sites), (2, cores)):
-            there = np.diff(chain[place + 1])
-            if (needed[:-1] > there).any():
-                grown = np.maximum((_GROWTH * needed[:-1]).astype(np.int64), there)
+    def _make_room(self, layers: Sequence[np.ndarray], *least: np.ndarray) -> None:
+        """Arrays that hold what layers on these bonds may need at most, larger ones where they do not.
+
+        least: of every site and of every core, in any case."""
+        chain, found = (
+            list(self._chain),
+            [gate_layer.room(self._chain, bonds, self.truncation.chi_max) for bonds in layers],
+        )
+        sectors = max(room[2] for room in found)
+        for number, place in enumerate((0, 2)):
+            needed, there = np.max([room[number][:-1] for room in found], axis=0), np.diff(chain[place + 1])
+            if least or (needed > there).any():
+                grown = np.maximum((_GROWTH * needed).astype(np.int64), least[number] if least else there)
                 chain[place], chain[place + 1] = _moved(chain[place], chain[place + 1], grown)
         if sectors > chain[4].shape[1]:
             for place in (4, 5):
@@ -211,7 +217,7 @@ def _padded(legs: Sequence[Leg]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _moved(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pieces of a flat array in one with larger pieces."""
     places = _starts(sizes)
-    out = np.zeros(places[-1], dtype=data.dtype)
+    out = np.empty(places[-1], dtype=data.dtype)
     for i, (a, b) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
         out[places[i] : places[i] + b - a] = data[a:b]
     return out, places
