@@ -147,8 +147,13 @@ def check_start(psi: MPS) -> None:
 
 
 def check_hermitian(settings: Evolution, hermitian: bool | None) -> None:
-    """OperatorError for an H that is not its own adjoint, unless the settings say so (None: not known)."""
-    if hermitian is False and not settings.non_hermitian:
+    """OperatorError for an H that is not its own adjoint, or not known to be (None), unless the settings say so."""
+    if hermitian is None and not settings.non_hermitian:
+        raise OperatorError(
+            "whether this H is equal to its adjoint is not known: build it from an OperatorSum or with "
+            "is_hermitian=True, or say non_hermitian=True."
+        )
+    if not hermitian and not settings.non_hermitian:
         raise OperatorError(
             "this H is not equal to its adjoint, so it does not conserve the norm: add the missing Hermitian conjugate "
             "terms, or say non_hermitian=True."

@@ -17,6 +17,7 @@ from tnsim.linalg import Truncation, lq, qr
 from tnsim.linalg.expm import exponentiate
 from tnsim.measure.operator import expect_mpo, shifted
 from tnsim.networks.acting import check_acts_on
+from tnsim.networks.adjoint import is_own_adjoint
 from tnsim.networks.apply import apply
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.center_effective import BondHamiltonian, SiteHamiltonian
@@ -109,7 +110,7 @@ class SweepEvolution:
     def __init__(self, settings: TDVP, H: MPO, psi: MPS) -> None:
         check_acts_on(H, psi)
         check_start(psi)
-        check_hermitian(settings, H.is_hermitian)
+        check_hermitian(settings, is_own_adjoint(H))
         self.settings, self.sites, self.hamiltonian = settings, psi.sites, H
         self.hermitian = not settings.non_hermitian
         self.conserves = self.hermitian and not settings.imaginary

@@ -7,6 +7,7 @@ import numpy as np
 from tnsim.algorithms.evolution.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
 from tnsim.measure.operator import expect_mpo
 from tnsim.networks.acting import check_acts_on
+from tnsim.networks.adjoint import is_own_adjoint
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
@@ -20,7 +21,7 @@ class WholeState:
     def __init__(self, settings: Evolution, H: MPO, psi: MPS) -> None:
         check_acts_on(H, psi)
         check_start(psi)
-        check_hermitian(settings, H.is_hermitian)
+        check_hermitian(settings, is_own_adjoint(H))
         self.settings = settings
         self.hermitian = not settings.non_hermitian
         self.conserves = self.hermitian and not settings.imaginary
