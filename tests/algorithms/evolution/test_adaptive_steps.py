@@ -7,6 +7,7 @@ from scipy.linalg import expm
 import tnsim as tn
 from tnsim.algorithms.evolution.adaptive_steps import distance
 from tnsim.errors import SettingsError
+from tnsim.measure.transfer_spectrum import infidelity
 from tnsim.models import XXZ, Heisenberg
 from tnsim.networks.operator_sum import OperatorSum
 
@@ -132,6 +133,29 @@ def test_infinite_states_adapt_too():
         results.append(run.run(model.infinite_sum(), model.infinite_product("neel"), time=0.6))
     assert 0 < results[0].history[-1].dt < 0.2
     assert abs(tn.expect(results[0].state, "Sz", 0) - tn.expect(results[1].state, "Sz", 0)) < 1e-3
+
+
+@pytest.mark.parametrize("angle", [0.3, 1e-3, 1e-6, 1e-10])
+@pytest.mark.parametrize("cell", [1, 2])
+def test_distances_of_infinite_states_are_seen_below_rounding(angle, cell):
+    """Spins that are turned by an angle: 1 - cos(angle / 2)^cell, also through bonds that are larger than needed."""
+    sites = tn.spin_sites(cell, conserve=None)
+    turned = [np.cos(angle / 2), np.sin(angle / 2)]
+    states = [tn.InfiniteMPS.product(sites, [vector] * cell) for vector in ([1.0, 0.0], turned)]
+    expected = -np.expm1(cell * np.log1p(-2 * np.sin(angle / 4) ** 2))
+    assert infidelity(*states) == pytest.approx(expected, rel=1e-5)
+    assert distance(*states) == pytest.approx((2 * expected) ** 0.5, rel=1e-5)
+    assert infidelity(states[0], states[0]) < 1e-30
+
+
+def test_infinite_states_adapt_to_small_tolerances():
+    """Far below the root of rounding, with every state kept, against steps a tenth as long."""
+    model, cut, states = Heisenberg(L=2), tn.Truncation(chi_max=64, svd_min=1e-13), []
+    for settings in ({"dt": 0.1, "step_tol": 1e-9}, {"dt": 0.0025}):
+        run = tn.TEBD(truncation=cut, order=4, split="svd", every=1000, **settings)
+        states.append(run.run(model.infinite_sum(), model.infinite_product("neel"), time=0.2))
+    assert states[0].status.converged and 0 < states[0].history[-1].dt < 0.1
+    assert distance(states[0].state, states[1].state) < 2e-9
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Propagator
-from tnsim.measure.transfer_spectrum import fidelity
+from tnsim.measure.transfer_spectrum import infidelity
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
@@ -79,7 +79,7 @@ class AdaptiveSteps:
 def distance(first: MPS | InfiniteMPS, second: MPS | InfiniteMPS) -> float:
     """Norm of the difference of two states of norm 1; cost O(L d chi^3). Other norms are divided out.
 
-    Exact to rounding; that of infinite states is per cell, without a phase, and not seen below 1e-7.
+    Exact to rounding; that of infinite states is per cell and without a phase.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> up, down = (MPS.product(spin_sites(2, conserve=None), [name] * 2) for name in ("up", "down"))
@@ -88,7 +88,7 @@ def distance(first: MPS | InfiniteMPS, second: MPS | InfiniteMPS) -> float:
     """
     if isinstance(first, InfiniteMPS):
         assert isinstance(second, InfiniteMPS)
-        return float(np.sqrt(2 * max(0.0, 1 - fidelity(first, second))))
+        return float(np.sqrt(2 * infidelity(first, second)))
     assert isinstance(second, MPS)
     # the norm of a sum by overlaps would be lost in rounding below 1e-8
     return canonicalize(first * (1 / first.norm()) - second * (1 / second.norm())).norm()

@@ -29,8 +29,7 @@ class Evolution(ABC):
 
     Real time applies exp(-i H t), imaginary time exp(-H t) with the norm restored after every step. An error budget is
     kept by `step_tol`, which lets the step follow, and by `Truncation(trunc_err=...)`, which lets chi follow; budgets
-    stop the run where their sums exceed them. Errors of infinite states are not seen below 1e-7 a step: a step_tol that
-    needs less ends in steps below dt_min.
+    stop the run where their sums exceed them.
     """
 
     dt: float = field(metadata={"help": "time step, positive (in 1 / energy)"})
