@@ -12,7 +12,8 @@ from tnsim.kernels.cpu.split import choose
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
-from tnsim.networks.two_site_gate import TwoSites
+from tnsim.networks.gated_state import GatedState
+from tnsim.networks.two_site_gate import TwoSites, two_site_gate
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
 from tnsim.tensor import contract
 
@@ -193,3 +194,14 @@ def test_mixed_precisions_are_refused_before_a_kernel_sees_them():
         TwoSiteHamiltonian(
             left.environment, left.plan.operator, right.plan.operator, right.environment.astype(np.float32)
         )
+
+
+@pytest.mark.parametrize("method", ["leading", "qr", "gram", "svd"])
+def test_nan_is_said_with_the_sites(method):
+    """LAPACK would say that a decomposition failed, or nothing at all."""
+    psi = random_state(FEW_CHAINS[0], np.dtype("D"))
+    state = GatedState(psi, tn.Truncation(chi_max=4), split=method)
+    state.tensors[BOND] = state.tensors[BOND] * np.nan
+    gate = two_site_gate(np.eye(4), psi.sites[BOND : BOND + 2])
+    with pytest.raises(NumericalError, match=f"sites {BOND} and {BOND + 1}: .*check the Hamiltonian"):
+        state.on_bond(BOND, gate, rightwards=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tnsim.errors import ShapeError
+from tnsim.errors import NumericalError, ShapeError
 from tnsim.linalg import Spectrum, Truncation, qr, svd
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.center_move import move_left, move_right
@@ -107,7 +107,10 @@ class GatedState:
         theta = pair.transform(pair.join(first, second), gate)
         if not self.unitary:
             self.log_norm += float(np.log(pair.backend.read(pair.backend.norm(theta))))
-        cut = split_two_site(pair, theta, self.truncation, rightwards=rightwards, method=self.method)
+        try:
+            cut = split_two_site(pair, theta, self.truncation, rightwards=rightwards, method=self.method)
+        except NumericalError as error:
+            raise NumericalError(f"the gate on sites {bond} and {bond + 1}: {error}") from error
         self.tensors[bond], self.tensors[bond + 1] = cut.first, cut.second
         self.center = bond + 1 if rightwards else bond
         self.weight += cut.trunc_err

@@ -17,6 +17,7 @@ from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
+_CHECK = "check the Hamiltonian and the start state"
 # a split takes as long as so many products of small blocks
 _PRODUCTS = 4.0
 # candidates for the kept states: this many more, and one more in this many
@@ -69,12 +70,15 @@ def split_two_site(
 
     noise > 0 adds noise * sum_m (H_m theta)(H_m theta)^dagger, scaled to trace 1, to the density matrix
     whose eigenvectors are kept: directions that H couples to come in although theta does not hold them.
-    Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN or zeros
-    alone, ArithmeticError where LAPACK fails.
+    Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN, Inf or zeros alone, and where
+    LAPACK fails.
     """
     plan = heff.plan
     gram, amplitude = _noise(heff, theta, noise, rightwards) if noise > 0 else (None, 0.0)
-    basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
+    try:
+        basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
+    except ArithmeticError as error:  # LAPACK's, most often of NaN
+        raise NumericalError(f"the two-site tensor cannot be cut ({error}): {_CHECK}.") from error
     used = "gram" if method == "svd" and gram is not None else method
     cutoff = cutoff_of(used, truncation, heff.dtype)
     dims, kept, trunc_err, held = choose(
@@ -83,7 +87,7 @@ def split_two_site(
     )  # fmt: skip
     if isnan(trunc_err):
         found = "nothing but zeros" if held == 0 else "NaN or Inf"
-        raise NumericalError(f"{found} in the two-site tensor: check the Hamiltonian and the start state.")
+        raise NumericalError(f"{found} in the two-site tensor: {_CHECK}.")
     bond = _bond(plan.left.center, dims.tobytes())
     first, second, isometry = _build(heff, theta, basis, bond, rightwards)
     carrier = second if rightwards else first

@@ -159,3 +159,5 @@ def test_bad_input():
         purification.run(random_sum(4), [1.0])
     with pytest.raises(OperatorError, match="needs an OperatorSum, with its sites"):
         tn.Purification(cooling=tn.TEBD(dt=0.1, truncation=CUT, imaginary=True)).run(model.mpo(), [1.0])
+    with pytest.raises(OperatorError, match="a sequence of sites, such as"):
+        tn.Purification(cooling=tn.TDVP(dt=0.1, truncation=CUT, imaginary=True)).run(tn.OperatorSum(), 1.0, sites=3)

@@ -156,6 +156,8 @@ class Purification:
         if not isinstance(H, OperatorSum) or sites is None:
             wanted = "an OperatorSum, with its sites" if gates else "an MPO with sites, or an OperatorSum and its sites"
             raise OperatorError(f"this cooling needs {wanted}; found {type(H).__name__} and sites = {sites}.")
+        if not isinstance(sites, Sequence) or not all(isinstance(site, Site) for site in sites):
+            raise OperatorError(f"sites are a sequence of sites, such as spin_sites(10); found {sites!r}.")
         mpo = H.mpo([purified_site(site) for site in sites])
         return mpo, H if gates else mpo, sites
 
