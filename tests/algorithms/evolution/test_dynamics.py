@@ -169,3 +169,17 @@ def test_what_is_no_number_no_pair_and_no_state(correlation):
         linear_prediction(np.ones(9), 1.5)
     with pytest.raises(StateError, match="correlation takes a state first"):
         tn.correlation(None, "Sz", "Sz")
+
+
+def test_the_loschmidt_echo_is_that_of_free_fermions():
+    """<psi| exp(-i H t) |psi> of the Neel state: the determinant of exp(-i h t) on the sites that are filled."""
+    model = XX(L=14)
+    psi, filled = model.product("neel"), np.arange(0, 14, 2)
+    hopping = 0.5 * (np.eye(14, k=1) + np.eye(14, k=-1))
+    evolution = tn.TEBD(dt=0.05, truncation=tn.Truncation(chi_max=128, svd_min=1e-12), order=4, every=10)
+    amplitude = {"amplitude": lambda state: tn.overlap(psi, state)}
+    evolved = evolution.run(model.operator_sum(), psi, time=3.0, observe=amplitude)
+    parts = [scipy.linalg.expm(-1j * time * hopping)[np.ix_(filled, filled)] for time in evolved.times]
+    exact = np.array([np.linalg.det(part) for part in parts])
+    np.testing.assert_allclose(evolved["amplitude"], exact, atol=1e-6)
+    assert abs(exact[-1]) ** 2 < 1e-2 < abs(exact[2]) ** 2
