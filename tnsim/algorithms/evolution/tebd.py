@@ -26,6 +26,7 @@ class TEBD(Evolution):
     names the sites of a cell and those it reaches, energies are per site). The error of a step is O(dt^(order + 1))
     times nested commutators of neighbouring terms, that of a time O(dt^order); each cut adds sqrt(discarded weight)
     at most. Cost of a step: 1.5 cuts a bond for order 2 (1 where steps join), 5.5 (5) for order 4, each O(chi^3 d^3).
+    In real time on the CPU a layer is one compiled call whose gates threads share (`split` "auto" or "leading").
     Terms on sites that are no neighbours (of a finite state, equal sites) take swaps: of reach r, 2 r cuts a site
     where neighbours have one, and twice as many stages; TDVP is often cheaper.
 
