@@ -47,6 +47,7 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    "VariationalPEPS": "tnsim.algorithms.peps.variational",
     "SymmetricVariationalPEPS": "tnsim.algorithms.peps.symmetric_variational",
     "EnvironmentSettings": "tnsim.algorithms.peps.symmetric_problem",
     "MinimizationSettings": "tnsim.algorithms.peps.minimization",

@@ -15,6 +15,8 @@ from tnsim.errors import NumericalError
 
 # point -> value and gradient
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
+# applies a positive matrix
+Metric = Callable[[np.ndarray], np.ndarray]
 _ARMIJO, _WOLFE = 1e-4, 0.9
 # a step that bends less than this tells nothing about the curvature
 _CURVED = 1e-10
@@ -63,29 +65,35 @@ class LBFGS:
         value, gradient = _checked(function(self.point))
         return replace(self, value=value, gradient=gradient, evaluations=self.evaluations + 1, stuck=False)
 
-    def direction(self) -> np.ndarray:
-        """Minus the gradient times the inverse Hessian, as far as the last steps tell it."""
+    def direction(self, metric: Metric = np.copy) -> np.ndarray:
+        """Minus the gradient times the inverse Hessian, as far as the last steps tell it, beyond them a metric."""
         result, weights = -self.gradient, []
         for s, y in zip(reversed(self.steps), reversed(self.changes), strict=True):
             weights.append((s @ result) / (y @ s))
             result = result - weights[-1] * y
+        result = metric(result)
         if self.steps:
             s, y = self.steps[-1], self.changes[-1]
-            result = result * ((s @ y) / (y @ y))
+            result = result * ((s @ y) / (y @ metric(y)))
         for s, y, weight in zip(self.steps, self.changes, reversed(weights), strict=True):
             result = result + (weight - (y @ result) / (y @ s)) * s
         return result
 
-    def advanced(self, function: Function, *, memory: int = 20, first_step: float = 0.1) -> "LBFGS":
+    def advanced(
+        self, function: Function, *, memory: int = 20, first_step: float = 0.1, metric: Metric = np.copy
+    ) -> "LBFGS":
         """One iteration: a line search along the direction; the first step has the length first_step times the point's.
+
+        metric: applies a positive inverse Hessian that is known beforehand, up to a factor.
 
         Where the search fails, first the memory is forgotten; if that does not help either, `stuck` says so.
         """
-        way = self.direction()
+        way = self.direction(metric)
         if self.steps and way @ self.gradient > -1e-12 * np.linalg.norm(way) * self.slope:
-            return self.forgotten().advanced(function, memory=memory, first_step=first_step)
+            return self.forgotten().advanced(function, memory=memory, first_step=first_step, metric=metric)
         if not self.steps:
-            way = way * min(1.0, first_step * max(1.0, float(np.linalg.norm(self.point))) / max(self.slope, 1e-300))
+            longest = first_step * max(1.0, float(np.linalg.norm(self.point)))
+            way = way * min(1.0, longest / max(float(np.linalg.norm(way)), 1e-300))
         seen = _Seen(function)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,7 +105,7 @@ class LBFGS:
         if length is None:
             if self.steps:
                 state = replace(self.forgotten(), evaluations=count)
-                return state.advanced(function, memory=memory, first_step=first_step)
+                return state.advanced(function, memory=memory, first_step=first_step, metric=metric)
             return replace(self, iteration=self.iteration + 1, evaluations=count, stuck=True)
         point = self.point + length * way
         value, gradient = seen(point)

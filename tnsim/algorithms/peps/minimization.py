@@ -10,7 +10,7 @@ import numpy as np
 
 from tnsim.algorithms.solution import Status
 from tnsim.errors import SettingsError, check_fields
-from tnsim.linalg.lbfgs import LBFGS
+from tnsim.linalg.lbfgs import LBFGS, Metric
 from tnsim.networks.peps import SquareState
 from tnsim.tensor import Tensor
 
@@ -90,6 +90,7 @@ class Problem(Protocol):
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]: ...
     def point(self, tensors: tuple[Tensor, ...]) -> np.ndarray: ...
+    def metric(self) -> Metric: ...
     def refreshed(self, point: np.ndarray) -> bool: ...
     def certified(self, point: np.ndarray) -> EnergyCertificate: ...
     def state(self, point: np.ndarray) -> SquareState: ...
@@ -154,7 +155,7 @@ class MinimizationSettings:
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
             before, steps = optimizer.value, optimizer.evaluations
-            optimizer = optimizer.advanced(problem, memory=self.memory)
+            optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric())
             found, change = problem.last, optimizer.value - before
             yield MinimizationReport(
                 iteration=optimizer.iteration, D=D, energy=optimizer.value, energy_change=change, slope=optimizer.slope,

@@ -118,6 +118,16 @@ class SymmetricEnvironment:
         return turned(wide, (1, 1, -1, -1, -1, 1))
 
 
+def hole(environment: SymmetricEnvironment) -> Any:
+    """What surrounds a site: legs (n, N, e, E, s, S, w, W) that those of ket and bra fit. Cost O(chi^2 D^8)."""
+    corner, edge = environment.corner, environment.edge
+    side = contract("x a, a w W b -> x w W b", corner, edge)
+    half = contract("x w W b, b y -> x w W y", side, corner)
+    half = contract("x w W y, y n N z -> x w W n N z", half, edge)
+    other = turned(half, (1, 1, -1, 1, -1, -1))
+    return contract("x w W n N z, z e E s S x -> n N e E s S w W", half, other)
+
+
 def _mirrored(x: Any, order: tuple[int, ...]) -> Any:
     """With the reflection that rounding would lose."""
     other = transpose(x, order)

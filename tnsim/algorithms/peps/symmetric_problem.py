@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.norm_metric import inverse_metric
 from tnsim.algorithms.peps.symmetric_energy import SymmetricTerms
-from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment, symmetrised
+from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment, hole, symmetrised
 from tnsim.errors import SettingsError, ShapeError, check_fields
 from tnsim.linalg import Truncation
 from tnsim.linalg.anderson import Anderson
 from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
+from tnsim.linalg.lbfgs import Metric
 from tnsim.networks.peps import InfinitePEPS
 from tnsim.networks.self_dual import is_self_dual
 from tnsim.networks.sites import Site
@@ -131,6 +133,18 @@ class SymmetricProblem:
         size = float(np.linalg.norm(point))
         along = point / size
         return energy, (host - along * (along @ host)) / size
+
+    def metric(self) -> Metric:
+        """The inverse of what the norm tells of changes of the tensor, around the last environment."""
+        assert self.last is not None
+        inverse = inverse_metric(hole(self.last.environment))
+
+        def apply(point: np.ndarray) -> np.ndarray:
+            data = self.like.backend.asarray(point.astype(self.like.dtype))
+            found = inverse(Tensor(self.like.legs, data, self.like.charge))
+            return found.backend.to_host(symmetrised(found).data).astype(np.float64)
+
+        return apply
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
         """Energies from environments made anew, at chi_max and at twice that."""

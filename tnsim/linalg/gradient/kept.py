@@ -8,8 +8,8 @@ from tnsim.backend import Backend
 from tnsim.symmetry import Leg, layout
 from tnsim.tensor import Tensor, from_dense
 
-# values closer than this share of the largest count as degenerate
-DEGENERATE = 1e-9
+# values closer than this share of their sum count as degenerate
+DEGENERATE = 1e-7
 
 
 def kept_leg(leg: Leg, kept: np.ndarray) -> Leg:
@@ -48,13 +48,14 @@ class Gaps:
     @classmethod
     def of(cls, values: np.ndarray, kept: np.ndarray, *, space: bool) -> "Gaps":
         """Of all values, and the places of those that are kept."""
-        gaps, floor = values[kept][None, :] - values[:, None], DEGENERATE * float(np.abs(values).max(initial=1e-300))
-        weights = 1 / (gaps**2 + floor**2)
+        gaps, sizes = values[kept][None, :] - values[:, None], np.abs(values)
+        floor = DEGENERATE * (sizes[kept][None, :] + sizes[:, None]) + 1e-300
+        weights = 1 / np.maximum(gaps**2 + floor**2, 1e-300)
         inverse = gaps * weights
         inverse[kept, np.arange(len(kept))] = 0
         if space:
             inverse[kept] = 0
-        return cls(inverse, floor**2 * weights[kept])
+        return cls(inverse, (floor**2 * weights)[kept])
 
 
 def masked(array: np.ndarray, like: Tensor) -> Tensor:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from tnsim import linalg
-from tnsim.linalg.gradient.kept import DEGENERATE, Gaps, kept_states, masked
+from tnsim.linalg.gradient.kept import Gaps, kept_states, masked
 from tnsim.linalg.gradient.qr import as_matrix
 from tnsim.linalg.truncation import Truncation
-from tnsim.tensor import Tensor, contract, diagonal, transpose
+from tnsim.tensor import Tensor, contract, diagonal, diagonal_of, transpose
 from tnsim.tensor import gradient as recorded
-from tnsim.tensor.tape import Node, record_all, value_of
+from tnsim.tensor.tape import Node, record, record_all, value_of
+
+# of the largest one: smaller singular values are zero
+_ZERO = 1e-14
 
 
 class _Factors:
@@ -47,7 +50,7 @@ class _Factors:
         x = contract("a m, a n -> m n", self.u_all.conj(), gu)
         y = contract("m b, n b -> m n", self.v_all, gv.conj())
         s, kept = self.values, self.kept
-        tiny = DEGENERATE * float(s.max(initial=1e-300))
+        tiny = _ZERO * float(s.max(initial=1e-300))
         together = Gaps.of(s, kept, space=space).inverse
         against = 1 / np.maximum(s[kept][None, :] + s[:, None], tiny)
         if space:
@@ -94,3 +97,20 @@ def leading_spaces(x: Any, truncation: Truncation) -> tuple[Any, Any, np.ndarray
         return made.u, made.v, values
     u, v = record_all((made.u, made.v), (x,), lambda gu, gv: (made.of_vectors(gu, gv, space=True),))
     return u, v, values
+
+
+def power(x: Any, exponent: float) -> Any:
+    """A power of a positive matrix with legs (leg, leg.dual) that is diagonal, as S of `svd` is.
+
+    Its gradient is that of the function of a matrix (divided differences): changes may be of any kind.
+    """
+    matrix = value_of(x)
+    values = matrix.backend.to_host(diagonal_of(matrix)).real.astype(np.float64)
+    result = diagonal(matrix.backend.asarray((values**exponent).astype(matrix.dtype)), matrix.legs[0])
+    if type(x) is not Node:
+        return result
+    a, b = values[:, None], values[None, :]
+    near = np.abs(a - b) <= 1e-6 * (a + b)
+    slopes = exponent * ((a + b) / 2) ** (exponent - 1)
+    differences = np.where(near, slopes, (a**exponent - b**exponent) / np.where(near, 1.0, a - b))
+    return record(result, (x,), lambda g: (masked(differences, g),))
