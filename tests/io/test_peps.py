@@ -47,3 +47,33 @@ def test_the_file_says_what_its_legs_are(tmp_path):
     assert (tmp_path / "psi.h5.1").exists()
     with pytest.raises(FileForeignError, match="not a PEPS"):
         load_peps_job(tn.save(tmp_path / "t.h5", STATES[0].tensors[0]))
+
+
+class _Stop:
+    """Stops a minimisation after so many iterations at D = 2."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def step(self, report, run):
+        if report.D == 2 and report.iteration == self.after:
+            run.request_stop("enough")
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "cell"])
+def test_a_minimisation_from_a_file_goes_on_as_if_it_had_not_been_stopped(kind, tmp_path):
+    model = Heisenberg(lattice=Lattice("square", 2, 2), conserve=None)
+    rough = tn.MinimizationSettings(max_iterations=6)
+    if kind == "symmetric":
+        solver = tn.SymmetricVariationalPEPS(D=2, environment=tn.EnvironmentSettings(chi_max=8), minimization=rough)
+        start = InfinitePEPS.random(model.sites[:1], 1, [[0]], seed=0)
+    else:
+        environment = tn.EnvironmentSettings(chi_max=4, tol=1e-7, svd_min=1e-4, gradient_tol=1e-3)
+        solver = tn.VariationalPEPS(D=2, noise=0.3, environment=environment, minimization=rough)
+        start = InfinitePEPS.product(model.sites[:2], ["up", "down"], [[0, 1], [1, 0]])
+    whole = solver.solve(model, start, observers=[_Stop(4)])
+    half = solver.solve(model, start, observers=[_Stop(2)])
+    again = solver.solve(model, start, resume=tn.load(tn.save(tmp_path / "half.h5", half)), observers=[_Stop(4)])
+    assert half.status.name == again.status.name == "interrupted"
+    assert [report.energy for report in again.history] == [report.energy for report in whole.history]
+    assert np.array_equal(again.optimizer.point, whole.optimizer.point)

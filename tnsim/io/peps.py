@@ -12,6 +12,9 @@ import h5py
 
 from tnsim.algorithms.evolution.evolution_report import EvolutionReport, Evolved
 from tnsim.algorithms.peps.boundary_measurement import PlaneMeasurement
+from tnsim.algorithms.peps.cell_environment import CellEnvironment, Surrounded
+from tnsim.algorithms.peps.cell_pattern import CellPattern
+from tnsim.algorithms.peps.cell_problem import ConvergedCell
 from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
 from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
@@ -41,7 +44,7 @@ _CLASSES: dict[str, type] = {
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
         Certificate, MinimizationReport, EnergyCertificate, LBFGS, Converged, SymmetricEnvironment,
-        Spectrum, Site, Group,
+        ConvergedCell, CellEnvironment, Surrounded, CellPattern, Spectrum, Site, Group,
     )
 }  # fmt: skip
 
