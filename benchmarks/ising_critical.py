@@ -28,7 +28,7 @@ JOBS = (
     replace(
         _DENSE,
         name="tfim-wide",
-        question="critical transverse-field Ising chain, no symmetry, 400 states",
+        question="critical transverse-field Ising chain, no symmetry, room for 400 states (the cut leaves some fifty)",
         chis=(50, 100, 200, 400),
         sweeps=1,
         engines=("tnsim", "tenpy", "quimb"),

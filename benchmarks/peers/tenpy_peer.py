@@ -99,7 +99,8 @@ def run(job: Job, threads: int, variant: str) -> Measurement:
         for _ in range(job.sweeps):
             _loosen_lanczos(engine, engine.sweep())
         counts, energies = engine.update_stats["N_lanczos"], engine.update_stats["E_total"]
-        matvecs, seen = int(sum(counts[seen:])), len(counts)
+        # -1 where a small matrix was diagonalised as a whole
+        matvecs, seen = int(sum(max(0, count) for count in counts[seen:])), len(counts)
         stages.append(watch.stage(chi, float(energies[-1]), matvecs))
     helper = "loaded" if optimization.have_cython_functions else "NOT LOADED"
     return Measurement(
