@@ -129,15 +129,17 @@ def _sum_row(row, piece, size, width):
 
 @inlined
 def _kinds(pieces, which, values, places, sizes):
-    """The kind of every group, and how many terms and rows all of them make."""
-    kinds, n_terms, n_rows = np.zeros(len(places) - 1, dtype=np.int64), 0, 0
+    """The kind of every group; how many terms and rows all of them make, and how many are summed."""
+    kinds, n_terms, n_rows, n_summed = np.zeros(len(places) - 1, dtype=np.int64), 0, 0, 0
     for g in range(len(kinds)):
         count = places[g + 1] - places[g]
         if count > 0:
             kinds[g] = _kind_of(pieces, which, values, places[g], places[g + 1], sizes)
             n_terms += count if kinds[g] == PARTS else 1
-            n_rows += count if kinds[g] == SUMMED else 0
-    return kinds, n_terms, n_rows
+            if kinds[g] == SUMMED:
+                n_rows += count
+                n_summed += 1
+    return kinds, n_terms, n_rows, n_summed
 
 
 @kernel
@@ -147,15 +149,16 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
     env: (block indices, offsets, channel starts and dims of the operator leg); entries: (from channel, to
     channel, out state, in state); states: (sector, place in it, sector dims) of the physical leg.
     Returns terms, coefficients, group starts (channels x sectors, 2) and the build plan of the dense
-    blocks: rows (buffers 0 environment, 1 dense), coefficients, size.
+    blocks: rows (buffers 0 environment, 1 dense), coefficients, task starts (one a block), numbers added by each, size.
     """
     sizes, nq = fused[2], len(fused[2])
     pieces, which, places = _pieces(env, entries, states, fused, bond_dims, left, unit_channel, channels)
-    kinds, n_terms, n_rows = _kinds(pieces, which, values, places, sizes)
+    kinds, n_terms, n_rows, n_summed = _kinds(pieces, which, values, places, sizes)
     terms, alphas = np.empty((n_terms, TERM_COLUMNS), dtype=np.int64), np.ones(n_terms, dtype=values.dtype)
     rows, row_alphas = np.zeros((n_rows, COLUMNS), dtype=np.int64), np.empty(n_rows, dtype=values.dtype)
-    groups = np.zeros((channels, nq, 2), dtype=np.int64)
-    t, r, size = 0, 0, 0
+    groups, tasks = np.zeros((channels, nq, 2), dtype=np.int64), max(1, n_summed)
+    starts, added = np.zeros(tasks + 1, dtype=np.int64), np.zeros(tasks)
+    t, r, task, size = 0, 0, 0, 0
     for g in range(len(kinds)):
         if places[g] == places[g + 1]:
             continue
@@ -174,6 +177,7 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
             if kinds[g] == SUMMED:
                 row_alphas[r] = values[which[i]]
                 _sum_row(rows[r], pieces[i], size, sizes[source])
+                added[task] += rows[r, M] * rows[r, N]
                 r += 1
             elif kinds[g] == PARTS:
                 copy_vector(terms[t], pieces[i])
@@ -181,5 +185,7 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
                 t += 1
         if kinds[g] == SUMMED:
             size += sizes[to] * sizes[source]
+            task += 1
+            starts[task] = r
         groups[channel, to, 1] = t
-    return terms, alphas, groups, rows, row_alphas, size
+    return terms, alphas, groups, rows, row_alphas, starts, added, size

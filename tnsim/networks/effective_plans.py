@@ -7,7 +7,6 @@ import numpy as np
 
 from tnsim.kernels.cpu import diagonal, half_terms, hamiltonian, sectors
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.kernels.table import M, N
 from tnsim.networks.plan_cache import plan_cache
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
@@ -149,7 +148,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     source, target = (operator.left, operator.right) if is_left else (operator.right, operator.left)
     legs = environment_legs(side, bond, source)
     order = [0, 1, 2, 3] if is_left else [1, 0, 2, 3]
-    terms, alphas, groups, rows, row_alphas, size = half_terms.half_terms(
+    terms, alphas, groups, rows, row_alphas, starts, added, size = half_terms.half_terms(
         (*_tables(layout(legs, bond.group.identity)), source.starts, source.dims_array),
         np.ascontiguousarray(operator.entries[:, order]),
         operator.values.astype(dtype),
@@ -160,8 +159,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
         operator.unit_left[0] if is_left else operator.unit_right[1],
         target.dim,
     )
-    weight = _ADDED * (rows[:, M] * rows[:, N]).sum(keepdims=True)
-    build = Rows(rows, row_alphas, np.array([0, len(rows)]), weight, size=max(1, size))
+    build = Rows(rows, row_alphas, starts, _ADDED * added, size=max(1, size))
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
