@@ -6,7 +6,23 @@ from functools import lru_cache
 import numpy as np
 
 from tnsim.backend import get_backend
-from tnsim.symmetry import Leg
+from tnsim.errors import LegError
+from tnsim.kernels.table import (
+    ADD,
+    B_BUFFER,
+    B_OFFSET,
+    B_STEP,
+    B_STRIDE,
+    C_BUFFER,
+    C_OFFSET,
+    C_STEP,
+    C_STRIDE,
+    COLUMNS,
+    KIND,
+    M,
+    N,
+)
+from tnsim.symmetry import Charge, Leg, layout
 from tnsim.tensor import Tensor, contract_pair
 
 
@@ -15,13 +31,48 @@ def direct_sum(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor
     last = len(first) - 1
     result = []
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        axes = ([0] if i > 0 else []) + ([a.ndim - 1] if i < last else [])
-        for axis in axes:
-            into_a, into_b = embeddings(a.legs[axis], b.legs[axis])
-            a, b = embed(a, into_a, axis), embed(b, into_b, axis)
+        if a.charge != b.charge:
+            raise LegError(f"site {i}: tensors of the charges {a.charge} and {b.charge} have no sum.")
+        legs, rows, starts = _sum_plan(a.legs, b.legs, a.charge, i > 0, i < last)
         dtype = np.result_type(a.dtype, b.dtype)
-        result.append(a.astype(dtype) + b.astype(dtype))
+        data = a.backend.zeros(layout(legs, a.charge).size, dtype)
+        buffers = (a.astype(dtype).data, b.astype(dtype).data, data)
+        a.backend.kernels.run_products(rows, np.ones(len(rows), dtype=dtype), starts, np.ones(1), buffers)
+        result.append(Tensor(legs, data, a.charge))
     return result
+
+
+@lru_cache(maxsize=4096)
+def _sum_plan(
+    a: tuple[Leg, ...], b: tuple[Leg, ...], charge: Charge, sum_first: bool, sum_last: bool
+) -> tuple[tuple[Leg, ...], np.ndarray, np.ndarray]:
+    """Legs of the sum of two sites over their first and last legs, and every block of both (0, 1) added to it (2)."""
+    summed = {axis for axis, chosen in ((0, sum_first), (len(a) - 1, sum_last)) if chosen}
+    for axis, (one, other) in enumerate(zip(a, b, strict=True)):
+        if (one.flow != other.flow) if axis in summed else (one is not other):
+            raise LegError(f"axis {axis}: {one!r} and {other!r} must {'have one flow' if axis in summed else 'agree'}.")
+    legs = tuple(sum_leg(one, b[axis]) if axis in summed else one for axis, one in enumerate(a))
+    rows = np.concatenate([_added(source, legs, charge, summed, number) for number, source in enumerate((a, b))])
+    return legs, rows, np.array([0, len(rows)])
+
+
+def _added(source: tuple[Leg, ...], legs: tuple[Leg, ...], charge: Charge, summed: set[int], number: int) -> np.ndarray:
+    """Rows that add every block of a tensor: in front of every sector of a sum, or (number 1) behind all else."""
+    old, new, sizes = layout(source, charge), layout(legs, charge), [len(leg) for leg in legs]
+    sectors = [np.searchsorted(leg.keys, part.keys) for leg, part in zip(legs, source, strict=True)]
+    indices = np.column_stack([sectors[axis][old.indices[:, axis]] for axis in range(len(legs))])
+    places = np.searchsorted(
+        np.ravel_multi_index(tuple(new.indices.T), sizes), np.ravel_multi_index(tuple(indices.T), sizes)
+    )
+    shapes, larger = old.shapes, new.shapes[places]
+    last = len(legs) - 1
+    above, beside = (number * (larger[:, n] - shapes[:, n]) if n in summed else 0 for n in (0, last))
+    rows = np.zeros((len(shapes), COLUMNS), dtype=np.int64)
+    rows[:, KIND], rows[:, M], rows[:, N] = ADD, shapes[:, :-1].prod(axis=1), shapes[:, -1]
+    rows[:, B_BUFFER], rows[:, B_OFFSET], rows[:, B_STRIDE] = number, old.offsets[:-1], shapes[:, -1]
+    rows[:, C_BUFFER], rows[:, C_STRIDE], rows[:, [B_STEP, C_STEP]] = 2, larger[:, -1], 1
+    rows[:, C_OFFSET] = new.offsets[places] + above * larger[:, 1:].prod(axis=1) + beside
+    return rows
 
 
 @lru_cache(maxsize=4096)
