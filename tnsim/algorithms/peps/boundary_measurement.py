@@ -106,13 +106,11 @@ class BoundaryMeasurement:
         Raises ShapeError for another lattice, OperatorError for a pair that no direction sees.
         """
         check_lattice(psi, terms)
-        operators = {
-            place: [single(matrix, terms.site(*place), psi.backend)] for place, matrix in terms.singles.items()
-        }
+        operators = {place: [single(matrix, terms.site(*place), psi)] for place, matrix in terms.singles.items()}
         singles, pairs = defaultdict(list), defaultdict(list)
         logs, ways = [], self.boundaries(psi)
         for way in ways:
-            local, found, sums = way.means(operators, cut_terms(terms, way.direction, psi.backend))
+            local, found, sums = way.means(operators, cut_terms(terms, way.direction, psi))
             logs += [log for log, _ in sums]
             for place, (value,) in local.items():
                 singles[place].append(value)
@@ -180,7 +178,7 @@ class BoundaryMeasurement:
             raise OperatorError(f"{first!r} changes a charge: take the state without its symmetry.")
         # shifted, so that the sum over all is not near zero where the mean of `first` is
         shift = 2 * float(np.abs(matrix).sum(axis=1).max()) or 1.0
-        operator = single(matrix + shift * np.eye(site.dim), site, psi.backend)
+        operator = single(matrix + shift * np.eye(site.dim), site, psi)
         bras = [[ket.conj() for ket in row] for row in psi.rows]
         bras[place[0]][place[1]] = operated(bras[place[0]][place[1]], operator)
         asked = {p: [psi.site(*p).op(second)] for p in psi.places()}
@@ -192,7 +190,7 @@ class BoundaryMeasurement:
 
     def _local(self, psi: PEPS, way: PlaneBoundaries, asked: Mapping[Place, Sequence[np.ndarray]]) -> np.ndarray:
         kept = {
-            place: [single(neutral(matrix, psi.site(*place)), psi.site(*place), psi.backend) for matrix in matrices]
+            place: [single(neutral(matrix, psi.site(*place)), psi.site(*place), psi) for matrix in matrices]
             for place, matrices in asked.items()
         }
         found = way.means(kept, ())[0]
