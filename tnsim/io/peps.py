@@ -16,6 +16,7 @@ from tnsim.algorithms.peps.cell_environment import CellEnvironment, Surrounded
 from tnsim.algorithms.peps.cell_pattern import CellPattern
 from tnsim.algorithms.peps.cell_problem import ConvergedCell
 from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
+from tnsim.algorithms.peps.finite_problem import Swept
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
 from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
 from tnsim.algorithms.peps.minimization import EnergyCertificate, MinimizationReport, MinimizedState
@@ -44,7 +45,7 @@ _CLASSES: dict[str, type] = {
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
         Certificate, MinimizationReport, EnergyCertificate, LBFGS, Converged, SymmetricEnvironment,
-        ConvergedCell, CellEnvironment, Surrounded, CellPattern, Spectrum, Site, Group,
+        ConvergedCell, CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
     )
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tnsim.algorithms.peps.cell_problem import CellProblem
+from tnsim.algorithms.peps.finite_problem import FiniteProblem
 from tnsim.algorithms.peps.minimization import (
     MinimizationReport,
     MinimizationSettings,
@@ -22,7 +23,7 @@ from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.lbfgs import LBFGS
-from tnsim.networks.peps import InfinitePEPS, PlaneTerms, grown
+from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, grown
 
 # of bonds on the way to D
 _START_CHI = 16
@@ -46,15 +47,15 @@ class GrowingMinimization(ABC):
             raise SettingsError(f"D is at least 1 and noise not negative, found {self.D} and {self.noise}.")
 
     @abstractmethod
-    def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> Problem:
+    def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
         """The energy of states like psi."""
 
-    def _own(self, psi: InfinitePEPS) -> InfinitePEPS:
+    def _own(self, psi: Any) -> Any:
         """The state as it is varied."""
         return psi
 
     def _run(
-        self, terms: PlaneTerms, psi: InfinitePEPS, observers: Sequence[PlaneObserver], resume: MinimizedState | None
+        self, terms: PlaneTerms, psi: Any, observers: Sequence[PlaneObserver], resume: MinimizedState | None
     ) -> MinimizedState:
         """From a state, or on from a result, to bonds of D."""
         run, history = WatchedRun(observers), ()
@@ -80,7 +81,7 @@ class GrowingMinimization(ABC):
 
     def _at(
         self,
-        psi: InfinitePEPS,
+        psi: Any,
         problem: Problem,
         run: WatchedRun,
         history: Sequence[MinimizationReport],
@@ -101,9 +102,11 @@ class GrowingMinimization(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class VariationalPEPS(GrowingMinimization):
-    """Settings of a minimisation over all tensors of a cell that repeats: real or complex, with or without charges.
+    """Settings of a minimisation over all tensors of a state: real or complex, with or without charges.
 
-    Terms of neighbours and across diagonals. Cost of an evaluation: some tens of steps of O(chi^3 D^6) a tensor.
+    A cell that repeats, with terms of neighbours and across diagonals: an evaluation costs some tens of steps of
+    O(chi^3 D^6) a tensor. Or a finite lattice with open edges and terms of neighbours, contracted by boundary MPS:
+    O(chi^3 D^6 + chi^2 D^8) a site; its energies are those of the whole lattice.
 
     >>> from tnsim.models import Heisenberg, Lattice
     >>> model = Heisenberg(lattice=Lattice("square", 2, 2))
@@ -115,7 +118,7 @@ class VariationalPEPS(GrowingMinimization):
     def solve(
         self,
         model: Any,
-        start: InfinitePEPS,
+        start: PEPS | InfinitePEPS,
         *,
         observers: Sequence[PlaneObserver] = (),
         resume: MinimizedState | None = None,
@@ -125,8 +128,11 @@ class VariationalPEPS(GrowingMinimization):
         Such as a product state, or one of imaginary time. resume: goes on from a result, exactly as if it had not been
         stopped. Not converging is a status. Raises SettingsError, OperatorError, ShapeError for what does not fit.
         """
-        terms = model if isinstance(model, PlaneTerms) else PlaneTerms.infinite_of(model, start.pattern)
+        if isinstance(model, PlaneTerms):
+            terms = model
+        else:
+            terms = PlaneTerms.of(model) if isinstance(start, PEPS) else PlaneTerms.infinite_of(model, start.pattern)
         return self._run(terms, start, observers, resume)
 
-    def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> CellProblem:
-        return CellProblem(terms, psi, settings)
+    def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
+        return FiniteProblem(terms, psi, settings) if isinstance(psi, PEPS) else CellProblem(terms, psi, settings)
