@@ -190,7 +190,7 @@ class PEPSJob:
             return PEPSGroundState(preparation=settings.preparation(), contraction=measured)
         corners = CTMRG(
             truncation=settings.environment, symmetric=False, tol=settings.corner_tol, max_steps=settings.corner_steps,
-            check_every=10,
+            check_every=4,
         )  # fmt: skip
         return PEPSGroundState(
             preparation=settings.preparation(),

@@ -50,6 +50,20 @@ def test_the_ising_state_has_the_energy_of_onsager(beta, start, energy, spin):
     assert 2 * measured.order == pytest.approx(np.hypot(spin, 2 * measured.moments[0, 0]["Sx"]), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("J", "h", "vector", "energy"),
+    [(1.0, 0.0, [1.0, 1.0], -2.0), (0.0, 3.0, [0.0, 1.0], -3.0), (1.0, 2.5, [0.6, 0.8], -2 * 0.96**2 - 2.5 * 0.28)],
+)
+def test_product_states_have_the_energy_of_mean_field(J, h, vector, energy):
+    """The limits of the transverse-field Ising model, -J sum XX - h sum Z, and a state between them."""
+    model = models.TransverseIsing(lattice=SQUARE, J=J, h=h)
+    psi = InfinitePEPS.product([PLAIN], [vector], [[0]])
+    environment = corners(4).solve(psi).environment
+    assert measure_infinite(environment, PlaneTerms.infinite_of(model, [[0]])).energy == pytest.approx(
+        energy, abs=1e-12
+    )
+
+
 def test_next_nearest_and_long_correlations_of_the_ising_state():
     """Exact: <s00 s11> of the isotropic lattice is a complete elliptic integral (B. Kaufman, L. Onsager 1949)."""
     beta = 0.3
