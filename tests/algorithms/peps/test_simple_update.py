@@ -6,6 +6,7 @@ from scipy.linalg import expm
 
 from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
 from tests.strict_device import sync_budget
+from tnsim.algorithms.peps import path_update
 from tnsim.algorithms.peps.belief_propagation import gauge_error, super_orthogonal
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.algorithms.peps.infinite_measure import measure_infinite
@@ -16,10 +17,12 @@ from tnsim.io.evolved import EvolutionCheckpointer, write_evolved
 from tnsim.io.files import load
 from tnsim.linalg import Truncation
 from tnsim.models import J1J2, Heisenberg, Lattice, TransverseIsing
+from tnsim.networks.gates import gate_tensor
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms
+from tnsim.networks.peps.bond_graph import Walk
 from tnsim.networks.peps.weighted import WeightedPEPS
-from tnsim.networks.sites import spin_sites
+from tnsim.networks.sites import spin_site, spin_sites
 
 AB = [[0, 1], [1, 0]]
 
@@ -223,3 +226,30 @@ def test_second_neighbours_on_the_infinite_lattice():
     checkerboard = PlaneTerms.infinite_of(J1J2(lattice=Lattice("square", 2, 2), J2=0.2), AB)
     with pytest.raises(OperatorError, match="larger cell"):
         update.run(checkerboard, InfinitePEPS.product([terms.site(0, 0)] * 2, ["up", "down"], AB), time=1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+@pytest.mark.parametrize("way", range(4))
+def test_bare_arrays_do_what_tensors_do(way, dtype, monkeypatch):
+    """All directions of a walk, with and without a gate, an ancilla's leg beside."""
+    site = spin_site(conserve=None)
+    psi = PEPS.random([[site] * 2] * 2, D=3, seed=4, dtype=dtype)
+    start = super_orthogonal(psi, tol=1e-3, max_rounds=1)
+    number = (3, 0, 0, 1)[way]  # north, east, south, west of these there is a neighbour
+    other = start.graph.neighbour(number, way)
+    matrix = expm(-0.1 * heisenberg(1, 2, None)[0].pairs[0].matrix)
+    gate = gate_tensor(matrix, (site, site)).astype(dtype)
+    for operator in (gate, None):
+        found = []
+        for plain in (True, False):
+            monkeypatch.setattr(path_update, "is_plain", lambda *_, plain=plain: plain)
+            tensors, weights = start.dressed(), list(start.weights)
+            walk, cut = Walk((number, other), (way,)), Truncation(chi_max=2)
+            done = path_update.update_path(tensors, weights, start.graph, walk, operator, cut)
+            state = WeightedPEPS.undressed(start.psi, tensors, weights)
+            found.append((done, dense_state(state.psi), weights))
+        (first, a, kept), (second, b, others) = found
+        near = 1e-4 if dtype == np.float32 else 1e-10
+        assert first == pytest.approx(second, rel=near) and distance(a, b) < near
+        for one, two in zip(kept, others, strict=True):
+            assert one.leg is two.leg and np.abs(one.values - two.values).max() < near

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tnsim.algorithms.peps.plain_pair import is_plain, update_plain
 from tnsim.linalg import Spectrum, Truncation, qr, svd
 from tnsim.networks.peps.bond_graph import BondGraph, Walk
 from tnsim.networks.peps.weighted import scale_leg
@@ -57,6 +58,8 @@ def update_path(
     Returns the discarded weight and the factor on the norm, both as the weights of the surrounding bonds tell. Cost
     O(D^5 d^2 + D^3 d^6) for neighbours, O(D^(2 n - 2) d^3) for n >= 3 tensors. Raises NumericalError on NaN.
     """
+    if len(walk.legs) == 1 and is_plain(tensors[walk.numbers[0]], tensors[walk.numbers[1]]):
+        return _update_plain(tensors, weights, _bond(graph, walk, 0), walk, gate, truncation)
     isometries, theta = reduce(tensors, weights, graph, walk)
     theta = theta if gate is None else act(gate, theta)
     norm, weight = theta.norm(), 0.0
@@ -69,6 +72,17 @@ def update_path(
     number = walk.numbers[last]
     tensors[number] = contract(_attaching(walk, last, tensors[number].ndim), isometries[last], theta)
     return weight, norm * (1 - min(weight, 1.0)) ** 0.5
+
+
+def _update_plain(
+    tensors: list[Tensor], weights: list[Spectrum], bond: int, walk: Walk, gate: Tensor | None, truncation: Truncation
+) -> tuple[float, float]:
+    """Two neighbours without symmetry on the CPU."""
+    a, b = walk.numbers
+    inverse = _inverse(weights[bond], tensors[a].dtype).astype(tensors[a].dtype)
+    pair, spectrum, norm = update_plain((tensors[a], tensors[b]), walk.legs[0], inverse, gate, truncation)
+    (tensors[a], tensors[b]), weights[bond] = pair, spectrum
+    return spectrum.discarded_weight, norm * (1 - spectrum.discarded_weight) ** 0.5
 
 
 def act(gate: Tensor, theta: Tensor) -> Tensor:
