@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "errors": 0, "kernels": 1, "backend": 2, "symmetry": 3, "tensor": 4, "linalg": 5, "networks": 6,
     "models": 7, "measure": 7, "algorithms": 8, "tensorize": 9, "io": 9, "plotting": 10, "monitor": 10, "cli": 10,
-    "doctor": 10, "evolution_runner": 10, "peps_runner": 10, "plane_runner": 10, "runner": 10,
+    "doctor": 10, "evolution_runner": 10, "file_run": 10, "peps_runner": 10, "plane_runner": 10, "runner": 10,
     "tensorize_commands": 10, "version": 0,
 }  # fmt: skip
 # the package itself hands out the public names lazily, and finds kernels/ and models/ in a checkout

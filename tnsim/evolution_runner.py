@@ -6,49 +6,32 @@ from typing import Any
 
 from rich.console import Console
 
-from tnsim.algorithms.evolution.evolution import EvolutionObserver, Evolved
-from tnsim.backend import new_data_on, set_threads
+from tnsim.algorithms.evolution.evolution import Evolved
+from tnsim.backend import Backend
 from tnsim.errors import SettingsError
-from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, EvolutionCheckpointer, StopOnSignals, load
-from tnsim.io.atomic import check_writable
+from tnsim.file_run import FileRun
+from tnsim.io import EvolutionCheckpointer, load
 from tnsim.io.evolution_job import EvolutionJob, evolution_job
 from tnsim.io.evolved import KIND, load_job, write_evolved
-from tnsim.io.hdf5 import check_replaceable
 from tnsim.io.settings import parse_toml
 from tnsim.monitor.evolution import EvolutionLines
 
+_RUN = FileRun(
+    kind=KIND, lines=EvolutionLines, checkpointer=EvolutionCheckpointer, write=write_evolved, flags="--time"
+)  # fmt: skip
+
 
 def run_evolution(job: EvolutionJob, console: Console, before: Evolved | None = None) -> int:
-    """Run a job from its start, or go on from `before`; returns the exit code.
+    """Run a job from its start, or go on from `before`; returns the exit code, see `FileRun`."""
+    observe = job.observe()
 
-    0: the evolution ended (the status says how); 75: it was stopped by a signal and saved; 74: its result could not be
-    written to its file.
-    """
-    out = Path(job.run.out)
-    check_writable(out)
-    if before is None and out.exists():
-        check_replaceable(out, KIND)
-    set_threads(job.run.threads or None)
-    observe, text = job.observe(), job.to_toml()
-    console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
-    console.print(f"{job.settings}", style="dim", soft_wrap=True, highlight=False)
-    with new_data_on(job.run.backend) as backend, StopOnSignals() as signals:
+    def solve(backend: Backend, observers: list[Any]) -> Evolved:
         H = job.operator()
         H = H.to(backend) if hasattr(H, "to") else H
         psi = before.state.to(backend) if before else job.model.product(job.run.initial or None, backend=backend.name)
-        observers: list[EvolutionObserver] = [EvolutionLines(console), signals]
-        if job.run.checkpoint_seconds:
-            seconds, keep = job.run.checkpoint_seconds, job.run.keep
-            observers.append(EvolutionCheckpointer(out, seconds=seconds, keep=keep, job=text))
-        evolved = job.settings.run(H, psi, time=job.run.time, observe=observe, observers=observers, resume=before)
-    console.print(repr(evolved), soft_wrap=True, highlight=False)
-    try:
-        write_evolved(out, evolved, keep=job.run.keep, job=text)
-    except OSError as error:
-        console.print(f"the result is not written to {out}: {error}", style="red", soft_wrap=True)
-        return EXIT_UNSAVED
-    console.print(f"file {out}   (tnsim info | plot | resume --time)", soft_wrap=True, highlight=False)
-    return EXIT_SAVED if evolved.status.name == "interrupted" else 0
+        return job.settings.run(H, psi, time=job.run.time, observe=observe, observers=observers, resume=before)
+
+    return _RUN.run(job, console, solve, about=job.settings, anew=before is None)
 
 
 def resumed_evolution(

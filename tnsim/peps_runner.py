@@ -6,48 +6,30 @@ from typing import Any
 
 from rich.console import Console
 
-from tnsim.algorithms.peps.ground_state import INTERRUPTED, PEPSResult
-from tnsim.backend import new_data_on, set_threads
+from tnsim.algorithms.peps.ground_state import PEPSResult
+from tnsim.backend import Backend
 from tnsim.errors import SettingsError
-from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, StopOnSignals, load
-from tnsim.io.atomic import check_writable
-from tnsim.io.hdf5 import check_replaceable
+from tnsim.file_run import FileRun
+from tnsim.io import load
 from tnsim.io.peps import KIND, PEPSCheckpointer, load_peps_job, write_peps
 from tnsim.io.peps_job import PEPSJob, peps_job
 from tnsim.io.settings import parse_toml
 from tnsim.monitor.peps import PEPSLines
 
+_RUN = FileRun(
+    kind=KIND, lines=PEPSLines, checkpointer=PEPSCheckpointer, write=write_peps, flags="--chi-max"
+)  # fmt: skip
+
 
 def run_peps(job: PEPSJob, console: Console, before: PEPSResult | None = None) -> int:
-    """Run a job from its start, or go on from `before`; returns the exit code.
+    """Run a job from its start, or go on from `before`; returns the exit code, see `FileRun`."""
+    search = job.search()
 
-    0: the run ended (the status says how); 75: it was stopped by a signal and saved; 74: its result could not be
-    written to its file.
-    """
-    out = Path(job.run.out)
-    check_writable(out)
-    if before is None and out.exists():
-        check_replaceable(out, KIND)
-    set_threads(job.run.threads or None)
-    text, search = job.to_toml(), job.search()
-    console.print(f"{job.model}", style="bold", soft_wrap=True, highlight=False)
-    console.print(f"{job.terms}", style="dim", soft_wrap=True, highlight=False)
-    with new_data_on(job.run.backend) as backend, StopOnSignals() as signals:
-        observers: list[Any] = [PEPSLines(console), signals]
-        if job.run.checkpoint_seconds:
-            seconds, keep = job.run.checkpoint_seconds, job.run.keep
-            observers.append(PEPSCheckpointer(out, seconds=seconds, keep=keep, job=text))
+    def solve(backend: Backend, observers: list[Any]) -> PEPSResult:
         start = job.start(backend.name)
-        result = search.solve(job.terms, start, observers, resume=before, bound=job.bound)
-    console.print(repr(result), soft_wrap=True, highlight=False)
-    console.print(job.facts, highlight=False)
-    try:
-        write_peps(out, result, keep=job.run.keep, job=text)
-    except OSError as error:
-        console.print(f"the result is not written to {out}: {error}", style="red", soft_wrap=True)
-        return EXIT_UNSAVED
-    console.print(f"file {out}   (tnsim info | plot | resume --chi-max)", soft_wrap=True, highlight=False)
-    return EXIT_SAVED if result.status.name == INTERRUPTED else 0
+        return search.solve(job.terms, start, observers, resume=before, bound=job.bound)
+
+    return _RUN.run(job, console, solve, about=job.terms, anew=before is None, facts=job.facts)
 
 
 def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console) -> tuple[PEPSJob, Console, Any]:
