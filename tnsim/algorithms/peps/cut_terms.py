@@ -1,6 +1,7 @@
 """Terms of a Hamiltonian in the plane as pairs of operators with a bond between, for rows or for columns."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def single(matrix: np.ndarray, site: Site, psi: PEPS) -> Tensor:
     return _single(*_key(matrix, psi), site)
 
 
-def _key(matrix: np.ndarray, psi: PEPS) -> tuple[bytes, str, Backend]:
+def _key(matrix: np.ndarray, psi: PEPS) -> tuple[bytes, str, Any]:
     """The numbers in the precision of the state, their type, and where they are to lie."""
     matrix = np.ascontiguousarray(matrix)
     matrix = matrix.astype(matching_dtype(psi.dtype, matrix)) if matrix.dtype.kind in "fc" else matrix.astype(psi.dtype)

@@ -110,9 +110,10 @@ def _fitted(above: DoubleBoundary, row: DoubleRow, left_parts: Tensors, truncati
             parts.append(part)
             log_norm += size
     sites.append(centers[-1])
-    sites, centers, parts, logs = (tuple(found[::-1]) for found in (sites, centers, parts, logs))
+    rights = tuple(sites[::-1])
     return DoubleBoundary(
-        sites, sites, centers, log_norm + logs[0], 0.0, above, row, left_parts, parts, logs,
+        sites=rights, before=rights, centers=tuple(centers[::-1]), log_norm=log_norm + logs[-1], above=above, row=row,
+        left_parts=left_parts, right_parts=tuple(parts[::-1]), center_logs=tuple(logs[::-1]),
     )  # fmt: skip
 
 

@@ -74,14 +74,15 @@ class MeasuredRow:
             ending[term.lower_place[1]].append(term)
         self._pass_from_the_east(ending)
         left = self._end(0, WEST, self.above.before[0].legs[0], self.low[0].legs[0])
-        local, found, waiting = {}, {}, {}
+        local, found = {}, {}
+        waiting: dict[CutTerm, tuple[Tensor, float]] = {}
         log = 0.0  # what the environment from the west was divided by so far
         for j, (ket, bra) in enumerate(zip(self.row.kets, self.row.bras, strict=True)):
             column = self._column(j, left)
             operators = [operated(bra, operator) for operator in singles.get(j, ())]
             local[j] = [_around(column.around, operator) / column.norm for operator in operators]
             for term in starting[j]:
-                env, then = waiting.pop(term, (None, log))
+                env, then = waiting.pop(term) if term in waiting else (None, log)
                 found[term.places] = self._pair(column, term, env) * float(np.exp(then - log)) / column.norm
             half = entered(LEFT, left, self.above.before[j], ket)
             for term in (term for term in ending[j] if term.upper_place[1] > j):

@@ -128,8 +128,9 @@ def _through(
     for top, ket, site in zip(tops[:0:-1], kets[:0:-1], low[:0:-1], strict=True):
         rights.append(_unit(_brought(rights[-1], top, ket, site)))
     rights = rights[::-1]
-    waiting = [((), _end(tops[0].legs[0], kets[0], WEST, low[0].legs[0]), rows.shots, rows.log_p)]
-    found = []
+    left = _end(tops[0].legs[0], kets[0], WEST, low[0].legs[0])
+    waiting: list[tuple[tuple[int, ...], Tensor, int, float]] = [((), left, rows.shots, rows.log_p)]
+    found: list[tuple[tuple[int, ...], int, float]] = []
     while waiting:
         states, left, shots, log_p = waiting.pop()
         j = len(states)

@@ -69,17 +69,14 @@ class PlaneBoundaries:
         terms = list(terms)
         local, found, sums = {}, {}, []
         for i in range(len(self.rows)):
-            here = {
-                place[1]: operators
-                for place, operators in ((turned(p, self.direction), ops) for p, ops in singles.items())
-                if place[0] == i
-            }
+            own = {turned(place, self.direction): operators for place, operators in singles.items()}
+            here = {j: operators for (k, j), operators in own.items() if k == i}
             row = self.row(i)
             columns, pairs = row.means(here, [term for term in terms if term.lower_place[0] == i])
             local.update({turned((i, j), self.direction): values for j, values in columns.items() if j in here})
-            found.update(
-                {tuple(sorted(turned(p, self.direction) for p in pair)): value for pair, value in pairs.items()}
-            )
+            for pair, value in pairs.items():
+                first, second = sorted(turned(place, self.direction) for place in pair)
+                found[first, second] = value
             sums.append((row.log_norm, row.phase))
         return local, found, sums
 
