@@ -14,7 +14,7 @@ from tnsim.algorithms.peps.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.minimization import MinimizedState
 from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
-from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, SquareState
@@ -104,7 +104,8 @@ class PEPSGroundState:
         bound: no energy per site lies below it; a certificate says so where one does. Raises what the parts raise for
         input that does not fit.
         """
-        if H.infinite != isinstance(self.contraction, CTMRG):
+        contraction = self.contraction
+        if H.infinite != isinstance(contraction, CTMRG):
             raise SettingsError(f"{H!r} takes {'CTMRG' if H.infinite else 'BoundaryMeasurement'} as its contraction.")
         self._check_memory(_plain(psi))
         prepared = resume.prepared if resume else None
@@ -113,9 +114,10 @@ class PEPSGroundState:
         if prepared.status.name == INTERRUPTED:
             return unmeasured(prepared)
         state = _plain(prepared.state)
-        if isinstance(state, InfinitePEPS):
-            return self._measured(H, state.to(psi.backend), prepared, observers, bound)
-        found = self.contraction.measure(state.to(psi.backend), H)
+        if isinstance(contraction, CTMRG):
+            corners = contraction.solve(state.to(psi.backend), observers)
+            return self._measured(H, state.to(psi.backend), prepared, (contraction, corners), bound)
+        found = contraction.measure(state.to(psi.backend), H)
         return PEPSResult(state, float(found.energy.real) / sites_of(H), prepared.status, prepared, found)
 
     def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
@@ -124,11 +126,11 @@ class PEPSGroundState:
         return self.preparation.solve(H, before.state.to(psi.backend) if before else psi, observers, before)
 
     def _measured(
-        self, H: PlaneTerms, psi: InfinitePEPS, prepared: Evolved, observers: Sequence[Any], bound: float | None
+        self, H: PlaneTerms, psi: InfinitePEPS, prepared: Any, made: tuple[CTMRG, CornerSolution], bound: float | None
     ) -> PEPSResult:
-        corners = self.contraction.solve(psi, observers)
+        contraction, corners = made
         found = measure_infinite(corners.environment, H)
-        certificate = certify_energy(self.contraction, psi, corners, H, bound=bound) if self.certify else None
+        certificate = certify_energy(contraction, psi, corners, H, bound=bound) if self.certify else None
         status = prepared.status if not prepared.status.converged else corners.status
         if bound is not None and found.energy < bound - 1e-9 * abs(bound):
             advice = f"the energy lies {bound - found.energy:.1e} below the exact one, {bound:.10g}: raise chi."

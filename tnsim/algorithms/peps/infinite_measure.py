@@ -14,6 +14,7 @@ from tnsim.algorithms.peps.infinite_density import (
     site_density,
     surroundings,
 )
+from tnsim.algorithms.plane.ctmrg import Environment
 from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.errors import OperatorError, ShapeError
 from tnsim.networks.peps import PlaneTerms
@@ -64,7 +65,7 @@ class InfiniteMeasurement:
 
 
 def measure_infinite(
-    environment: DirectionalEnvironment,
+    environment: Environment,
     terms: PlaneTerms,
     operators: Sequence[str] | None = None,
     *,
@@ -87,7 +88,7 @@ def measure_infinite(
     >>> measure_infinite(found.environment, terms).energy
     -0.5
     """
-    _check(environment, terms)
+    environment = _checked(environment, terms)
     densities = {place: site_density(environment, place) for place in _places(terms)}
     pairs, worst, lowest = {}, 0.0, 0.0
     for term in terms.pairs:
@@ -146,7 +147,9 @@ def sites_of(terms: PlaneTerms) -> int:
     return sum(map(len, terms.members.values())) or terms.shape[0] * terms.shape[1]
 
 
-def _check(environment: DirectionalEnvironment, terms: PlaneTerms) -> None:
+def _checked(environment: Environment, terms: PlaneTerms) -> DirectionalEnvironment:
+    if not isinstance(environment, DirectionalEnvironment):
+        raise OperatorError("a PEPS is measured in four corners: CTMRG(symmetric=False, ...), found a single one.")
     shape = len(environment.cell), len(environment.cell[0])
     if not isinstance(terms, PlaneTerms) or not terms.infinite or terms.shape != shape:
         raise ShapeError(
@@ -159,6 +162,7 @@ def _check(environment: DirectionalEnvironment, terms: PlaneTerms) -> None:
             raise ShapeError(f"the tensor at {(i, j)} is no state on a site with {site.leg!r}: {kept!r}.")
         if site.is_fermionic:
             raise OperatorError("this environment knows no signs of fermions: measure spins or bosons.")
+    return environment
 
 
 def _places(terms: PlaneTerms) -> list[Place]:

@@ -157,7 +157,7 @@ class CTMRG:
         from a result, its steps included in max_steps. Not converging is a status. Raises OperatorError, LegError for
         networks that do not fit, SettingsError for an unknown edge.
         """
-        made = self._layers_of(network)
+        made: Any = self._layers_of(network)
         if resume is not None:
             self._check_resumed(made, resume)
             return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
@@ -173,7 +173,7 @@ class CTMRG:
             raise SettingsError("the norm of a PEPS takes four corners: CTMRG(symmetric=False, ...).")
         return network if isinstance(network, NormNetwork) else NormNetwork(network)
 
-    def _check_resumed(self, network: Network, before: CornerSolution) -> None:
+    def _check_resumed(self, network: Any, before: CornerSolution) -> None:
         """SettingsError for a result of another kind or of another network."""
         check_kind(before, CornerSolution)
         if isinstance(before.environment, CornerEnvironment) != self.symmetric:

@@ -274,11 +274,15 @@ def _of_cell(corner: Place, shape: Place, singles: Singles, pairs: Pairs) -> tup
 
 
 def _equal(first: tuple[Singles, Pairs], second: tuple[Singles, Pairs]) -> bool:
-    return all(
-        one.keys() == two.keys()
-        and all(one[k].shape == two[k].shape and np.abs(one[k] - two[k]).max() <= 1e-12 * _scale(one) for k in one)
-        for one, two in zip(first, second, strict=True)
-    )
+    return _same(first[0], second[0]) and _same(first[1], second[1])
+
+
+def _same(one: Mapping[Any, np.ndarray], two: Mapping[Any, np.ndarray]) -> bool:
+    """Whether matrices agree to rounding, key by key."""
+    if one.keys() != two.keys():
+        return False
+    limit = _HERMITIAN * _scale(one)
+    return all(one[k].shape == two[k].shape and np.abs(one[k] - two[k]).max() <= limit for k in one)
 
 
 def _scale(matrices: Mapping[Any, np.ndarray]) -> float:
