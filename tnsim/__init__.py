@@ -50,7 +50,7 @@ _PUBLIC = {
     "VariationalPEPS": "tnsim.algorithms.peps.variational",
     "SymmetricVariationalPEPS": "tnsim.algorithms.peps.symmetric_variational",
     "EnvironmentSettings": "tnsim.algorithms.peps.symmetric_problem",
-    "MinimizationSettings": "tnsim.algorithms.peps.minimization",
+    **dict.fromkeys(["MinimizationSettings", "MinimizedState"], "tnsim.algorithms.peps.minimization"),
     "ATRG": "tnsim.algorithms.plane.atrg",
     "ATRG3D": "tnsim.algorithms.plane.atrg_3d",
     "BoundaryMPS": "tnsim.algorithms.plane.boundary_mps",

@@ -23,6 +23,8 @@ from tnsim.tensor.gradient import unit
 from tnsim.tensor.tape import checkpoint, value_and_gradient
 
 GRADIENTS = ("fixed point", "unrolled")
+# steps after which a fixed point that is not found is looked for in the leading eigenvectors again
+_AGAIN = 40
 # far from the fixed point mixing may lead to another one
 _MIX_BELOW = 1e-2
 
@@ -77,7 +79,11 @@ def converged(site: Tensor, start: SymmetricEnvironment | None, settings: Enviro
             environment = environment.grown(site, settings.truncation)
         steps = settings.grow_steps
     mixing, change = Anderson(site.backend), float("inf")
-    for _ in range(settings.max_steps):
+    for number in range(settings.max_steps):
+        if number and number % _AGAIN == 0:
+            # the values that the bond is cut between may have changed places
+            environment = environment.grown(site, settings.truncation)
+            mixing.forget()
         image, steps = environment.grown(site), steps + 1
         before, change = change, image.apart(environment)
         if change < settings.tol:
