@@ -84,6 +84,13 @@ def test_gradients_of_graphs(name):
     assert torch.autograd.gradcheck(act, (x, *layer.parameters()), fast_mode=True)
 
 
+def test_a_bond_may_have_any_name():
+    sizes = {"o0": 2, "i0": 3, "o1": 2, "i1": 2, "batch": 3}
+    layer = tz.GraphLinear("o0 i0 batch, batch o1 i1", sizes, dtype=torch.float64)
+    x = torch.randn(3, 6, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), x @ layer.weight.T + layer.bias)
+
+
 class _Largest(TorchDispatchMode):
     """The largest tensor that any operation gives."""
 

@@ -17,6 +17,8 @@ from tnsim.tensorize.nn.new_chain import Factors, randomise_bias_, randomise_var
 # numbers of the derivative of the matrix by one core, up to which `fit_` solves for it
 _FIT_MAX = 10**8
 _TRACED_ROWS = 256
+# the leg of the rows; no word of a graph has a space in it
+_ROWS = "rows of x"
 
 
 class GraphLinear(nn.Module):
@@ -81,7 +83,7 @@ class GraphLinear(nn.Module):
             raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(x.shape)}.")
         x, bias, *cores = in_autocast(x, self.bias, *self.cores)
         rows = x.reshape(prod(x.shape[:-1]), *(self.sizes[word] for word in self.ins))
-        y = _contract((("batch", *self.ins), *self.nodes), ("batch", *self.outs), [rows, *cores])
+        y = _contract(((_ROWS, *self.ins), *self.nodes), (_ROWS, *self.outs), [rows, *cores])
         y = y.reshape(*x.shape[:-1], self.out_features)
         return y if bias is None else y + bias
 
@@ -236,7 +238,7 @@ def _contract(
     """A network of tensors, pair by pair in the order of least cost for a batch of about this size."""
     tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
     sizes = tuple(tuple(tensor.shape) for tensor in tensors)
-    if nodes[0][:1] == ("batch",):
+    if nodes[0][:1] == (_ROWS,):
         rows = _TRACED_ROWS if tracing else 1 << max(0, sizes[0][0] - 1).bit_length()
         sizes = ((rows, *sizes[0][1:]), *sizes[1:])
     waiting = list(tensors)
