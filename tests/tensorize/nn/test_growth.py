@@ -123,3 +123,12 @@ def test_many_sites_work_and_a_penalty_shrinks_cores():
         tz.heal_(chain, dense, [x], steps=60, healing=tz.Healing(distance="mse", rate=1e-2, decay=decay))
         norms.append(tz.core_penalty(chain).item())
     assert norms[1] < 0.9 * norms[0]
+
+
+def test_new_weights_have_no_preferred_sign():
+    """The first numbers of columns that LAPACK makes orthogonal have fixed signs; those of new layers have not."""
+    signs = []
+    for seed in range(100):
+        torch.manual_seed(seed)
+        signs.append(tz.TTLinear(4, 4, chi=2, factors=((2, 2), (2, 2))).weight.detach().sign())
+    assert torch.stack(signs).mean(dim=0).abs().max() < 0.45

@@ -68,7 +68,10 @@ def randomise_(cores: Sequence[torch.Tensor], variance: float) -> None:
         numbers = torch.randn(
             prod(core.shape[:3]), core.shape[3], dtype=_WIDER.get(core.dtype, core.dtype), device=core.device
         )
-        core.copy_(torch.linalg.qr(numbers)[0].reshape(core.shape) * (float(size) * whole ** (1 / len(cores))))
+        q, r = torch.linalg.qr(numbers)
+        # LAPACK fixes the signs of columns by their first entries: back to signs as random as the numbers
+        q = q * torch.sgn(r.diagonal())
+        core.copy_(q.reshape(core.shape) * (float(size) * whole ** (1 / len(cores))))
 
 
 def randomise_variance(cores: Sequence[torch.Tensor], variance: float) -> None:
