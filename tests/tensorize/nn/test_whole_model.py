@@ -13,6 +13,7 @@ from torch import nn  # noqa: E402
 
 import tnsim.tensorize as tz  # noqa: E402
 from tnsim.errors import NumericalError, SettingsError, ShapeError  # noqa: E402
+from tnsim.tensorize.nn.alternatives import healed_dense  # noqa: E402
 from tnsim.tensorize.nn.candidates import ladders_of  # noqa: E402
 from tnsim.tensorize.nn.quantized import quantize_dense_  # noqa: E402
 from tnsim.tensorize.nn.trial import Trial  # noqa: E402
@@ -207,6 +208,19 @@ def test_healing_and_few_bits_compose(trained, gram):
     bare = tz.quantize_layer(tz.TTLinear(16, 16, bias=False, chi=2), "int4")
     with pytest.raises(ShapeError, match="heal before quantize"):
         tz.heal_(bare, nn.Linear(16, 16), [torch.ones(2, 16)])
+
+
+def test_the_control_has_no_chains_and_is_trained_all_the_same():
+    """What asks for chains (cores alone, their decay) is left out for a dense model."""
+    torch.manual_seed(0)
+    dense, x, y = nn.Linear(8, 2), torch.randn(20, 8), torch.randn(20, 2)
+    rule = tz.Healing(
+        distance="mse", only_chains=True, decay=1e-4, loss=lambda m, b: (m(b) - y).square().mean(), rate=1e-2
+    )
+    before = copy.deepcopy(dense.state_dict())
+    row = healed_dense(dense, 16, [x], 10, rule, lambda m: (m(x) - y).square().mean())
+    assert row.loss < float((dense(x) - y).square().mean().detach())
+    assert all(torch.equal(dense.state_dict()[name], tensor) for name, tensor in before.items())
 
 
 def test_few_bits_do_not_cross_the_line_and_the_report_holds_the_loss_of_what_is_kept(trained, gram):

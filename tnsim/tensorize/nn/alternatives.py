@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -44,9 +45,12 @@ def healed_dense(
     healing: Healing | None,
     evaluate: Callable[[Any], Any],
 ) -> Alternative:
-    """A copy of the dense model after the same steps of the same training; numbers: of the layers that take part."""
-    model = copy.deepcopy(dense)
-    heal_(model, dense, batches, steps=steps, healing=healing, evaluate=evaluate)
+    """A copy of the dense model after the same steps of the same training; numbers: of the layers that take part.
+
+    It has no chains: all of its parameters are trained, even where the tensorized model had its cores trained alone.
+    """
+    model, rule = copy.deepcopy(dense), replace(healing or Healing(), only_chains=False)
+    heal_(model, dense, batches, steps=steps, healing=rule, evaluate=evaluate)
     start = time.perf_counter()
     loss, how = measured_loss(model, evaluate), f"{steps} steps, as the tensorized one had"
     return Alternative(

@@ -140,4 +140,4 @@ def _loss(model: nn.Module, dense: nn.Module, batch: Any, rule: Healing) -> torc
 def core_penalty(model: nn.Module) -> torch.Tensor:
     """Sum of squares of all numbers of the cores of a model's chains; it is not that of the matrices."""
     cores = [core for m in model.modules() if isinstance(m, ChainModule) for core in m.chain_cores()]
-    return torch.stack([core.pow(2).sum() for core in cores]).sum()
+    return torch.stack([core.pow(2).sum() for core in cores]).sum() if cores else torch.zeros(())
