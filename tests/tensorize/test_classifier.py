@@ -168,6 +168,14 @@ def test_bad_input():
         MPSClassifier.new(4, 2, chi=2, kind="angel").scores(np.zeros((1, 4)))
     with pytest.raises(SettingsError):
         SweepTraining(svd_min=2.0)
+    with pytest.raises(ShapeError, match="found one pixel"):
+        SweepTraining().solve(MPSClassifier.new(1, 2, chi=2), x[:, 0, :1], y)
+    for training in (GradientTraining(), SweepTraining()):
+        with pytest.raises(ShapeError, match="at least one sample"):
+            training.solve(classifier, x[:0], y[:0])
+    for wrong in (y[:, None], y[:3]):
+        with pytest.raises(ShapeError, match="one label for each of 5 samples"):
+            classifier.accuracy(x, wrong)
     with pytest.raises(ShapeError, match="bonds 0 to 14"):
         drop_bonds(classifier, [15])
     with pytest.raises(ShapeError, match="no image"):

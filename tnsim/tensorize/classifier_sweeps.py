@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from tnsim.backend import Array, Backend
-from tnsim.errors import NumericalError, SettingsError, check_fields
+from tnsim.errors import NumericalError, SettingsError, ShapeError, check_fields
 from tnsim.linalg import Truncation, lq, svd
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.tensor import Tensor, contract, transpose
@@ -41,6 +41,8 @@ class SweepTraining:
 
     def passes(self, start: MPSClassifier, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[MPSClassifier, float]]:
         """After every sweep the classifier, and its last mean loss with the penalty."""
+        if len(start.cores) < 2:
+            raise ShapeError("sweeps update two sites at a time, found one pixel: use GradientTraining.")
         phi = start.inputs(x)
         run = _Sweep(self, start, phi, checked_labels(y, phi.shape[1], start.labels))
         for _ in range(self.sweeps):

@@ -144,8 +144,11 @@ class MPSClassifier:
         return self.backend.to_host(self.scores(x)).argmax(axis=1)
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The share of samples whose label is right."""
-        return float((self.predict(x) == np.asarray(y)).mean())
+        """The share of samples whose label is right. Raises ShapeError where there is not one label a sample."""
+        found, wanted = self.predict(x), np.asarray(y)
+        if found.shape != wanted.shape or not len(found):
+            raise ShapeError(f"one label for each of {len(found)} samples is needed, found shape {wanted.shape}.")
+        return float((found == wanted).mean())
 
     # -- as a state ------------------------------------------------------------------------------------
 
@@ -228,6 +231,8 @@ def _site(dim: int) -> Site:
 def checked_labels(y: Sequence[int] | np.ndarray, count: int, labels: int) -> np.ndarray:
     """Labels 0, 1, ... of `count` samples."""
     found = np.asarray(y)
+    if not count:
+        raise ShapeError("at least one sample is needed, found none.")
     if found.shape != (count,) or found.dtype.kind not in "iu" or not ((found >= 0) & (found < labels)).all():
         raise ShapeError(f"labels are whole numbers from 0 to {labels - 1}, one for each of {count} samples.")
     return found
