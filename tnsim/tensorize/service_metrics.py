@@ -86,6 +86,7 @@ class ServiceMetrics:
 
     def exposition(self) -> str:
         """The same in the text format that Prometheus reads."""
-        label = f'{{model_version="{self.version}"}}'
+        version = self.version.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        label = f'{{model_version="{version}"}}'
         known = ((name, value) for name, value in self.values().items() if value is not None)
         return "".join(f"tnsim_{name}{label} {value:.10g}\n" for name, value in known)

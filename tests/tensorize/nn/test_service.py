@@ -102,6 +102,43 @@ def test_e2_nan_a_truncation_and_a_broken_file_each_move_one_figure(tmp_path):
     assert moved(after, service.metrics.values()) == {"load_success_rate", "faults_format"}
 
 
+def test_another_file_brings_its_own_bytes_error_and_version(tmp_path):
+    small, dense = networks(4)
+    path, service = tz.save_model(tmp_path / "b", small, dense=dense), watched(chi=1)
+    before = service.metrics.values()
+    assert service.reload(path, version='4 "states"')
+    found, alone = service.metrics.values(), tz.Watched(small, dense, version="4").metrics.values()
+    for name in ("bytes", "dense_bytes_ratio", "reconstruction_error"):
+        assert found[name] == pytest.approx(alone[name]) and found[name] != before[name]
+    assert r'tnsim_load_success_rate{model_version="4 \"states\""} 1' in service.metrics.exposition().splitlines()
+
+
+class Gives(nn.Module):
+    """What a function makes of the input."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def test_outputs_of_several_tensors_are_watched_and_compared():
+    x = torch.ones(2, 3)
+    dense = Gives(lambda x: {"logits": x, "state": (3 * x, torch.arange(2))})
+    near, far, nan, other = (
+        Gives(lambda x, f=factor: {"logits": f * x, "state": (3 * x, torch.arange(2))})
+        for factor in (1.001, 2.0, torch.nan, torch.ones(1, 2, 1))
+    )
+    assert tz.Served(near, dense, mode="shadow").compare(near(x), dense(x)) == pytest.approx(1e-3 / 10**0.5, rel=1e-3)
+    for small, kind in ((near, None), (far, "accuracy"), (other, "accuracy"), (nan, "not finite")):
+        service = tz.Watched(small, dense, version="1", compare_every=1)
+        found = service(x)
+        assert sum(service.metrics.faults.values()) == (kind is not None)
+        assert kind is None or (service.metrics.faults[kind] == 1 and torch.equal(found["logits"], x))
+
+
 class Breaks(nn.Module):
     """Raises what it is given."""
 
@@ -118,6 +155,7 @@ class Breaks(nn.Module):
     [
         ("out of memory", MemoryError("no room")),
         ("out of memory", torch.OutOfMemoryError("no room on the device")),
+        ("out of memory", None),
         ("communication", ConnectionResetError("peer is gone")),
         ("communication", TimeoutError("no answer")),
         ("accuracy", None),
@@ -131,6 +169,8 @@ def test_e3_every_fault_is_named_counted_and_dense_is_served(kind, error, tmp_pa
     torch.testing.assert_close(service(x), expected)
     if error is not None:
         service.small = Breaks(error)
+    elif kind == "out of memory":  # what PyTorch itself raises on the host
+        service.small = Gives(lambda x: torch.empty(10**15))
     elif kind == "accuracy":  # all is finite, and wrong
         service.small[0].bias.data += 0.1
     elif kind == "not finite":
@@ -188,3 +228,13 @@ def test_e7_a_trial_promotes_or_rolls_back(seconds, rule, reason, caplog):
     torch.testing.assert_close(served(batches[0]), (dense if reason else small)(batches[0]))
     with pytest.raises(SettingsError, match="at least 100 calls"):
         tz.Canary(calls=10)
+
+
+def test_a_trial_ends_where_the_small_network_fails(caplog):
+    _, dense = networks()
+    served = tz.Served(Breaks(ValueError("no such size")), dense, mode="small")
+    verdict = tz.Canary().judge(served, [torch.randn(2, 16)])
+    assert not verdict.promoted and verdict.reasons == ("ValueError: no such size",) and served.mode == "dense"
+    assert "rolled back (ValueError: no such size)" in str(verdict) and "failed in call 1" in caplog.text
+    with pytest.raises(SettingsError, match="no batch was given"):
+        tz.Canary().judge(served, [])

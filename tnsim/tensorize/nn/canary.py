@@ -57,26 +57,31 @@ class Canary:
     def judge(
         self, served: Served, batches: Iterable[Any], *, clock: Callable[[], float] = time.perf_counter
     ) -> Verdict:
-        """Try both, and set the mode of `served`: "small" where all limits are kept, "dense" where one is not."""
+        """Try both, and set the mode of `served`: "small" where all limits are kept, "dense" where one is not.
+
+        Where the small network raises, the trial is over, and dense serves. Raises SettingsError without a batch.
+        """
         small: list[float] = []
         dense: list[float] = []
         differences: list[float] = []
+        verdict = None
         for batch in islice(cycle(list(batches)), self.calls):
-            outputs = []
-            for network, times in ((served.small, small), (served.dense, dense)):
-                start = clock()
-                with torch.no_grad():
-                    outputs.append(call_model(network, batch))
-                times.append(clock() - start)
-            differences.append(relative_distance(*outputs))
-        verdict = self._verdict(np.array(small), np.array(dense), float(np.mean(differences)))
+            try:
+                found = _timed(served.small, batch, small, clock)
+            except Exception as error:
+                _LOG.exception("the network on trial failed in call %d", len(small) + 1)
+                verdict = _failed(error)
+                break
+            differences.append(relative_distance(found, _timed(served.dense, batch, dense, clock)))
+        verdict = verdict or self._verdict(np.array(small), np.array(dense), differences)
         served.mode = "small" if verdict.promoted else "dense"
         _LOG.info("canary of %d calls: %s", self.calls, verdict)
         return verdict
 
-    def _verdict(self, small: np.ndarray, dense: np.ndarray, difference: float) -> Verdict:
+    def _verdict(self, small: np.ndarray, dense: np.ndarray, differences: list[float]) -> Verdict:
         if not len(small):
             raise SettingsError("no batch was given to try the networks on.")
+        difference = float(np.mean(differences))
         latency, before = (float(np.quantile(times, 0.95)) for times in (small, dense))
         saving = 1 - float(small.mean() / dense.mean())
         reasons = []
@@ -90,3 +95,21 @@ class Canary:
             promoted=not reasons, reasons=tuple(reasons), latency_p95=latency, dense_latency_p95=before, saving=saving,
             difference=difference,
         )  # fmt: skip
+
+
+def _timed(network: torch.nn.Module, batch: Any, times: list[float], clock: Callable[[], float]) -> Any:
+    """One call, and its time added to the others: that of the device too, which works on after the call returns."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else tuple
+    wait()
+    start = clock()
+    with torch.no_grad():
+        found = call_model(network, batch)
+    wait()
+    times.append(clock() - start)
+    return found
+
+
+def _failed(error: Exception) -> Verdict:
+    """No figure counts where a call failed."""
+    nan, why = float("nan"), f"{type(error).__name__}: {error}"
+    return Verdict(promoted=False, reasons=(why,), latency_p95=nan, dense_latency_p95=nan, saving=nan, difference=nan)

@@ -1,8 +1,9 @@
 """A compressed network in service beside the dense one: a switch between them, and a shadow run that compares."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import hypot
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,25 @@ class Served(nn.Module):
         _LOG.info("shadow run %d: difference %.4g", len(self.differences), difference)
 
 
-def relative_distance(small: torch.Tensor, dense: torch.Tensor) -> float:
-    """||small - dense|| / ||dense||."""
-    return float((small - dense).norm() / dense.norm().clamp_min(torch.finfo(dense.dtype).tiny))
+def relative_distance(small: Any, dense: Any) -> float:
+    """||small - dense|| / ||dense|| of all that is no whole number in two outputs; NaN where they do not match."""
+    found, wanted = _real_tensors(small), _real_tensors(dense)
+    if not wanted or [t.shape for t in found] != [t.shape for t in wanted]:
+        return float("nan")
+    lost = hypot(*(float((s - d).norm()) for s, d in zip(found, wanted, strict=True)))
+    return lost / max(hypot(*(float(t.norm()) for t in wanted)), 1e-300)
+
+
+def tensors_of(output: Any) -> list[torch.Tensor]:
+    """All tensors in an output: one, or those in tuples, lists and dictionaries."""
+    if torch.is_tensor(output):
+        return [output]
+    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, (tuple, list)) else ()
+    return [tensor for part in parts for tensor in tensors_of(part)]
+
+
+def _real_tensors(output: Any) -> list[torch.Tensor]:
+    return [t for t in tensors_of(output) if t.is_floating_point() or t.is_complex()]
 
 
 def _checked(mode: str) -> str:

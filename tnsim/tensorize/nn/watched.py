@@ -14,10 +14,11 @@ from tnsim.errors import FileError, ServiceFault, SettingsError
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.model_file import load, save_model
 from tnsim.tensorize.nn.quantized import stored_bytes
-from tnsim.tensorize.nn.served import relative_distance
+from tnsim.tensorize.nn.served import relative_distance, tensors_of
 from tnsim.tensorize.service_metrics import ServiceMetrics
 
 _LOG = logging.getLogger("tnsim.tensorize")
+_LOST = (ConnectionError, TimeoutError, *([torch.distributed.DistError] if torch.distributed.is_available() else []))
 
 
 class Watched(nn.Module):
@@ -51,11 +52,16 @@ class Watched(nn.Module):
             )
         self.small, self.dense, self._clock = small, dense, clock
         self.compare_every, self.difference_max = compare_every, difference_max
-        self.metrics = ServiceMetrics(version=version, price=price, bytes=stored_bytes(small))
-        self._chains = sum(isinstance(module, ChainModule) for module in small.modules())
-        if dense is not None:
-            self.metrics.dense_bytes = stored_bytes(dense)
-            self.metrics.reconstruction_error = reconstruction_error(small, dense)
+        self.metrics = ServiceMetrics(version=version, price=price)
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        """What is known of the networks before any call."""
+        self._chains = sum(isinstance(module, ChainModule) for module in self.small.modules())
+        self.metrics.bytes = stored_bytes(self.small)
+        if self.dense is not None:
+            self.metrics.dense_bytes = stored_bytes(self.dense)
+            self.metrics.reconstruction_error = reconstruction_error(self.small, self.dense)
 
     def forward(self, *args: Any) -> Any:
         """What the small network gives, or after a fault the dense one."""
@@ -71,11 +77,11 @@ class Watched(nn.Module):
         start = self._clock()
         try:
             found = self.small(*args)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise ServiceFault("out of memory", str(error)) from error
-        except (ConnectionError, TimeoutError, torch.distributed.DistError) as error:
-            raise ServiceFault("communication", str(error)) from error
-        finite = all(bool(t.isfinite().all()) for t in _tensors(found))
+        except Exception as error:
+            if kind := _kind_of(error):
+                raise ServiceFault(kind, str(error)) from error
+            raise
+        finite = all(bool(t.isfinite().all()) for t in tensors_of(found))
         self.metrics.called(self._clock() - start, contractions=self._chains, finite=finite)
         self.metrics.peak_memory_bytes = peak_memory()
         if not finite:
@@ -110,9 +116,12 @@ class Watched(nn.Module):
         self.metrics.checkpoint_seconds = self._clock() - start
         return found
 
-    def reload(self, path: str | Path, *, check: bool = True, key: bytes | None = None) -> bool:
+    def reload(
+        self, path: str | Path, *, version: str | None = None, check: bool = True, key: bytes | None = None
+    ) -> bool:
         """Another file in the place of the small network, as `load` reads it; whether it was taken.
 
+        version: its name from then on, as before without; bytes and error are those of the new network, counters go on.
         A file that is broken, foreign or of another model is a fault of kind "format", and the old network stays.
         """
         if self.dense is None:
@@ -124,6 +133,8 @@ class Watched(nn.Module):
             self._count(ServiceFault("format", str(error)))
             return False
         self.metrics.loads += 1
+        self.metrics.version = version or self.metrics.version
+        self._take_stock()
         return True
 
 
@@ -136,7 +147,7 @@ def reconstruction_error(small: nn.Module, dense: nn.Module) -> float | None:
         if isinstance(layer, ChainModule) and weight is not None:
             with torch.no_grad():
                 found: Any = layer.weight
-                lost += float((found.double() - weight.double()).square().sum())
+                lost += float((found.double() - weight.to(found.device).double()).square().sum())
                 whole += float(weight.double().square().sum())
     return (lost / whole) ** 0.5 if whole else None
 
@@ -148,6 +159,9 @@ def peak_memory() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _tensors(found: Any) -> list[torch.Tensor]:
-    parts = found if isinstance(found, (tuple, list)) else [found]
-    return [part for part in parts if torch.is_tensor(part)]
+def _kind_of(error: Exception) -> str:
+    """The name of the fault behind an error; empty for errors of the caller, which are his to see."""
+    # of memory of the host PyTorch speaks in a plain RuntimeError
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error):
+        return "out of memory"
+    return "communication" if isinstance(error, _LOST) else ""
