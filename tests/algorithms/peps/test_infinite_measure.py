@@ -15,6 +15,7 @@ from tnsim.algorithms.plane.site_layers import open_bond, site_legs, through
 from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
+from tnsim.models.classical import Ising
 from tnsim.networks.double_layer import overlap_network
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms
 from tnsim.networks.sites import fermion_site, spin_site
@@ -198,6 +199,9 @@ def test_bad_input_is_refused():
         measure_infinite(found.environment, zz_terms(InfinitePEPS.product([PLAIN], ["up"], [[0, 0]])))
     with pytest.raises(ShapeError, match="no state on a site"):
         measure_infinite(found.environment, PlaneTerms.infinite_of(models.Heisenberg(lattice=SQUARE), [[0]]))
+    single = CTMRG(truncation=Truncation(chi_max=4), max_steps=4).solve(Ising(beta=0.3)).environment
+    with pytest.raises(OperatorError, match="four corners"):
+        measure_infinite(single, zz_terms(psi))
     with pytest.raises(OperatorError, match="across a plaquette"):
         pair_density(found.environment, (0, 0), (2, 3))
     with pytest.raises(ShapeError, match="at least one place"):
