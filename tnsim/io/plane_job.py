@@ -31,11 +31,11 @@ from tnsim.models.classical import (
     SixVertex,
     TriangularIsing,
 )
-from tnsim.models.classical.classical_model import WeightsModel
+from tnsim.models.classical.classical_model import ClassicalModel
 from tnsim.networks.cubic_network import CubicNetwork
 from tnsim.networks.square_network import InfiniteNetwork
 
-CLASSICAL: dict[str, type[WeightsModel]] = {
+CLASSICAL: dict[str, type[ClassicalModel | CubicIsing]] = {
     "ising": Ising, "triangular-ising": TriangularIsing, "honeycomb-ising": HoneycombIsing, "potts": Potts,
     "clock": Clock, "xy": XY, "hard-squares": HardSquares, "six-vertex": SixVertex, "eight-vertex": EightVertex,
     "dimers": Dimers, "cubic-ising": CubicIsing,
@@ -96,7 +96,7 @@ class PlaneOptions(OutputOptions):
 class PlaneJob:
     """Everything that a contraction in the plane is made from."""
 
-    model: WeightsModel
+    model: ClassicalModel | CubicIsing
     settings: PlaneSettings
     run: PlaneOptions
 

@@ -60,7 +60,7 @@ class FlatChain:
         legs = [site.leg for site in psi.sites]
         empty, dtype = np.zeros(psi.L + 1, dtype=np.int64), psi.tensors[0].dtype
         nothing = np.zeros(0, dtype=dtype), empty, np.zeros(0, dtype=dtype), np.zeros(psi.L + 2, dtype=np.int64)
-        self._chain = (*nothing, *_padded(bonds), *_padded(legs), group.moduli_array)
+        self._chain: tuple[np.ndarray, ...] = (*nothing, *_padded(bonds), *_padded(legs), group.moduli_array)
         even, odd = (np.arange(first, psi.L - 1, 2) for first in (0, 1))
         sizes = np.array([tensor.data.size for tensor in psi.tensors])
         self._make_room([even, odd], sizes, np.array([2 * int((leg.dims_array**2).sum()) for leg in bonds]))

@@ -119,7 +119,7 @@ class Group:
         try:
             table = np.array(charges, dtype=np.int64)
         except (TypeError, ValueError, OverflowError):
-            table = np.empty(0)
+            table = np.empty(0, dtype=np.int64)
         if table.shape != (len(charges), count):  # one component written without a tuple, or an error
             return np.array([self.key(self.charge(charge)) for charge in charges], dtype=np.int64)
         if any(self.moduli):

@@ -140,9 +140,9 @@ def backward(outputs: Sequence[Value], gradients: Sequence[Tensor], inputs: Sequ
         if seeds is None or not operation.inputs:
             continue
         own = [_zeros(out) if g is None else g for g, out in zip(seeds, operation.outputs, strict=True)]
-        for node, gradient in zip(operation.inputs, operation.pull(*own), strict=True):
-            if node is not None and gradient is not None:
-                _add(found, node, gradient)
+        for node, pulled in zip(operation.inputs, operation.pull(*own), strict=True):
+            if node is not None and pulled is not None:
+                _add(found, node, pulled)
         if operation not in ends:
             del found[operation]
     results = [(found.get(node.operation), node) for node in inputs]

@@ -69,7 +69,7 @@ class CellTerms:
 
     def energy(self, environment: CellEnvironment) -> Any:
         """Per place, as a number that gradients can be taken of."""
-        total = None
+        means = []
         once = environment.turned() if any(offset != (0, 1) for _, offset in self.sums) else environment
         for (n, offset), matrix in self.sums.items():
             if offset == (0, 1):
@@ -82,9 +82,8 @@ class CellTerms:
             else:
                 # and the one in the south-west is the western one of the north-west and south-east pair
                 density = diagonal_density(once, n)
-            mean = expectation(density, matrix)
-            total = mean if total is None else total + mean
-        return total * (1 / self.places)
+            means.append(expectation(density, matrix))
+        return sum(means[1:], start=means[0]) * (1 / self.places)
 
 
 def expectation(density: Any, matrix: np.ndarray) -> Any:

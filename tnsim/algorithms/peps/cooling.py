@@ -9,7 +9,6 @@ import numpy as np
 from tnsim.algorithms.evolution.evolution import Evolution
 from tnsim.algorithms.evolution.evolution_report import EvolutionObserver, EvolutionReport, Evolved
 from tnsim.algorithms.evolution.evolution_run import EvolutionRun
-from tnsim.algorithms.peps.plane_gates import PlaneGates
 from tnsim.algorithms.solution import Status
 from tnsim.errors import SettingsError, check_fields
 from tnsim.networks.peps import PlaneTerms
@@ -73,9 +72,9 @@ class Cooling:
 class CoolingRun(EvolutionRun):
     """A cooling under way: reports hold the length of the next steps in `dt`."""
 
-    propagator: PlaneGates
+    propagator: Any
 
-    def __init__(self, cooling: Cooling, settings: Evolution, propagator: PlaneGates, resume: Evolved | None) -> None:
+    def __init__(self, cooling: Cooling, settings: Evolution, propagator: Any, resume: Evolved | None) -> None:
         super().__init__(settings, propagator, np.inf, {}, resume)
         self.cooling = cooling
         self._stage = self._done = 0

@@ -30,6 +30,7 @@ class CornerMetric:
         doubled = [double_layer(tensor) for tensor in tensors]
         network = InfiniteNetwork([[doubled[number] for number in row] for row in self.graph.pattern])
         found = self.ctmrg.solve(network)
+        assert isinstance(found.environment, DirectionalEnvironment)  # as settings with symmetric=False give
         self.environment, self.status = found.environment, found.status
         self._legs = [tensor.legs[:4] for tensor in tensors]
 

@@ -64,6 +64,7 @@ def certify_energy(
     if not isinstance(solution.environment, DirectionalEnvironment):
         raise OperatorError("an energy is certified in the environment of a PEPS, found one of a symmetric network.")
     larger = ctmrg.wider(psi, solution)
+    assert isinstance(larger.environment, DirectionalEnvironment)
     corners = certificate_of(solution, larger, ctmrg.tol)
     here = measure_infinite(solution.environment, terms)
     there = measure_infinite(larger.environment, terms)

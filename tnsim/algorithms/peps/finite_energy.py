@@ -108,7 +108,8 @@ def _strip(upper: Row, rows: Sequence[Sequence[Any]], lower: Row, wanted: dict[i
             _mirrored([lower_edge])[0],
         )
         rights.append(unit(_absorbed(rights[-1], mirrored)))
-    rights = rights[::-1] if len(rights) == n else [None] * (n - len(rights)) + rights[::-1]
+    # those of columns that nothing asks for are left out
+    known = {n - 1 - k: right for k, right in enumerate(rights)}
     means = []
     for j, matrix in wanted.items():
         if high == 1:
@@ -117,10 +118,10 @@ def _strip(upper: Row, rows: Sequence[Sequence[Any]], lower: Row, wanted: dict[i
                 _mirrored([columns[j + 1][0]])[0], [transpose(columns[j + 1][1][0], (0, 3, 2, 1, 4))],
                 _mirrored([columns[j + 1][2]])[0],
             )  # fmt: skip
-            other = _opened(rights[j + 1], mirrored)
+            other = _opened(known[j + 1], mirrored)
             density = contract("t e E b p P, t e E b q Q -> p P q Q", half, other)
         else:
-            density = contract("t e E f F b p P q Q, t e E f F b -> p P q Q", _opened(lefts[j], columns[j]), rights[j])
+            density = contract("t e E f F b p P q Q, t e E f F b -> p P q Q", _opened(lefts[j], columns[j]), known[j])
         means.append(expectation(density, matrix))
     return means
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,8 @@ _EXACT = Truncation(chi_max=10**6, svd_min=1e-12)
 
 class MetricGates(PlaneGates):
     """Tensors of the state as it is; weights are the singular values of the two reduced tensors of a bond."""
+
+    settings: Any  # an Evolution with `sweeps` of the fit of a bond
 
     def __init__(self, settings: Evolution, H: PlaneTerms, psi: SquareState | WeightedPEPS, order: int) -> None:
         plain = psi.psi if isinstance(psi, WeightedPEPS) else psi

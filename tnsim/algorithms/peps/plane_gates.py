@@ -64,6 +64,10 @@ class PlaneGates(ABC):
     def state(self) -> Any:
         """The state as it stands."""
 
+    @abstractmethod
+    def energy(self, time: float) -> float | None:
+        """What the update itself sees of it; None where it sees none."""
+
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps: the summed discarded weight, and the logarithm of the factor on the norm (infinite: per site)."""
         weight, log_norm = 0.0, 0.0

@@ -79,7 +79,7 @@ class SymmetricTerms:
             if term.offset in _NEAREST:
                 sums["nearest"] = sums["nearest"] + _same(term.matrix, turn_second, turn_first)
             elif term.offset in _DIAGONAL:
-                both = turn_first @ turn_second if turn is not None else None
+                both = np.kron(turn, turn) if turn is not None else None
                 matrix = _same(term.matrix, None, both)
                 sums["diagonal"] = matrix if sums["diagonal"] is None else sums["diagonal"] + matrix
             else:
@@ -111,7 +111,8 @@ class SymmetricTerms:
         def star(x: np.ndarray) -> np.ndarray:
             psi = x.reshape((d,) * 5)
             parts = (np.tensordot((bond + swapped) / 2, psi, ([2, 3], [0, k])) for k in range(1, 5))
-            return sum(np.moveaxis(part, 1, k) for k, part in zip(range(1, 5), parts, strict=True)).ravel()
+            moved = [np.moveaxis(part, 1, k) for k, part in zip(range(1, 5), parts, strict=True)]
+            return np.sum(moved, axis=0).ravel()
 
         operator = LinearOperator((d**5, d**5), star, dtype=float)
         return float(eigsh(operator, k=1, which="SA", v0=np.ones(d**5), return_eigenvectors=False)[0]) / 2

@@ -136,10 +136,9 @@ def _mirrored(x: Any, order: tuple[int, ...]) -> Any:
 
 def symmetrised(site: Tensor) -> Tensor:
     """The mean over the turns and reflections of the square, of legs (north, east, south, west, phys)."""
-    total = None
+    images = []
     for order in ((0, 1, 2, 3), (0, 3, 2, 1)):
         for turns in range(4):
             image = transpose(site, (*(order[(n + turns) % 4] for n in range(4)), 4))
-            image = turned(image, tuple(leg.flow for leg in site.legs))
-            total = image if total is None else total + image
-    return total * 0.125
+            images.append(turned(image, tuple(leg.flow for leg in site.legs)))
+    return sum(images[1:], start=images[0]) * 0.125

@@ -190,7 +190,8 @@ class SymmetricProblem:
         environment = self.last.environment
 
         def step(point: tuple[Any, ...], parameters: tuple[Any, ...]) -> tuple[Any, ...]:
-            grown = SymmetricEnvironment(*point, environment.basis).grown(parameters[0])
+            corner, edge = point
+            grown = SymmetricEnvironment(corner, edge, environment.basis).grown(parameters[0])
             return grown.corner, grown.edge
 
         point: tuple[Any, ...] = environment.corner, environment.edge

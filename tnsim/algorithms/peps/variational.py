@@ -72,7 +72,7 @@ class GrowingMinimization(ABC):
                 return replace(found, status=run.interrupted())
             if psi.bond_dimension == self.D:
                 return certified(found, problem, self.minimization)
-            psi = grown(self._own(found.state), psi.bond_dimension + 1, self.noise, self.seed)  # type: ignore[type-var]
+            psi = grown(self._own(found.state), psi.bond_dimension + 1, self.noise, self.seed)  # type: ignore[type-var,arg-type]
 
     def _settings(self, D: int) -> EnvironmentSettings:
         """Of the environment: on the way to D no larger than it has to be."""

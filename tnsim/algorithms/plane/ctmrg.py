@@ -161,9 +161,9 @@ class CTMRG:
         if resume is not None:
             self._check_resumed(made, resume)
             return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
-        if not self.symmetric:
-            return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
-        return self._solve(made, _start(made, _symmetric(made), self.start), WatchedRun(observers))
+        if self.symmetric and isinstance(made, InfiniteNetwork):
+            return self._solve(made, _start(made, self.start), WatchedRun(observers))
+        return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
 
     def _layers_of(self, network: Any) -> Network:
         """The network, or an infinite PEPS beside its conjugate."""
@@ -325,8 +325,9 @@ def _distance(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(padded[0] - padded[1]).max())
 
 
-def _symmetric(network: InfiniteNetwork) -> Tensor:
+def _symmetric(network: Network) -> Tensor:
     """The tensor of the cell, which has to have all symmetries of the square."""
+    assert isinstance(network, InfiniteNetwork)  # as settings with symmetric=True let in no other
     tensor = network.tensor
     if not is_self_dual(tensor.group):
         raise LegError(f"CTMRG conserves Z_2 charges, found {tensor.group!r}: build the network without it.")
@@ -360,8 +361,9 @@ def _edge(vector: np.ndarray, inward: Leg, like: Tensor) -> Tensor:
     return from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(like.backend)
 
 
-def _start(network: InfiniteNetwork, tensor: Tensor, name: str) -> CornerEnvironment:
+def _start(network: InfiniteNetwork, name: str) -> CornerEnvironment:
     """A corner and an edge of bond dimension 1."""
+    tensor = _symmetric(network)
     vector = _edge_vector(network, name)
     edge = _edge(_leading(tensor) if vector is None else vector, tensor.legs[0].with_flow(-1), tensor)
     spectrum = Spectrum(edge.legs[0], np.ones(1))
