@@ -174,3 +174,18 @@ def test_bad_input():
         PolynomialActivation(coefficients=(np.nan, 1.0))
     with pytest.raises(ShapeError, match="a bias of 64"):
         StateLayer(mpo=layers()[0].mpo, bias=np.zeros(3))
+    with pytest.raises(SettingsError, match="at least one layer"):
+        StateNetwork(layers=[], truncation=Truncation(chi_max=4))
+    with pytest.raises(ShapeError, match="a batch of none"):
+        state_of_rows(np.zeros((0, 64)), MPO.from_matrix(np.eye(64), (8, 8), (8, 8)).axes.columns)
+
+
+def test_complex_numbers_have_the_norm_of_their_sizes():
+    rng = np.random.default_rng(0)
+    W, x = (rng.standard_normal((n, 16)) + 1j * rng.standard_normal((n, 16)) for n in (16, 3))
+    layer = StateLayer(mpo=MPO.from_matrix(W, (4, 4), (4, 4)), normalise=True)
+    network = StateNetwork(layers=[layer], truncation=Truncation(chi_max=64))
+    expected = x @ W.T
+    expected /= np.sqrt((np.abs(expected) ** 2).mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(network.dense(x), expected, atol=1e-12)
+    np.testing.assert_allclose(network.rows(x), expected, atol=1e-12)

@@ -129,6 +129,8 @@ class StateNetwork:
 
     def __post_init__(self) -> None:
         check_method(self.method)
+        if not self.layers:
+            raise SettingsError("a network has at least one layer, found none.")
         for before, after in zip(self.layers, self.layers[1:], strict=False):
             if before.axes.rows != after.axes.columns:
                 raise ShapeError(
@@ -160,7 +162,8 @@ class StateNetwork:
             rows = rows @ layer.mpo.to_matrix().T
             rows = rows if layer.bias is None else rows + layer.bias
             if layer.normalise:
-                mean = (rows * rows) @ backend.asarray(np.full((rows.shape[1], 1), 1 / rows.shape[1], dtype=rows.dtype))
+                squares = backend.real(rows * backend.conj(rows))
+                mean = squares @ backend.asarray(np.full((rows.shape[1], 1), 1 / rows.shape[1], dtype=squares.dtype))
                 rows = rows / backend.sqrt(mean + _epsilon(rows))
             if isinstance(layer.activation, CoreActivation):
                 raise SettingsError("a function of the tensors of a state is none of plain vectors.")

@@ -34,6 +34,8 @@ def state_of_rows(rows: Array, axis: MatrixAxis, truncation: Truncation | None =
     table = rows.reshape((1, rows.shape[0])) if len(rows.shape) == 1 else rows
     if len(table.shape) != 2 or table.shape[1] != axis.size:
         raise ShapeError(f"vectors of {axis.size} features are needed, found an array of shape {tuple(rows.shape)}.")
+    if not table.shape[0]:
+        raise ShapeError("a state stands for at least one vector, found a batch of none.")
     spread = backend.copy(axis.spread(table, 1, backend))
     sites = [plain_site(d) for d in (table.shape[0], *axis.dims)]
     return MPS.from_dense(spread.reshape(-1), sites, truncation=truncation)
