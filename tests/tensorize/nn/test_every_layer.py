@@ -206,3 +206,19 @@ def test_a_pass_forwards_and_backwards_asks_the_device_for_nothing(case):
     assert all(parameter.grad.is_meta for parameter in layer.parameters())
     with torch.no_grad():
         assert layer.eval()(x).shape == dense_shape
+
+
+def test_the_table_of_an_embedding_is_what_it_gives():
+    """With the vector of the padding in its place; whole numbers of any type."""
+    torch.manual_seed(0)
+    table = tz.TTEmbedding(10, 4, padding_idx=3, chi=2)
+    ids = torch.arange(10)
+    for dtype in (torch.int64, torch.int32, torch.int16, torch.uint8):
+        torch.testing.assert_close(table(ids.to(dtype)), table.weight)
+    assert not table.weight[3].any() and table.weight.detach()[4].any()
+
+
+def test_a_convolution_of_no_images_by_its_patches():
+    layer = tz.TTConv2d.from_dense(nn.Conv2d(4, 6, 3), (2, 3), (6, 6), 2)
+    layer.plan = tz.ApplyPlan(groups=(1, 1))
+    assert layer(torch.ones(0, 4, 5, 6)).shape == (0, 6, 3, 4)

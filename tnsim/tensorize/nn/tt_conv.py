@@ -126,7 +126,7 @@ class TTConv2d(ChainModule):
         patches = functional.unfold(images, self.kernel_size, self.dilation, 0, self.stride)
         rows = patches.transpose(1, 2).reshape(-1, self._sizes[1])
         result = self._apply_to_rows(rows, bias)
-        return result.reshape(len(images), -1, self.out_channels).transpose(1, 2).unflatten(2, sizes)
+        return result.reshape(len(images), prod(sizes), self.out_channels).transpose(1, 2).unflatten(2, sizes)
 
     def extra_repr(self) -> str:
         return f"{chain_repr(self)}, kernel_size={self.kernel_size}, stride={self.stride}, pads={self.pads}"

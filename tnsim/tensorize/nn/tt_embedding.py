@@ -31,7 +31,8 @@ class TTEmbedding(ChainModule):
 
     Each token is a matrix-product state over the factors of its vector, chosen by the digits of its number. A lookup
     of n tokens costs O(n dim rank^2) and never builds the table. factors: (of the vectors, of the tokens). The vector
-    of `padding_idx` is kept apart, exact, and gets no gradient. Ids out of range raise IndexError.
+    of `padding_idx` is kept apart, exact, and gets no gradient. Ids out of range raise IndexError on the host (on the
+    GPU they are not looked at, which would wait for it).
     Source: M. Xu, Y. L. Xu, D. P. Mandic, arXiv:2307.00526 (2023).
 
     >>> table = TTEmbedding(1000, 64, chi=8)
@@ -100,11 +101,16 @@ class TTEmbedding(ChainModule):
     @property
     def weight(self) -> torch.Tensor:
         """The whole table, built anew at every access (for code that reads it); `cores` are the parameters."""
-        return self.matrix().T
+        table = self.matrix().T
+        if self.padding_idx is None:
+            return table
+        return table.index_copy(0, torch.tensor([self.padding_idx], device=table.device), self.padding_row[None])
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """The vectors of tokens: any shape of integers, one more axis behind."""
-        flat = ids.reshape(-1)
+        if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
+            raise ShapeError(f"tokens are whole numbers, found {ids.dtype}.")
+        flat = ids.reshape(-1).long()
         if flat.device.type == "cpu" and not torch.compiler.is_compiling() and flat.numel():
             low, high = flat.min().item(), flat.max().item()
             if low < 0 or high >= self.num_embeddings:
