@@ -87,3 +87,6 @@ def test_bad_input():
         SparseAutoencoder(8, 8, active=9)
     with pytest.raises(ShapeError, match="8 numbers"):
         SparseAutoencoder(8, 8, active=2).train_(torch.ones(3, 7), steps=1)
+    for useless in (torch.zeros(0, 8), torch.zeros(3, 8)):
+        with pytest.raises(ShapeError, match="not all zero"):
+            SparseAutoencoder(8, 8, active=2).train_(useless, steps=1)

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="layers need PyTorch (the extra torc
 from torch import nn  # noqa: E402
 
 import tnsim.tensorize as tz  # noqa: E402
-from tnsim.errors import NumericalError, ShapeError  # noqa: E402
+from tnsim.errors import NumericalError, SettingsError, ShapeError  # noqa: E402
 from tnsim.networks.apply_plan import ApplyPlan  # noqa: E402
 from tnsim.networks.matrix_index import IndexOrder  # noqa: E402
 
@@ -153,6 +153,15 @@ def test_bad_input_is_refused_with_names_and_bounds():
         tz.TTLinear.from_dense(dense, (8, 8), (8, 8), 2)
     with pytest.raises(IndexError, match="found 10"):
         tz.TTEmbedding(10, 4, chi=2)(torch.tensor([0, 10]))
+    for wrong in (torch.tensor([True, False]), torch.tensor([1.0])):
+        with pytest.raises(ShapeError, match="whole numbers"):
+            tz.TTEmbedding(10, 4, chi=2)(wrong)
+    for groups in ((3,), (1, 1, 1)):
+        layer = tz.TTLinear(64, 64, chi=2, factors=((8, 8), (8, 8))).eval()
+        layer.plan = tz.ApplyPlan(groups=groups)
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad), pytest.raises(SettingsError, match="is for 3 sites, it has 2"):
+                layer(torch.ones(1, 64))
     with pytest.raises(ValueError, match="stand in one of them only"):
         tz.GraphLinear("o0 i0 a", {"o0": 2, "i0": 2, "b": 3})
     with pytest.raises(ShapeError, match="channels of a group"):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from tnsim.errors import SettingsError
 from tnsim.networks.apply_plan import ApplyPlan, Shapes, estimated_seconds, layer_sizes, plans
 
 # under tracing the number of rows is not known: the plan is that for so many, in one piece
@@ -32,6 +33,7 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
     tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
     if plan is None:
         plan = estimated_plan(shapes, _TRACED_ROWS if tracing else max(1, rows.shape[0]), rows.element_size())
+    _check_groups(plan, len(shapes))
     if len(plan.groups) == 1:
         return functional.linear(rows, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
@@ -47,6 +49,7 @@ def prepared_chain(
     cores: Sequence[torch.Tensor], plan: ApplyPlan
 ) -> Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]:
     """The chain with its cores merged once and for all, to be called with rows and a bias; without gradients."""
+    _check_groups(plan, len(cores))
     if len(plan.groups) == 1:
         return partial(_times, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
@@ -62,6 +65,11 @@ def prepared_chain(
         return plus_bias(rows.view(width), bias)
 
     return act
+
+
+def _check_groups(plan: ApplyPlan, sites: int) -> None:
+    if sum(plan.groups) != sites:
+        raise SettingsError(f"the plan of this chain ({plan}) is for {sum(plan.groups)} sites, it has {sites}.")
 
 
 def plus_bias(rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

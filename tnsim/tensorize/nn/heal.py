@@ -98,7 +98,8 @@ def _trained(model: nn.Module, only_chains: bool) -> list[nn.Parameter]:
     modules = [m for m in model.modules() if isinstance(m, ChainModule)] if only_chains else [model]
     found = [p for module in modules for p in module.parameters() if p.requires_grad]
     if not found:
-        raise ShapeError("the model has no parameters to train: cores in few bits have none, so heal before quantize.")
+        where = "chains of the model have" if only_chains else "model has"
+        raise ShapeError(f"the {where} no parameters to train: cores in few bits have none, so heal before quantize.")
     return found
 
 

@@ -93,6 +93,8 @@ class SparseAutoencoder(nn.Module):
         """
         if tuple(x.shape[1:]) != (self.inputs,):
             raise ShapeError(f"samples of {self.inputs} numbers are needed, found shape {tuple(x.shape)}.")
+        if not len(x) or not x.any():
+            raise ShapeError(f"samples that are not all zero are needed, found {len(x)} of zeros alone.")
         chooser = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(self.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
