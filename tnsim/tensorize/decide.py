@@ -1,5 +1,6 @@
 """Whether to compress a network at all, and how: four questions, and "do not build this" among the answers."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +9,8 @@ from rich.table import Table
 
 from tnsim.errors import SettingsError, check_fields
 
-# formats whose products the hardware does itself, the smallest that keeps accuracy without training first
+# formats whose products the hardware does itself, the smallest that keeps accuracy without training first; by patterns:
+# an RTX 5000 is of Turing or Ada, an RTX 5090 of Blackwell
 _FORMATS = {
     "v100": ("fp16",),
     "t4": ("int8",),
@@ -16,7 +18,7 @@ _FORMATS = {
     "a100": ("int8",),
     "l4": ("int8", "fp8"),
     "l40": ("int8", "fp8"),
-    "rtx 40": ("int8", "fp8"),
+    "rtx 40[5-9]0": ("int8", "fp8"),
     "ada": ("int8", "fp8"),
     "hopper": ("fp8", "int8"),
     "h100": ("fp8", "int8"),
@@ -25,7 +27,7 @@ _FORMATS = {
     "b100": ("fp4", "fp8"),
     "b200": ("fp4", "fp8"),
     "gb200": ("fp4", "fp8"),
-    "rtx 50": ("fp4", "fp8"),
+    "rtx 50[5-9]0": ("fp4", "fp8"),
 }
 DO_NOT_BUILD = "do not build this"
 
@@ -38,7 +40,7 @@ def quantization_for(hardware: str) -> tuple[str, ...]:
     """
     words = hardware.lower().replace("-", " ").replace("geforce ", "")
     for name in sorted(_FORMATS, key=len, reverse=True):
-        if name in words:
+        if re.search(name, words):
             return _FORMATS[name]
     return ("int8",)
 
