@@ -65,6 +65,12 @@ def test_inflation_keeps_every_kind_of_chain_and_the_optimizer():
     assert not tz.inflate_(table, 5)
     with pytest.raises(ShapeError, match="bonds grow"):
         tz.inflate_(table, 4)
+    small = tz.quantize_layer(tz.TTLinear(16, 16, chi=2), "int8")
+    with pytest.raises(ShapeError, match="do not grow"):
+        tz.inflate_(small, 3)
+    with pytest.raises(ShapeError, match="no new core"):
+        tz.insert_core_(small, 0)
+    assert not tz.Growth(patience=1).step(small, float("inf"))
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])

@@ -19,10 +19,13 @@ def inflate_(layer: ChainModule, chi: int, *, optimizer: torch.optim.Optimizer |
 
     New states start as small random numbers before a bond and zeros behind it: the layer gives what it gave, to
     rounding, and gradients reach the new numbers. The parameters are new ones: an optimizer that is given gets them in
-    the place of the old ones, its state for them grown with zeros. Raises ShapeError for a chi below a bond.
+    the place of the old ones, its state for them grown with zeros. Raises ShapeError for a chi below a bond and for
+    cores in few bits.
     """
     shapes = layer.core_shapes()
     largest = max_ranks([o * i for _, o, i, _ in shapes])
+    if not isinstance(layer.cores, nn.ParameterList):
+        raise ShapeError("cores in few bits do not grow: inflate the chain before it is quantised.")
     if any(chi < rank for rank in layer.ranks):
         raise ShapeError(f"bonds grow, found chi = {chi} for ranks {layer.ranks}: compress them instead.")
     bonds = (1, *(min(chi, most) for most in largest), 1)
@@ -62,9 +65,11 @@ def insert_core_(layer: TTLinear, at: int, *, factor: int = 1, freeze: bool = Tr
 
     factor > 1 multiplies inputs and outputs of the layer, which then acts as before on each of `factor` interleaved
     parts (W x 1). freeze: the cores that were there get no gradient from now on. Returns the new parameter. Raises
-    ShapeError for a layer with padding or permutations and factor > 1.
+    ShapeError for a layer with padding or permutations and factor > 1, and for cores in few bits.
     """
     shapes = layer.core_shapes()
+    if not isinstance(layer.cores, nn.ParameterList):
+        raise ShapeError("cores in few bits take no new core: insert it before the chain is quantised.")
     if not 0 <= at <= len(shapes):
         raise ShapeError(f"a core goes before core 0 to {len(shapes)}, found {at}.")
     if factor < 1 or (factor > 1 and not _is_plain(layer)):
@@ -131,4 +136,5 @@ class Growth:
 
 
 def _chains(model: nn.Module) -> Iterable[ChainModule]:
-    return (module for module in model.modules() if isinstance(module, ChainModule))
+    modules = (module for module in model.modules() if isinstance(module, ChainModule))
+    return (module for module in modules if isinstance(module.cores, nn.ParameterList))
