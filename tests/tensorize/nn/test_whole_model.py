@@ -85,7 +85,7 @@ def test_the_profile_stands_beside_noise_and_says_that_errors_do_not_add(trained
     assert capsys.readouterr().out == ""
 
 
-def test_a25_a_profile_spares_the_screening_and_is_refused_for_other_weights(trained, gram):
+def test_a25_a_profile_spares_the_screening_and_is_refused_for_other_weights(trained, gram, caplog):
     model, _, loss = trained
     profile = tz.profile(model, gram, evaluate=loss, ratio=3.0, form=QUICK)
     calls = itertools.count()
@@ -102,6 +102,8 @@ def test_a25_a_profile_spares_the_screening_and_is_refused_for_other_weights(tra
     spared = tz.tensorize(model, tz.Budget(ratio=2.5), gram, counted, 10.0, allocation=plan, measured=again)
     assert next(calls) - alone - 1 == alone - 4
     assert spared.report.numbers <= spared.report.budget and spared.report.loss < 2 * plain.report.loss
+    assert set(profile.measured_changes(model, on_data=True)) == {row.name for row in profile.layers}
+    assert not profile.measured_changes(model, on_data=False) and "with activations is of no use" in caplog.text
     other = copy.deepcopy(model)
     other.body[0].weight.detach().view(torch.int64)[0, 0] ^= 1
     with pytest.raises(SettingsError, match="other weights"):

@@ -1,5 +1,6 @@
 """How compressible each layer of a network is: entropies beside those of noise, errors, and what they cost the loss."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -22,6 +23,9 @@ from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.ladder import Ladder, LayerFormat
 from tnsim.tensorize.nn.model_file import weights_hash
 from tnsim.tensorize.nn.trial import Trial
+
+_LOG = logging.getLogger("tnsim.tensorize")
+_WITH = {True: "with", False: "without"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +71,19 @@ class Profile:
     def sum_of_changes(self) -> float:
         return sum(row.change or 0.0 for row in self.layers)
 
-    def measured_changes(self, model: nn.Module) -> dict[str, tuple[float, float]]:
-        """(change of the loss, error) of every layer measured; SettingsError where the weights have changed."""
+    def measured_changes(self, model: nn.Module, *, on_data: bool) -> dict[str, tuple[float, float]]:
+        """(change of the loss, error) of every layer measured; SettingsError where the weights have changed.
+
+        on_data: whether errors are wanted of outputs on activations. Of a profile that knows the other kind none are
+        given: errors of weights and of outputs cannot be compared.
+        """
         if weights_hash(model) != self.weights_sha256:
             raise SettingsError(
                 "this profile was made from other weights than the model holds now: make it anew with profile(model)."
             )
+        if any((row.outputs is not None) != on_data for row in self.layers):
+            _LOG.warning("a profile %s activations is of no use here: layers are measured anew", _WITH[not on_data])
+            return {}
         return {row.name: (row.change, row.error) for row in self.layers if row.change is not None}
 
     def __rich__(self) -> Table:

@@ -152,7 +152,7 @@ def tensorize(
         trial = Trial(model, ladders, evaluate, accept)
     except EvaluationFailed as error:
         raise NumericalError(f"the dense model could not be evaluated: {error}") from error
-    known = {} if measured is None else measured.measured_changes(model)
+    known = {} if measured is None else measured.measured_changes(model, on_data=bool(gram))
     changes: dict[str, float] = {}
     failure = ""
     start = time.perf_counter()
