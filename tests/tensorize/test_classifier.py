@@ -165,7 +165,11 @@ def test_bad_input():
     with pytest.raises(ShapeError, match="from 0 to 1"):
         GradientTraining(epochs=1).solve(classifier, x, y + 1)
     with pytest.raises(SettingsError, match='Did you mean "angle"'):
-        MPSClassifier.new(4, 2, chi=2, kind="angel").scores(np.zeros((1, 4)))
+        MPSClassifier.new(4, 2, chi=2, kind="angel")
+    with pytest.raises(ShapeError, match=r"rows and columns of an image, are needed, found \(4,\)"):
+        MPSClassifier.new((4,), 2, chi=2)
+    with pytest.raises(SettingsError, match="chi_max"):
+        classifier.dropped(0.1, chi_max=0)
     with pytest.raises(SettingsError):
         SweepTraining(svd_min=2.0)
     with pytest.raises(ShapeError, match="found one pixel"):

@@ -28,9 +28,7 @@ MAPS = ("affine", "angle")
 
 
 def features(x: np.ndarray, kind: str) -> np.ndarray:
-    """Two numbers for every pixel (0 to 1), last axis: (1, x) or (cos, sin) of x pi / 2."""
-    if kind not in MAPS:
-        raise SettingsError(f"unknown map {kind!r} of the pixels. {suggest(kind, MAPS)}")
+    """Two numbers for every pixel (0 to 1), last axis: (1, x) ("affine") or (cos, sin) of x pi / 2 ("angle")."""
     if kind == "affine":
         return np.stack([np.ones_like(x), x], axis=-1)
     return np.stack([np.cos(x * np.pi / 2), np.sin(x * np.pi / 2)], axis=-1)
@@ -62,6 +60,10 @@ class MPSClassifier:
     image: tuple[int, int] | None = None
     kind: str = "affine"
 
+    def __post_init__(self) -> None:
+        if self.kind not in MAPS:
+            raise SettingsError(f"unknown map {self.kind!r} of the pixels. {suggest(self.kind, MAPS)}")
+
     @classmethod
     def new(
         cls,
@@ -74,6 +76,8 @@ class MPSClassifier:
         seed: int = 0,
     ) -> "MPSClassifier":
         """Near the identity on every bond, the label in the middle. shape: pixels, or rows and columns of an image."""
+        if not isinstance(shape, int) and len(shape) != 2:
+            raise ShapeError(f"a number of pixels, or rows and columns of an image, are needed, found {shape}.")
         image = None if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
         order = tuple(range(shape)) if isinstance(shape, int) else snake(*shape)
         sites, rng = len(order), np.random.default_rng(seed)
@@ -179,7 +183,9 @@ class MPSClassifier:
 
         Cost O(L chi^3). The weights change by the root of the sum of what is dropped, squared.
         """
-        state, _ = compress(self.state, Truncation(chi_max=chi_max or self._largest, svd_min=threshold))
+        state, _ = compress(
+            self.state, Truncation(chi_max=self._largest if chi_max is None else chi_max, svd_min=threshold)
+        )
         return self.with_state(state)
 
     @property
