@@ -99,7 +99,7 @@ def convolutions(seed: int) -> dict[str, float]:
         "Tucker (12, 8)": tz.TuckerConv.from_dense(kernel, (12, 8), gram=gram),
         "Tucker (8, 8)": tz.TuckerConv.from_dense(kernel, (8, 8), gram=gram),
         "polyadic, rank 32": tz.CPConv.from_dense(kernel, 32, gram=gram),
-        "chain, rank 12": tz.TTConv2d.from_dense(kernel, (8, 8), (16, 18), 6, gram=gram),
+        "chain, rank 6": tz.TTConv2d.from_dense(kernel, (8, 8), (16, 18), 6, gram=gram),
     }
     for name, layer in layers.items():
         ratio = kernel.weight.numel() / layer.numbers
