@@ -113,7 +113,7 @@ def _keep(
         for (name, first, second), order in zip(pairs, orders, strict=True):
             kept = order[: max(1, int(share * len(order)))].sort().values
             if name in gram and second.bias is not None:
-                gone = torch.ones(len(order), dtype=torch.bool)
+                gone = torch.ones(len(order), dtype=torch.bool, device=order.device)
                 gone[kept] = False
                 mean = tensor_of(gram[name].mean).to(second.weight)
                 second.bias += second.weight[:, gone] @ mean[gone]
