@@ -311,6 +311,20 @@ def test_the_sweep_of_sizes_marks_those_that_no_other_beats(trained, gram, tmp_p
     assert (tmp_path / "pareto.png").stat().st_size > 10_000
 
 
+def test_where_evaluate_fails_points_are_kept_and_a_profile_says_why(trained, gram, caplog):
+    model, _, loss = trained
+    calls = itertools.count()
+
+    def fails(candidate):
+        return loss(candidate) if next(calls) < 2 else 1 / 0
+
+    found = tz.pareto(model, gram, fails, (1.5, 3.0, 6.0), form=QUICK)
+    assert [point.ratio for point in found.points] == [1.0, 1.5] and "at 3x: evaluate raised" in caplog.text
+    for judge in (lambda: tz.pareto(model, gram, fails, form=QUICK), lambda: tz.profile(model, gram, evaluate=fails)):
+        with pytest.raises(NumericalError, match="evaluate raised ZeroDivisionError"):
+            judge()
+
+
 def test_pruning_and_chains_compose_in_both_orders(trained, gram):
     """B15, B20: fewer hidden units, then chains; chains, then 8 bits; 8 bits, then chains of what is left."""
     model, batches, loss = trained

@@ -1,6 +1,7 @@
 """How loss, time and size of a network go together over many sizes, and which sizes no other one beats."""
 
 import csv
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
@@ -14,7 +15,9 @@ from torch import nn
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.ladder import LayerFormat
-from tnsim.tensorize.nn.trial import Trial
+from tnsim.tensorize.nn.trial import EvaluationFailed, Trial
+
+_LOG = logging.getLogger("tnsim.tensorize")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +67,20 @@ def pareto(
     *,
     form: LayerFormat | None = None,
 ) -> Pareto:
-    """Every layer at the same ratio, one after the other, measured as a whole. Raises as `tensorize` does."""
+    """Every layer at the same ratio, one after the other, measured as a whole; up to where `evaluate` fails.
+
+    Raises as `tensorize` does, NumericalError where the dense model could not be evaluated.
+    """
     ladders, _ = ladders_of(model, gram, form or LayerFormat())
     trial = Trial(model, ladders, evaluate, None)
     rows = [(1.0, trial.numbers({}), trial.dense_loss, trial.dense_seconds, 0.0)]
     for ratio in ratios:
         choice = {name: ladder.nearest(ratio) for name, ladder in ladders.items()}
-        loss = trial.loss(choice)
+        try:
+            loss = trial.loss(choice)
+        except EvaluationFailed as error:
+            _LOG.warning("at %gx: %s; the points until there are kept", ratio, error)
+            break
         error = float(np.mean([0.0 if rung is None else rung.error for rung in choice.values()]))
         rows.append((float(ratio), trial.numbers(choice), loss, trial.seconds, error))
     points = []

@@ -126,7 +126,8 @@ def profile(
 ) -> Profile:
     """Judge every layer that can become a chain, at one ratio; with `evaluate`, measure each alone and all together.
 
-    Cost of two SVDs and one fit a layer, and one evaluation. Raises as `tensorize` does.
+    Cost of two SVDs and one fit a layer, and one evaluation. Raises as `tensorize` does, and NumericalError where
+    `evaluate` fails.
     """
     ladders, _ = ladders_of(model, gram, form or LayerFormat())
     trial = Trial(model, ladders, evaluate, None)

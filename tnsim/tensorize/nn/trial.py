@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnsim.errors import NumericalError
 from tnsim.tensorize.nn.collect import evaluation
 from tnsim.tensorize.nn.ladder import Ladder, Rung
 from tnsim.tensorize.nn.replace import replace_layers
@@ -21,7 +22,7 @@ _LOG = logging.getLogger("tnsim.tensorize")
 Choice = dict[str, Rung | None]
 
 
-class EvaluationFailed(Exception):
+class EvaluationFailed(NumericalError):
     """evaluate raised, returned no finite number, or was interrupted; what there was before is kept."""
 
 
