@@ -78,8 +78,8 @@ def pareto(
         choice = {name: ladder.nearest(ratio) for name, ladder in ladders.items()}
         try:
             loss = trial.loss(choice)
-        except EvaluationFailed as error:
-            _LOG.warning("at %gx: %s; the points until there are kept", ratio, error)
+        except EvaluationFailed as failure:
+            _LOG.warning("at %gx: %s; the points until there are kept", ratio, failure)
             break
         error = float(np.mean([0.0 if rung is None else rung.error for rung in choice.values()]))
         rows.append((float(ratio), trial.numbers(choice), loss, trial.seconds, error))
