@@ -19,7 +19,7 @@ from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
 from tnsim.algorithms.peps.finite_problem import Swept
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
 from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
-from tnsim.algorithms.peps.minimization import EnergyCertificate, MinimizationReport, MinimizedState
+from tnsim.algorithms.peps.minimization import Attempt, EnergyCertificate, MinimizationReport, MinimizedState
 from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment
 from tnsim.algorithms.peps.symmetric_problem import Converged
 from tnsim.algorithms.plane.corner_certificate import Certificate
@@ -44,7 +44,7 @@ _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
-        Certificate, MinimizationReport, EnergyCertificate, LBFGS, Converged, SymmetricEnvironment,
+        Certificate, MinimizationReport, EnergyCertificate, Attempt, LBFGS, Converged, SymmetricEnvironment,
         ConvergedCell, CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
     )
 }  # fmt: skip

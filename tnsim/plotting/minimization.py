@@ -13,7 +13,7 @@ from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path | None = None) -> Any:
     """Energy above the lowest one found, and the norm of the gradient, iteration by iteration. Returns the figure.
 
-    A dotted line stands where bonds were made larger.
+    A dotted line stands where bonds were made larger, or another start begins.
     """
     figure, axes = new_figure(1, 2)
     count = np.arange(1, len(history) + 1)
@@ -23,7 +23,8 @@ def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path
         (axes[0, 0], above, "energy above the lowest one", ACCENT),
         (axes[0, 1], np.array([report.slope for report in history]), "norm of the gradient", SECOND),
     )
-    grows = [n + 0.5 for n in count[:-1] if history[n].D != history[n - 1].D]
+    starts = [(report.D, report.attempt) for report in history]
+    grows = [n + 0.5 for n in count[:-1] if starts[n] != starts[n - 1]]
     for axis, values, title, colour in curves:
         good = values > 0
         axis.plot(count[good], values[good], "o-", color=colour, markersize=2.5, linewidth=1.0)

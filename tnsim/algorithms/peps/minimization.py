@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tnsim.algorithms.solution import Status
+from tnsim.algorithms.watched_run import RUNNING
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.lbfgs import LBFGS, Metric
 from tnsim.networks.peps import SquareState
@@ -18,6 +19,7 @@ from tnsim.tensor import Tensor
 _SAME_ENERGY = 1e-4
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
+STALLED = "stalled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def certificate(
 class MinimizationReport:
     """One iteration. energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for
 
-    tensors of norm 1; steps and change: of the environment; evaluations: of energy and gradient since the start.
+    tensors of norm 1; steps and change: of the environment; evaluations: of energy and gradient since the start;
+    attempt: number of the start at this D.
     """
 
     iteration: int
@@ -75,10 +78,12 @@ class MinimizationReport:
     environment_change: float
     evaluations: int
     seconds: float
+    attempt: int = 0
 
     def __repr__(self) -> str:
+        again = f" (start {self.attempt + 1})" if self.attempt else ""
         return (
-            f"MinimizationReport({self.iteration}: D = {self.D}, energy {self.energy:.12g}, change "
+            f"MinimizationReport({self.iteration}: D = {self.D}{again}, energy {self.energy:.12g}, change "
             f"{self.energy_change:+.1e}, slope {self.slope:.1e}, chi {self.chi})"
         )
 
@@ -97,10 +102,21 @@ class Problem(Protocol):
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One of the starts at a bond dimension. origin: what noise is added to; best: of the attempts before."""
+
+    origin: SquareState
+    D: int
+    number: int = 0
+    best: "MinimizedState | None" = None
+
+
+@dataclass(frozen=True)
 class MinimizedState:
     """The state, its energy (at the larger bond dimension of the certificate), the status and the history.
 
-    optimizer, environment: where the minimisation stands, which resuming goes on from; certificate: None while it runs.
+    optimizer, environment, attempt: where the minimisation stands, which resuming goes on from; certificate: None while
+    it runs. The history is that of all attempts.
     """
 
     state: SquareState
@@ -110,18 +126,26 @@ class MinimizedState:
     certificate: EnergyCertificate | None
     optimizer: LBFGS = field(repr=False)
     environment: Any = field(repr=False)
+    attempt: Attempt = field(repr=False)
+
+    @property
+    def reports(self) -> tuple[MinimizationReport, ...]:
+        """Of the attempt that led here."""
+        own = self.attempt.D, self.attempt.number
+        return tuple(report for report in self.history if (report.D, report.attempt) == own)
 
     def plot(self, path: Any = None) -> Any:
         """Energy and slope by iteration; saved where a path is given. Returns the matplotlib figure."""
         return import_module("tnsim.plotting").plot_minimization(self.history, path=path)
 
     def __repr__(self) -> str:
-        last = self.history[-1]
         seconds = sum(report.seconds for report in self.history)
+        starts = len({(report.D, report.attempt) for report in self.history if report.D == self.attempt.D})
+        several = f" from {starts} starts at D = {self.attempt.D}" if starts > 1 else ""
         lines = [
             f"MinimizedState({self.status.name}): energy = {self.energy:.12f}",
             f"  state          {self.state!r}",
-            f"  iterations     {len(self.history)} in {seconds:.2f} s, slope {last.slope:.1e}",
+            f"  iterations     {len(self.history)} in {seconds:.2f} s{several}, slope {self.optimizer.slope:.1e}",
         ]
         if self.certificate is not None:
             lines.append(f"  certificate    {self.certificate!r}")
@@ -139,62 +163,91 @@ class MinimizationSettings:
     energy_tol: float = field(
         default=1e-10, metadata={"help": "converged: the energy falls by less in three iterations in a row"}
     )
+    stall_iterations: int = field(default=20, metadata={"help": "stalled: in so many iterations"})
+    stall_tol: float = field(default=1e-7, metadata={"help": "stalled: the energy falls by less altogether"})
+    stall_slope: float = field(default=1e-5, metadata={"help": "stalled: while the gradient has a larger norm"})
     memory: int = field(default=20, metadata={"help": "steps that the curvature is known from (L-BFGS)"})
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.max_iterations < 1 or self.memory < 1 or not (self.slope_tol > 0 and self.energy_tol >= 0):
-            raise SettingsError("max_iterations and memory are at least 1, slope_tol is above 0, energy_tol not below.")
+        if min(self.max_iterations, self.memory, self.stall_iterations) < 1:
+            raise SettingsError("max_iterations, memory and stall_iterations are at least 1.")
+        if not (self.slope_tol > 0 and min(self.energy_tol, self.stall_tol, self.stall_slope) >= 0):
+            raise SettingsError("slope_tol is above 0, energy_tol, stall_tol and stall_slope are not below.")
 
     def iterations(
-        self, problem: Problem, optimizer: LBFGS, D: int, history: Sequence[MinimizationReport] = ()
+        self, problem: Problem, optimizer: LBFGS, attempt: Attempt, history: Sequence[MinimizationReport] = ()
     ) -> Iterator[tuple[MinimizationReport, LBFGS]]:
-        """A report and the state of the optimizer after every iteration, until it converges or gets stuck."""
-        quiet, clock = 0, time.perf_counter()
-        while optimizer.iteration < self.max_iterations and optimizer.slope > self.slope_tol:
+        """A report and the state of the optimizer after every iteration, until it converges, stalls or gets stuck.
+
+        history: the reports of the same attempt before.
+        """
+        reports, clock = list(history), time.perf_counter()
+        while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports):
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
-            before, steps = optimizer.value, optimizer.evaluations
+            before = optimizer.value
             optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric())
             found, change = problem.last, optimizer.value - before
-            yield MinimizationReport(
-                iteration=optimizer.iteration, D=D, energy=optimizer.value, energy_change=change, slope=optimizer.slope,
-                chi=found.chi, environment_steps=found.steps, environment_change=found.change,
-                evaluations=optimizer.evaluations, seconds=time.perf_counter() - clock,
-            ), optimizer  # fmt: skip
+            reports.append(MinimizationReport(
+                iteration=optimizer.iteration, D=attempt.D, energy=optimizer.value, energy_change=change,
+                slope=optimizer.slope, chi=found.chi, environment_steps=found.steps, environment_change=found.change,
+                evaluations=optimizer.evaluations, seconds=time.perf_counter() - clock, attempt=attempt.number,
+            ))  # fmt: skip
+            yield reports[-1], optimizer
             clock = time.perf_counter()
-            quiet = quiet + 1 if abs(change) <= self.energy_tol and optimizer.evaluations > steps else 0
-            if optimizer.stuck or quiet >= _QUIET:
-                return
 
-    def judge(self, optimizer: LBFGS, found: EnergyCertificate) -> Status:
+    def _ended(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
+        return optimizer.slope <= self.slope_tol or self._rests(optimizer, reports) or self._crawls(optimizer, reports)
+
+    def _rests(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
+        """No step along the last direction lowered the energy, or the last ones hardly did."""
+        last = reports[-_QUIET:]
+        return optimizer.stuck or len(last) == _QUIET and all(abs(r.energy_change) <= self.energy_tol for r in last)
+
+    def _crawls(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
+        """The energy hardly falls though the gradient is large."""
+        if len(reports) <= self.stall_iterations or optimizer.slope <= self.stall_slope:
+            return False
+        return reports[-1 - self.stall_iterations].energy - reports[-1].energy < self.stall_tol
+
+    def stalled(self, found: MinimizedState) -> bool:
+        """Whether a minimisation ended where the gradient is still large."""
+        optimizer, reports = found.optimizer, found.reports
+        large = optimizer.slope > max(self.stall_slope, self.slope_tol)
+        return large and (self._rests(optimizer, reports) or self._crawls(optimizer, reports))
+
+    def judge(self, found: MinimizedState, made: EnergyCertificate) -> Status:
         """How a minimisation ended."""
-        if found.problems:
-            return Status("not certified", False, "; ".join(found.problems) + ".")
-        if optimizer.iteration >= self.max_iterations and optimizer.slope > self.slope_tol:
+        if made.problems:
+            return Status("not certified", False, "; ".join(made.problems) + ".")
+        slope = found.optimizer.slope
+        if self.stalled(found):
+            fell = "no step lowers the energy"
+            if not self._rests(found.optimizer, found.reports):
+                fell = f"the energy fell by less than {self.stall_tol:.1e} in {self.stall_iterations} iterations"
+            return Status(
+                STALLED, False,
+                f"{fell}, but the gradient has the norm {slope:.1e}: make the environment more precise (tol, chi_max), "
+                "or start elsewhere (attempts, restarts, noise, seed, cooling).",
+            )  # fmt: skip
+        if found.optimizer.iteration >= self.max_iterations and slope > self.slope_tol:
             return Status(
                 "max_iterations reached", False,
-                f"the gradient still has the norm {optimizer.slope:.1e}: raise max_iterations, or resume it.",
-            )  # fmt: skip
-        if optimizer.stuck and optimizer.slope > 1e2 * self.slope_tol:
-            return Status(
-                "stalled", False,
-                f"no step lowers the energy, but the gradient has the norm {optimizer.slope:.1e}: make the environment "
-                "more precise (tol, chi_max), or start elsewhere (seed, noise).",
+                f"the gradient still has the norm {slope:.1e}: raise max_iterations, or resume it.",
             )  # fmt: skip
         return Status("converged", True, "nothing to do; a larger D lowers the energy.")
 
 
 def solution_of(
-    problem: Problem, optimizer: LBFGS, status: Status, history: Sequence[MinimizationReport]
+    problem: Problem, optimizer: LBFGS, attempt: Attempt, history: Sequence[MinimizationReport]
 ) -> MinimizedState:
     """A minimisation under way, or where it was interrupted."""
     state = problem.state(optimizer.point)
-    return MinimizedState(state, optimizer.value, status, tuple(history), None, optimizer, problem.last)
+    return MinimizedState(state, optimizer.value, RUNNING, tuple(history), None, optimizer, problem.last, attempt)
 
 
 def certified(found: MinimizedState, problem: Problem, settings: MinimizationSettings) -> MinimizedState:
     """The same with energies from new environments, and what they say."""
     made = problem.certified(found.optimizer.point)
-    status = settings.judge(found.optimizer, made)
-    return replace(found, energy=made.energy_larger, certificate=made, status=status)
+    return replace(found, energy=made.energy_larger, certificate=made, status=settings.judge(found, made))

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.linalg import expm
 
+from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.growing import GrowingMinimization
 from tnsim.algorithms.peps.minimization import MinimizedState
 from tnsim.algorithms.peps.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings, SymmetricProblem
-from tnsim.algorithms.peps.variational import GrowingMinimization
+from tnsim.algorithms.peps.symmetric_start import cooled_tensor
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 from tnsim.networks.sites import Site
@@ -64,9 +66,14 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         return self._run(terms, psi, observers, resume)
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
-        site = psi.kinds[0]
-        made = SymmetricTerms.of(terms, half_turn(site) if self.antiferromagnetic else None)
-        return SymmetricProblem(made, psi.tensors[0], site, settings)
+        made = SymmetricTerms.of(terms, self._turn(psi))
+        return SymmetricProblem(made, psi.tensors[0], psi.kinds[0], settings)
+
+    def _turn(self, psi: InfinitePEPS) -> np.ndarray | None:
+        return half_turn(psi.kinds[0]) if self.antiferromagnetic else None
+
+    def _cooled(self, cooling: Cooling, terms: PlaneTerms, psi: InfinitePEPS) -> InfinitePEPS:
+        return cooled_tensor(cooling, terms, self._own(psi), self._turn(psi))
 
     def _own(self, psi: InfinitePEPS) -> InfinitePEPS:
         """The state whose second sublattice is not turned yet."""

@@ -1,0 +1,129 @@
+"""Where minimisations by gradient begin, how often, and what is said of those that lead nowhere."""
+
+import numpy as np
+import pytest
+
+import tnsim as tn
+from tnsim.algorithms.peps.symmetric_environment import symmetrised
+from tnsim.algorithms.peps.symmetric_start import common_tensor
+from tnsim.errors import SettingsError
+from tnsim.linalg import Truncation
+from tnsim.models import Heisenberg, Lattice, TransverseIsing
+from tnsim.networks.peps import InfinitePEPS, PlaneTerms
+
+SQUARE = Lattice("square", 2, 2)
+HEISENBERG = Heisenberg(lattice=SQUARE, conserve=None)
+# J. Hasik, D. Poilblanc, F. Becca, SciPost Phys. 10, 012 (2021), stored states
+OPTIMUM = -0.6602310934799586
+NARROW = tn.EnvironmentSettings(chi_max=12)
+
+
+def cooling(D):
+    update = tn.SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=D), imaginary=True)
+    return tn.Cooling(update=update, dts=(0.1, 0.03), tol=1e-4)
+
+
+class Stop:
+    """Stops a minimisation in one attempt after so many iterations."""
+
+    def __init__(self, D, attempt, after):
+        self.place = D, attempt, after
+
+    def step(self, report, run):
+        if (report.D, report.attempt, report.iteration) == self.place:
+            run.request_stop("enough")
+
+
+@pytest.mark.parametrize("D", [2, 3])
+def test_bases_of_bonds_are_found(D):
+    """A symmetric tensor on both sublattices, with any basis on each of the four bonds."""
+    (tensor,) = InfinitePEPS.random(HEISENBERG.sites[:1], D, [[0]], seed=5).tensors
+    site = symmetrised(tensor).to_dense()
+    rng = np.random.default_rng(1)
+    n, e, s, w = (np.linalg.qr(rng.normal(size=(D, D)))[0] for _ in range(4))
+    a = np.einsum("neswp,Nn,Ee,Ss,Ww->NESWp", site, n, e, s, w)
+    b = np.einsum("neswp,Nn,Ee,Ss,Ww->NESWp", site, s, w, n, e)
+    found = common_tensor(a, b)
+    assert abs(np.linalg.norm(found) - 1) < 1e-8
+    assert np.allclose(found, found.transpose(1, 2, 3, 0, 4)) and np.allclose(found, found.transpose(0, 3, 2, 1, 4))
+    # what no basis changes: two neighbours, traced over all other bonds
+    pair = [np.einsum("neswp,nEsep->Ew", x, x) for x in (site / np.linalg.norm(site), found)]
+    assert abs(np.trace(pair[0]) - np.trace(pair[1])) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("model", "energy", "turned"),
+    [(HEISENBERG, OPTIMUM, True), (TransverseIsing(lattice=SQUARE, conserve=None, h=2.0), -2.51130578, False)],
+    ids=["heisenberg", "ising"],
+)
+def test_simple_update_leads_near_the_minimum(model, energy, turned):
+    solver = tn.SymmetricVariationalPEPS(
+        D=2, cooling=cooling(2), antiferromagnetic=turned, environment=tn.EnvironmentSettings(chi_max=16)
+    )
+    found = solver.solve(model)
+    assert found.status.converged and abs(found.energy - energy) < 1e-8
+    assert {report.D for report in found.history} == {2}
+    assert found.history[0].energy - energy < 2e-3
+
+
+def test_simple_update_is_the_start_of_cells_and_of_finite_lattices():
+    rough = tn.MinimizationSettings(max_iterations=4)
+    cell = tn.InfinitePEPS.product(HEISENBERG.sites[:2], ["up", "down"], [[0, 1], [1, 0]])
+    wide = tn.EnvironmentSettings(chi_max=8, tol=1e-8, svd_min=1e-4, gradient_tol=1e-4)
+    found = tn.VariationalPEPS(D=2, cooling=cooling(2), environment=wide, minimization=rough).solve(HEISENBERG, cell)
+    assert {report.D for report in found.history} == {2} and -0.6626 < found.energy < -0.659
+    model = TransverseIsing(lattice=Lattice("square", 3, 3), h=2.0)
+    terms = PlaneTerms.of(model)
+    start = tn.PEPS.random(terms.sites, 1, seed=1)
+    found = tn.VariationalPEPS(D=2, cooling=cooling(2), environment=NARROW, minimization=rough).solve(terms, start)
+    # exact diagonalisation
+    assert -19.794136334904 <= found.energy < -19.79
+
+
+def test_the_lowest_of_several_starts_goes_on():
+    solver = tn.SymmetricVariationalPEPS(D=2, attempts=3, compare_after=4, environment=NARROW)
+    found = solver.solve(HEISENBERG)
+    ends = {r.attempt: r for r in found.history if r.D == 2}
+    assert set(ends) == {0, 1, 2, 3}
+    assert [ends[n].iteration for n in range(3)] == [4, 4, 4]
+    last = [r for r in found.history if (r.D, r.attempt) == (2, 3)]
+    assert last[0].iteration == 5
+    assert last[0].energy <= min(ends[n].energy for n in range(3))
+    assert abs(found.energy - OPTIMUM) < 1e-7 and "from 4 starts at D = 2" in repr(found)
+
+
+@pytest.mark.parametrize("place", [(2, 1, 2), (2, 2, 6)], ids=["on trial", "afterwards"])
+def test_several_starts_go_on_from_a_file(place, tmp_path):
+    solver = tn.SymmetricVariationalPEPS(
+        D=2, attempts=2, compare_after=4, environment=tn.EnvironmentSettings(chi_max=8)
+    )
+    whole = solver.solve(HEISENBERG)
+    half = solver.solve(HEISENBERG, observers=[Stop(*place)])
+    assert half.status.name == "interrupted"
+    again = solver.solve(HEISENBERG, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
+    assert [r.energy for r in again.history] == [r.energy for r in whole.history]
+    assert again.energy == whole.energy
+
+
+def test_what_stalls_is_started_again_and_told():
+    """A test that no minimisation passes: every start is given up while the gradient is large."""
+    strict = tn.MinimizationSettings(stall_iterations=3, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
+    solver = tn.SymmetricVariationalPEPS(D=2, restarts=2, environment=NARROW, minimization=strict)
+    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1))
+    assert [r.attempt for r in found.history] == [0] * 4 + [1] * 4 + [2] * 4
+    assert found.status.name == "stalled" and "in 3 iterations, but the gradient" in found.status.advice
+    assert found.optimizer.value == min(r.energy for r in found.history if r.iteration == 4)
+    once = tn.SymmetricVariationalPEPS(D=2, restarts=0, environment=NARROW, minimization=strict)
+    assert {r.attempt for r in once.solve(HEISENBERG).history} == {0}
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(SettingsError, match="attempts and compare_after"):
+        tn.SymmetricVariationalPEPS(D=2, attempts=0, environment=NARROW)
+    with pytest.raises(SettingsError, match="stall_tol and stall_slope"):
+        tn.MinimizationSettings(stall_tol=-1.0)
+    with pytest.raises(SettingsError, match="where nothing is conserved"):
+        model = TransverseIsing(lattice=SQUARE, h=2.0, conserve="parity")
+        start = InfinitePEPS.product(model.sites[:1], [model.sites[0].states[0]], [[0]])
+        solver = tn.SymmetricVariationalPEPS(D=2, cooling=cooling(2), antiferromagnetic=False, environment=NARROW)
+        solver.solve(model, start)
