@@ -20,7 +20,7 @@ from tnsim.networks.operator_strings import String, Strings
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.operator_terms import Expansion, Tail, expand, is_hermitian
 from tnsim.networks.site_operator import SiteOperator, cyclic_site_operators
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, check_chain
 from tnsim.symmetry import Charge, trivial_leg
 from tnsim.tensor import Tensor, from_dense
 
@@ -60,6 +60,7 @@ class InfiniteMPO:
                 f"an infinite MPO needs a tensor and its two end channels for each of its {len(self.sites)} sites, "
                 f"found {len(self.tensors)} tensors, {len(self.starts)} and {len(self.finishes)} channels."
             )
+        check_chain(self.tensors[0].group)
         for i, (tensor, site) in enumerate(zip(self.tensors, self.sites, strict=True)):
             leg = site.leg
             if [leg.flow for leg in tensor.legs] != [1, 1, -1, -1] or tensor.legs[1:3] != (leg, leg.dual):

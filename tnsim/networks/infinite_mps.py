@@ -15,7 +15,7 @@ from tnsim.errors import ChargeError, LegError, ShapeError, StateError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.networks.mps import MPS
 from tnsim.networks.sector_bonds import cell_bonds
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, check_chain
 from tnsim.networks.transfer import second_eigenvalue
 from tnsim.networks.uniform_gauge import left_gauge, right_gauge
 from tnsim.symmetry import Charge, Leg
@@ -44,6 +44,7 @@ class InfiniteMPS:
                 f"a unit cell needs AL, AR and C for each of its {len(self.sites)} sites, found "
                 f"{len(self.AL)}, {len(self.AR)} and {len(self.C)}."
             )
+        check_chain(self.sites[0].group)
         _check_cell(self.AL, self.sites)
         _check_cell(self.AR, self.sites)
 

@@ -20,7 +20,7 @@ from tnsim.networks.matrix_train import checked_matrix, join_sites, matrix_of_tr
 from tnsim.networks.rank_rule import RankRule
 from tnsim.networks.scaling import scale_columns
 from tnsim.networks.site_operator import SiteOperator, site_operators
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, check_chain
 from tnsim.symmetry import Leg, kronecker_order
 from tnsim.tensor import Tensor, contract, flip_leg, from_dense, fuse, transpose
 
@@ -63,6 +63,7 @@ class MPO:
                     f"the MPO's bond between sites {i - 1} and {i} does not fit: {self.tensors[i - 1].legs[3]!r} "
                     f"against {tensor.legs[0]!r}."
                 )
+        check_chain(self.tensors[0].group)
         ends = self.tensors[0].legs[0].dim, self.tensors[-1].legs[3].dim
         if ends != (1, 1):
             raise ShapeError(f"an open MPO ends in bonds of dimension 1, found {ends}.")

@@ -12,7 +12,7 @@ from tnsim.linalg import Truncation, lq, svd
 from tnsim.networks.direct_sum import direct_sum
 from tnsim.networks.scaling import scale_rows
 from tnsim.networks.sector_bonds import sector_bonds
-from tnsim.networks.sites import Site
+from tnsim.networks.sites import Site, check_chain
 from tnsim.networks.unsymmetric import unsymmetric, unsymmetric_site
 from tnsim.symmetry import Charge, Leg, trivial_leg
 from tnsim.tensor import Tensor, contract, from_dense, random_tensor
@@ -45,6 +45,7 @@ class MPS:
             if i and self.tensors[i - 1].legs[2].dual is not tensor.legs[0]:
                 raise LegError(f"the bond between sites {i - 1} and {i} does not fit: see the sites' legs.")
         first, last = self.tensors[0].legs[0], self.tensors[-1].legs[2]
+        check_chain(first.group)
         if first.dims != (1,) or last.dims != (1,) or first.charges != (first.group.identity,):
             raise LegError(
                 f"an open chain begins with a leg of dimension 1 and no charge and ends with dimension 1, "

@@ -10,14 +10,22 @@ from tests.exact.plane import dense_hamiltonian, embedded_pair
 from tnsim.algorithms.ground_state.dmrg import DMRG
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.entanglement_cut import entanglement_below
 from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.variational import VariationalPEPS
 from tnsim.errors import ChargeError, OperatorError, StateError
 from tnsim.io import load, save
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
+from tnsim.networks.infinite_mpo import InfiniteMPO
+from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.networks.peps.purified import infinitely_hot, purified_terms
 from tnsim.networks.sites import fermion_site
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, flip_leg, transpose
@@ -125,5 +133,21 @@ def test_fermions_that_are_not_counted_are_refused():
     update = NeighbourhoodUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
     with pytest.raises(StateError, match="take SimpleUpdate"):
         update.propagator(PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2))), psi)
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2)))
+    with pytest.raises(StateError, match="spectrum of a cut knows no signs"):
+        entanglement_below(psi, 0, EXACT)
+    variational = VariationalPEPS(D=1, environment=EnvironmentSettings(chi_max=4))
+    with pytest.raises(StateError, match="minimisation by gradient knows no signs"):
+        variational.solve(terms, psi)
+    for purify in (infinitely_hot, purified_terms):
+        with pytest.raises(StateError, match="no purified sites"):
+            purify(terms)
+    with pytest.raises(ChargeError, match="model.sites"):
+        MPS.product(terms.sites[0], ["full", "empty"])
+    with pytest.raises(ChargeError, match="Jordan-Wigner"):
+        MPO.identity(terms.sites[0])
+    for make in (InfiniteMPS.product, lambda sites, _: InfiniteMPO.from_sum(OperatorSum().add(1.0, "N", 0), sites)):
+        with pytest.raises(ChargeError, match="Jordan-Wigner"):
+            make([terms.sites[0][0]], ["empty"])
     with pytest.raises(OperatorError, match="is fermionic"):
         EXACT.correlation(psi, "C", (0, 0), "Cdag")

@@ -12,7 +12,7 @@ from tnsim.algorithms.peps.infinite_density import pair_density, site_density
 from tnsim.algorithms.peps.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.site_layers import open_bond, site_legs, through
-from tnsim.errors import OperatorError, SettingsError, ShapeError
+from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
 from tnsim.models.classical import Ising
@@ -208,6 +208,6 @@ def test_bad_input_is_refused():
         correlations(found.environment, PLAIN, "Sz", "Sz", 0)
     fermions = InfinitePEPS.product([fermion_site()] * 2, ["full", "empty"], [[0, 1], [1, 0]])
     terms = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE), fermions.pattern)
-    with pytest.raises(OperatorError, match="signs of fermions"):
+    with pytest.raises(StateError, match="signs of fermions"):
         measure_infinite(corners(4, max_steps=20).solve(fermions).environment, terms)
     assert memory_of(psi, 100) > memory_of(psi, 10) > 0

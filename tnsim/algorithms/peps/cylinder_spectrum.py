@@ -28,8 +28,8 @@ def cylinder_spectrum(psi: InfinitePEPS, circumference: int) -> CutSpectrum:
 
     Both halves end in maximally mixed bonds far away, so that states which topological order or a broken symmetry
     leaves equal are all there. Exact; cost O(L D^(2 L + 5) d) a column for L rows. Raises SettingsError where the cell
-    does not fit around, ShapeError where the bonds span more than 4096 states, NumericalError where the boundaries do
-    not settle.
+    does not fit around, ShapeError where the bonds span more than 4096 states, StateError for fermions, NumericalError
+    where the boundaries do not settle.
 
     >>> from tnsim.networks.sites import spin_site
     >>> neel = InfinitePEPS.product([spin_site()] * 2, ["up", "down"], [[0, 1], [1, 0]])
@@ -38,8 +38,7 @@ def cylinder_spectrum(psi: InfinitePEPS, circumference: int) -> CutSpectrum:
     """
     if circumference < 2 or circumference % psi.shape[0]:
         raise SettingsError(f"{circumference} rows around are no whole number of cells of {psi.shape[0]}, or one row.")
-    if any(site.is_fermionic for site in psi.kinds):
-        raise SettingsError("fermions around a cylinder need signs that this contraction does not have.")
+    psi.refuse_fermions("a contraction around a cylinder")
     columns = [[unsymmetric(psi.tensor(i, j)) for i in range(circumference)] for j in range(psi.shape[1])]
     space = int(np.prod([tensor.shape[WEST] for tensor in columns[0]]))
     if space > MAX_SPACE:

@@ -48,7 +48,7 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     """The Schmidt weights of the rows up to `row` with those after it.
 
     Exact where the boundaries cut nothing; cost of the boundaries, and O(D^(3n)) for n columns. Raises SettingsError
-    for a row without another below it, ShapeError where the bonds span more than 4096 states.
+    for a row without another below it, ShapeError where the bonds span more than 4096 states, StateError for fermions.
 
     >>> from tnsim.linalg import Truncation
     >>> from tnsim.networks.sites import spin_site
@@ -61,6 +61,7 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     space = int(np.prod([psi.tensor(row, j).shape[2] for j in range(psi.shape[1])]))
     if space > MAX_SPACE:
         raise ShapeError(f"the bonds that are cut span {space} states, at most {MAX_SPACE}: cut where D is smaller.")
+    psi.refuse_fermions("the spectrum of a cut")
     lines = PlaneBoundaries(psi, ROWS, run.truncation)
     upper, lower = boundary_matrix(lines.above(row + 1)), boundary_matrix(lines.below(row))
     return spectrum_of(upper, lower)

@@ -160,8 +160,6 @@ def _checked(environment: Environment, terms: PlaneTerms) -> DirectionalEnvironm
         site, kept = terms.site(i, j), environment.cell[i][j].tensor
         if kept.ndim != 5 or kept.legs[4] is not site.leg:
             raise ShapeError(f"the tensor at {(i, j)} is no state on a site with {site.leg!r}: {kept!r}.")
-        if site.is_fermionic:
-            raise OperatorError("this environment knows no signs of fermions: measure spins or bosons.")
     return environment
 
 

@@ -11,7 +11,6 @@ from tnsim.algorithms.peps.bond_frame import BondFrame
 from tnsim.algorithms.peps.bond_truncation import cut_bond, expectation
 from tnsim.algorithms.peps.path_update import act, update_path
 from tnsim.algorithms.peps.plane_gates import PlaneGates
-from tnsim.errors import StateError
 from tnsim.linalg import Spectrum, Truncation
 from tnsim.networks.peps import PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Link, Walk
@@ -29,10 +28,9 @@ class MetricGates(PlaneGates):
 
     def __init__(self, settings: Evolution, H: PlaneTerms, psi: SquareState | WeightedPEPS, order: int) -> None:
         plain = psi.psi if isinstance(psi, WeightedPEPS) else psi
-        if any(site.is_fermionic for site in getattr(plain, "kinds", ())):
-            raise StateError("the metrics of bonds know no signs of fermions: take SimpleUpdate.")
-        weighted = psi if isinstance(psi, WeightedPEPS) else WeightedPEPS.plain(psi)
         super().__init__(settings, H, plain, order)
+        plain.refuse_fermions("the metric of a bond")
+        weighted = psi if isinstance(psi, WeightedPEPS) else WeightedPEPS.plain(psi)
         self._like = plain.astype(self._dtype)
         self.tensors = self._with_ancillas(plain.tensors, plain.kinds)
         self.weights = list(weighted.weights)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from tnsim.backend import Backend
-from tnsim.errors import ShapeError
+from tnsim.errors import ShapeError, StateError
 from tnsim.networks.peps.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PairTerm, PlaneTerms
 from tnsim.networks.purification import pair_tensor, purified_site
@@ -24,12 +24,13 @@ def infinitely_hot(
     """The state on purified sites in which all states of the lattice are as likely; bonds have dimension 1.
 
     pattern: where H is that of the infinite lattice, whose cell it has to fill. With conserved charges it holds all
-    sectors. Raises ShapeError for a pattern that does not fit H.
+    sectors. Raises ShapeError for a pattern that does not fit H, StateError for fermions.
 
     >>> from tnsim.models import Heisenberg, Lattice
     >>> infinitely_hot(PlaneTerms.of(Heisenberg(lattice=Lattice("square", 3, 2)))).bond_dimension
     1
     """
+    _refuse_fermions(H)
     m, n = H.shape
     if not H.infinite:
         sites = [[purified_site(site) for site in row] for row in H.sites]
@@ -51,6 +52,7 @@ def purified_terms(H: PlaneTerms) -> PlaneTerms:
     >>> H.pairs[0].matrix.shape, H.is_hermitian
     ((16, 16), True)
     """
+    _refuse_fermions(H)
     singles = {place: _widened(matrix, (H.site(*place),)) for place, matrix in H.singles.items()}
     pairs = tuple(
         PairTerm(term.first, term.second, _widened(term.matrix, (H.site(*term.first), H.site(*term.second))))
@@ -58,6 +60,14 @@ def purified_terms(H: PlaneTerms) -> PlaneTerms:
     )
     rows = tuple(tuple(purified_site(site) for site in row) for row in H.sites)
     return replace(H, sites=rows, singles=singles, pairs=pairs)
+
+
+def _refuse_fermions(H: PlaneTerms) -> None:
+    """An ancilla is no part of the parity of its site, and graded tensors would count its charge."""
+    if any(site.is_fermionic for row in H.sites for site in row):
+        raise StateError(
+            "fermions in the plane have no purified sites: take an MPS (infinite_temperature) for their mixed states."
+        )
 
 
 def _equal(site: Site) -> np.ndarray:

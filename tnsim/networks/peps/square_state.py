@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from tnsim.backend import Backend, Seed, generator
-from tnsim.errors import BackendError, ChargeError, ShapeError
+from tnsim.errors import BackendError, ChargeError, ShapeError, StateError
 from tnsim.networks.mps import local_vector
 from tnsim.networks.peps.site_tensor import (
     State,
@@ -103,6 +103,13 @@ class SquareState(ABC):
     def bond_dimension(self) -> int:
         """The largest one."""
         return max(leg.dim for tensor in self.tensors for leg in tensor.legs[:4])
+
+    def refuse_fermions(self, what: str) -> None:
+        """StateError where there are fermions; what: the name of that which has no signs for them."""
+        if any(site.is_fermionic for site in self.kinds):
+            raise StateError(
+                f"{what} knows no signs of fermions: take SimpleUpdate and BoundaryMeasurement on a finite lattice."
+            )
 
     def __repr__(self) -> str:
         (m, n), group = self.shape, self.kinds[0].group

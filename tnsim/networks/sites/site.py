@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from tnsim.errors import OperatorError, StateError, suggest
+from tnsim.errors import ChargeError, OperatorError, StateError, suggest
 from tnsim.symmetry import Charge, FermionParity, Group, Leg
 
 
@@ -15,6 +15,15 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b, where an element that cancels is zero: what rounding leaves of it would count as an operator."""
     matrix, bound = a @ b, np.abs(a) @ np.abs(b)
     return np.where(np.abs(matrix) > 4 * len(a) * np.finfo(float).eps * bound, matrix, 0)
+
+
+def check_chain(group: Group) -> None:
+    """ChargeError for a group that counts fermions, whose tensors anticommute: a chain has strings for that."""
+    if group.fermionic:
+        raise ChargeError(
+            f"operators of a chain carry Jordan-Wigner strings, and sites with {group!r} stand in the plane: take "
+            "those of the model (model.sites)."
+        )
 
 
 @dataclass(frozen=True, eq=False)
