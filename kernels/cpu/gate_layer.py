@@ -36,8 +36,9 @@ from tnsim.kernels.cpu.team import next_claim
 
 # candidates for the kept states: this many more, and one more in this many
 _SPARE = 8
-# cuts from a warm start until the sectors of a bond compete for its states again
-_WARM = 7
+# cuts from a warm start until all directions compete for the states of a bond again: those of other sectors, and of
+# symmetries that the tensors do not know of, never grow from a warm start
+MOST_WARM = 3
 # what a gate reports: weight that was cut, whether from a warm start, whether it failed
 CUT, WARM, FAILED, REPORTED = 0, 1, 2, 3
 
@@ -257,11 +258,10 @@ def _update(chain, i, entries, values, limits, small, since, report):
     first, second, dims = _stacked(chain, i, center, left, right)
     joined = _by_sector(PLAIN, PLAIN, left[2], dims, right[2], first, second)
     moved = _gated(chain, i, left, right, entries, values, joined)
-    full, competing = dims.sum() == limits[0], len(center) > 1
-    fits = True
+    full, fits = dims.sum() == limits[0], True
     for q in range(len(dims)):
         fits = fits and dims[q] <= min(left[2][q], right[2][q])
-    warm = small and full and fits and limits[3] == 0 and limits[4] == 0 and not (competing and since[i] >= _WARM)
+    warm = small and full and fits and limits[3] == 0 and limits[4] == 0 and since[i] < MOST_WARM
     if warm:
         vectors, failed = _warm(chain, i, left, right, first, dims, moved)
         since[i] += 1

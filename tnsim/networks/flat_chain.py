@@ -27,6 +27,8 @@ Layer = Sequence[tuple[int, TwoSiteGate]]
 # gates that are no farther from a multiple of the identity (Frobenius norm) leave the state's bases nearly alone
 _SMALL = 0.3
 _LAYERS = 256
+# below this many cubes of sectors a layer takes about a millisecond, and waking threads a good part of it
+_THREADED = 1e5
 _BROKEN, _CHECK = "NaN, Inf or nothing but zeros", "check the Hamiltonian and the start state"
 # more room than is needed now: bonds grow
 _GROWTH = 1.5
@@ -81,7 +83,7 @@ class FlatChain:
     def apply(self, layer: Layer) -> None:
         """Gates on bonds (bond i lies right of site i) that do not overlap. Raises NumericalError for NaN."""
         if not self.pending:  # from the state alone, so that a run that was resumed has the same numbers
-            self._since[:] = 0
+            self._since[:] = gate_layer.MOST_WARM
             chains.fill_cores(self._chain)
         table = self._table(layer)
         self._make_room([table.bonds])
@@ -97,12 +99,21 @@ class FlatChain:
             self._chain, table.bonds, table.numbers, table.entries, table.values, table.ends, limits, table.small,
             self._since, reports, np.zeros(1, dtype=np.int64),
         )  # fmt: skip
-        _side_by_side(min(thread_count(), len(table.bonds)), arguments)
+        _side_by_side(self._threads(table.bonds), arguments)
         for bond in table.bonds[reports[:, gate_layer.FAILED] > 0]:
             raise NumericalError(f"{_BROKEN} in the two-site tensor on sites {bond} and {bond + 1}: {_CHECK}.")
         self._weight += float(reports[:, gate_layer.CUT].sum())
         self.from_warm_starts = self.from_warm_starts or bool(reports[:, gate_layer.WARM].any())
         self.pending = True
+
+    def _threads(self, bonds: np.ndarray) -> int:
+        """As many as there are and gates are for, where the work is worth waking them."""
+        threads = min(thread_count(), len(bonds))
+        if threads > 1:
+            dims, counts = self._chain[5][bonds + 1], self._chain[6][bonds + 1]
+            used = np.where(np.arange(dims.shape[1]) < counts[:, None], dims, 0)
+            return threads if (used**3).sum() >= _THREADED else 1
+        return threads
 
     def finish(self) -> tuple[MPS, float, float]:
         """The state with norm 1 and its centre on the first site; the summed discarded weight and the logarithm of what
