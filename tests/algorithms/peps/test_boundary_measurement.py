@@ -7,6 +7,9 @@ import tests.strict_device  # noqa: F401
 import tnsim.models as models
 from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.ground_state import PEPSGroundState
+from tnsim.algorithms.peps.simple_update import SimpleUpdate
 from tnsim.errors import NumericalError, OperatorError, SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
@@ -149,6 +152,45 @@ def test_truncated_boundaries_converge_and_say_how_far_they_are():
         errors.append(abs(found.energy - exact))
         assert errors[-1] < 10 * found.error + 1e-10
     assert errors[2] < 1e-3 * errors[0] and errors[2] < 1e-6
+
+
+def test_the_error_is_seen_where_rows_and_columns_are_alike():
+    """On a square lattice the energies from rows and from columns may agree however wrong both are."""
+    terms = PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 4, 4), conserve=None))
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=3), imaginary=True, every=10)
+    psi = update.run(terms, PEPS.product(terms.sites, neel((4, 4))), time=2.0).state.psi
+    exact = BoundaryMeasurement(truncation=Truncation(chi_max=40)).measure(psi, terms)
+    for chi in (4, 6):
+        found = BoundaryMeasurement(truncation=Truncation(chi_max=chi)).measure(psi, terms)
+        assert abs(found.energy - exact.energy) < 3 * found.error
+        assert abs(found.energy / exact.energy - 1) < found.weight_per_cut
+
+
+def test_a_rough_measurement_is_no_result():
+    terms = PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 2, 2)))
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
+    cooling = Cooling(update=update, dts=(0.1,), tol=1e-3)
+    start = PEPS.product(terms.sites, neel((2, 2)))
+
+    def found(chi):
+        rough = BoundaryMeasurement(truncation=Truncation(chi_max=chi))
+        return PEPSGroundState(preparation=cooling, contraction=rough).solve(terms, start)
+
+    assert found(4).status.converged and found(4).measurement.weight == 0
+    few = found(1)
+    assert few.prepared.status.converged and few.status.name == "measured roughly"
+    assert "raise chi" in few.status.advice and few.energy - found(4).energy > 0.01
+
+
+def test_operators_that_change_a_charge_are_measured_without_it():
+    terms = PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 3, 2)))
+    psi = random_state(terms, 2, seed=5)
+    run, free, vector = BoundaryMeasurement(truncation=EXACT), psi.without_symmetry(), dense_state(psi)
+    up, down = PLAIN.op("S+"), PLAIN.op("S-")
+    exact = [mean(vector, np.kron(np.kron(up, np.eye(2**k)), np.kron(down, np.eye(2 ** (4 - k))))) for k in range(5)]
+    assert np.abs(run.correlation(free, "S+", (0, 0), "S-").ravel()[1:] - exact).max() < 1e-12
+    with pytest.raises(OperatorError, match=r"without_symmetry\(\)"):
+        run.correlation(psi, "S+", (0, 0), "S-")
 
 
 def test_the_norm_alone_is_that_of_the_measurement():

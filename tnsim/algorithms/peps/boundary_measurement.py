@@ -25,10 +25,11 @@ Pair = tuple[Place, Place]
 class PlaneMeasurement:
     """Means of all terms of a Hamiltonian in a finite PEPS, and their sum.
 
-    singles, pairs: by place and by pair of places. error: the difference of the energy between rows and columns,
-    pair_error: the largest one of a pair (NaN where there is one direction only). log_norm: ln <psi|psi>, norm_error:
-    the largest difference between rows and columns that say it. weight: discarded weights of all boundaries, summed;
-    chi: their largest bond.
+    singles, pairs: by place and by pair of places. error: by how much the energy differs between rows and columns, or
+    between pairs read along their line and across it, if that is more (NaN where there is one direction only);
+    pair_error: the largest difference of a pair. Neither sees what all boundaries get wrong alike: weight, their
+    discarded weights in all, tells of that. log_norm: ln <psi|psi>, norm_error: the largest difference between rows and
+    columns that say it. chi: the largest bond of a boundary.
     """
 
     energy: float | complex
@@ -47,14 +48,21 @@ class PlaneMeasurement:
         """The energy over the number of places."""
         return self.energy / (self.shape[0] * self.shape[1])
 
+    @property
+    def weight_per_cut(self) -> float:
+        """The discarded weight of a cut on average: relative errors of energies are of its size or below, as a rule."""
+        (m, n), ways = self.shape, 1 if np.isnan(self.error) else 2
+        return self.weight / max(1, 2 * ways * (m - 1) * (n - 1))
+
     def __repr__(self) -> str:
         (m, n), both = self.shape, not np.isnan(self.error)
+        cut = f"{self.weight:.1e} in all, {self.weight_per_cut:.1e} a cut"
         error = f"{self.error:.1e} between rows and columns, {self.pair_error:.1e} for a pair" if both else "not known"
         return "\n".join(
             [
                 f"PlaneMeasurement on {m} x {n} places: energy {self.energy:.12g}, a place {self.energy_per_site:.10g}",
                 f"  error          {error}",
-                f"  boundaries     {self.chi} states, discarded {self.weight:.1e} in all",
+                f"  boundaries     {self.chi} states, discarded {cut}",
                 f"  ln <psi|psi>   {self.log_norm:.12g}, spread {self.norm_error:.1e}",
             ]
         )
@@ -118,12 +126,12 @@ class BoundaryMeasurement:
                 pairs[pair].append((value, way.in_line(pair)))
         seen = [_judged([(value, True) for value in values]) for values in singles.values()]
         seen += [_judged(pairs[self._seen(term, pairs)]) for term in terms.pairs]
-        values, changes = (np.array([entry[k] for entry in seen]) for k in (0, 1))
+        values, changes, across = (np.array([entry[k] for entry in seen]) for k in (0, 1, 2))
         values = values.real if terms.is_hermitian else values
         known = len(ways) > 1
         return PlaneMeasurement(
             energy=values.sum().item(),
-            error=float(abs(changes.sum())) if known else float("nan"),
+            error=float(max(abs(changes.sum()), abs(across.sum()))) if known else float("nan"),
             pair_error=float(np.abs(changes).max(initial=0.0)) if known else float("nan"),
             singles=dict(zip(singles, values[: len(singles)].tolist(), strict=True)),
             pairs={(t.first, t.second): v for t, v in zip(terms.pairs, values[len(singles) :].tolist(), strict=True)},
@@ -175,7 +183,7 @@ class BoundaryMeasurement:
         if site.is_fermionic and any(parity for parity, _ in site.by_parity(matrix)):
             raise OperatorError(f"{first!r} is fermionic: measure its correlations as terms of a sum.")
         if not np.array_equal(neutral(matrix, site), matrix):
-            raise OperatorError(f"{first!r} changes a charge: take the state without its symmetry.")
+            raise OperatorError(f"{first!r} changes a charge: measure it in psi.without_symmetry().")
         # shifted, so that the sum over all is not near zero where the mean of `first` is
         shift = 2 * float(np.abs(matrix).sum(axis=1).max()) or 1.0
         operator = single(matrix + shift * np.eye(site.dim), site, psi)
@@ -213,8 +221,11 @@ def _real(values: np.ndarray) -> np.ndarray:
     return values.real if np.abs(values.imag).max(initial=0.0) <= limit else values
 
 
-def _judged(seen: Sequence[tuple[complex, bool]]) -> tuple[complex, complex]:
-    """The mean of what was seen within a line (of all if nothing was), and how far the last lies from the first."""
+def _judged(seen: Sequence[tuple[complex, bool]]) -> tuple[complex, complex, complex]:
+    """The mean of what was seen within a line (of all if nothing was), and how far from it what was seen across lies,
+    after how far the last lies from the first: where rows and columns are alike, sums of the latter cancel."""
     values = [value for value, _ in seen]
     trusted = [value for value, in_line in seen if in_line] or values
-    return sum(trusted) / len(trusted), values[-1] - values[0]
+    others = [value for value, in_line in seen if not in_line] or values
+    mean = sum(trusted) / len(trusted)
+    return mean, values[-1] - values[0], sum(others) / len(others) - mean

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Evolved
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement, PlaneMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.algorithms.peps.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite_measure import measure_infinite, sites_of
@@ -21,6 +21,8 @@ from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, SquareState
 from tnsim.networks.peps.weighted import WeightedPEPS
 
 INTERRUPTED = "interrupted"
+# discarded weight of a cut of boundaries from which on their energy is not that of the state
+_CUT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class PEPSGroundState:
             corners = contraction.solve(state.to(psi.backend), observers)
             return self._measured(H, state.to(psi.backend), prepared, (contraction, corners), bound)
         found = contraction.measure(state.to(psi.backend), H)
-        return PEPSResult(state, float(found.energy.real) / sites_of(H), prepared.status, prepared, found)
+        status = prepared.status if found.weight_per_cut < _CUT or not prepared.status.converged else _rough(found)
+        return PEPSResult(state, float(found.energy.real) / sites_of(H), status, prepared, found)
 
     def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
         if isinstance(self.preparation, SymmetricVariationalPEPS):
@@ -169,6 +172,14 @@ def of_one_place(H: PlaneTerms) -> PlaneTerms:
     singles = {place: matrix for place, matrix in H.singles.items() if place == (0, 0)}
     members = {place: found for place, found in H.members.items() if place == (0, 0)}
     return replace(H, sites=((H.site(0, 0),),), singles=singles, pairs=tuple(pairs), members=members)
+
+
+def _rough(found: PlaneMeasurement) -> Status:
+    advice = (
+        f"boundaries of {found.chi} states discard {found.weight_per_cut:.1e} a cut, and their energy is not that of "
+        "the state: raise chi."
+    )
+    return Status("measured roughly", False, advice)
 
 
 def unmeasured(prepared: Evolved | MinimizedState) -> PEPSResult:

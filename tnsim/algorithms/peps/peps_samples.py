@@ -24,7 +24,6 @@ from tnsim.errors import NumericalError, ShapeError, StateError
 from tnsim.networks.double_layer import amplitude_network
 from tnsim.networks.peps import PEPS
 from tnsim.networks.square_network import EAST, WEST
-from tnsim.networks.unsymmetric import unsymmetric, unsymmetric_site
 from tnsim.tensor import Tensor, contract, flip_leg, select
 
 # a probability may come out below zero by the truncation; by more than this share it is no probability
@@ -74,7 +73,7 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
         raise ShapeError(f"sampling needs at least one shot, and a whole number of them, found {shots!r}.")
     if any(site.is_fermionic for row in psi.sites for site in row):
         raise StateError("sampling takes states without fermions: their amplitudes need the order of all sites.")
-    rng, plain = generator(seed), _without_charges(psi)
+    rng, plain = generator(seed), psi.without_symmetry()  # dense, so that a local state can be cut out
     lines = PlaneBoundaries(plain, ROWS, run.truncation)
     upper = BoundaryMPS(truncation=run.truncation)
     first = amplitude_network(plain.rows, np.zeros(psi.shape, dtype=int))
@@ -106,12 +105,6 @@ class _Rows:
     above: Boundary
     shots: int
     log_p: float
-
-
-def _without_charges(psi: PEPS) -> PEPS:
-    """Dense tensors, of which a local state can be cut out."""
-    rows = [[unsymmetric(tensor) for tensor in row] for row in psi.rows]
-    return PEPS(rows, [[unsymmetric_site(site) for site in row] for row in psi.sites])
 
 
 def _chosen(kets: Sequence[Tensor], states: Iterable[int]) -> list[Tensor]:

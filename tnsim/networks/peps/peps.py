@@ -12,6 +12,7 @@ from tnsim.networks.peps.site_tensor import DIRECTIONS, State, product_tensor
 from tnsim.networks.peps.square_state import SquareState, check_pattern, random_tensors
 from tnsim.networks.sites import Site
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
+from tnsim.networks.unsymmetric import unsymmetric, unsymmetric_site
 from tnsim.tensor import Tensor
 
 Sites = Sequence[Sequence[Site]]
@@ -99,6 +100,12 @@ class PEPS(SquareState):
     def with_tensors(self, tensors: Sequence[Tensor]) -> "PEPS":
         return PEPS([[tensors[n] for n in row] for row in self.pattern], self.sites)
 
+    def without_symmetry(self) -> "PEPS":
+        """The same state on sites that conserve nothing: one dense block a tensor. Raises StateError for fermions."""
+        self.refuse_fermions("a tensor without charges")
+        rows = [[unsymmetric(tensor) for tensor in row] for row in self.rows]
+        return PEPS(rows, [[unsymmetric_site(site) for site in row] for row in self.sites])
+
 
 class InfinitePEPS(SquareState):
     """A state on the infinite lattice: pattern[i][j] is the number of the tensor there, and the pattern repeats.
@@ -157,6 +164,11 @@ class InfinitePEPS(SquareState):
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> "InfinitePEPS":
         return InfinitePEPS(tensors, self.pattern, self.kinds)
+
+    def without_symmetry(self) -> "InfinitePEPS":
+        """The same state on sites that conserve nothing: one dense block a tensor. Raises StateError for fermions."""
+        self.refuse_fermions("a tensor without charges")
+        return InfinitePEPS([*map(unsymmetric, self.tensors)], self.pattern, [*map(unsymmetric_site, self.kinds)])
 
 
 def check_rows(what: str, rows: Sequence[Sequence[Any]]) -> None:
