@@ -1,7 +1,8 @@
 """PEPS by gradient: energies and seconds beside published ones, and how often D = 2 comes to its minimum.
 
 `python -m benchmarks.variational_peps` prints a table and writes results/DATE-variational-peps.json, on one thread;
-`--quick` stops at D = 2. Seconds are wall seconds and, beside them, those of the processor.
+`--quick` stops at D = 2; `--curve` follows the magnetisation of the transverse-field Ising model alone through its
+transition. Seconds are wall seconds and, beside them, those of the processor.
 """
 
 import os
@@ -25,9 +26,17 @@ from tnsim.models import Heisenberg, TransverseIsing  # noqa: E402
 RESULTS = Path(__file__).parent / "results"
 SQUARE = tn.Lattice("square", 2, 2)
 # J. Hasik's stored states (j1j2_ipeps_states), energies at the largest chi
+CHI = {2: 16, 3: 40, 4: 48}
 OPTIMA = {2: -0.6602310934799586, 3: -0.6681274, 4: -0.66896732}
-# an independent NumPy program, D = 2, chi = 16; the critical field is 3.04438 (Blote, Deng, PRE 66, 066110)
-ISING = {2.0: -2.51130578, 2.5: -2.81079892, 3.04438: -3.23357342, 3.1: -3.28395043, 3.5: -3.65693759}
+# H. W. J. Blote, Y. Deng, Phys. Rev. E 66, 066110 (2002)
+CRITICAL = 3.04438
+# an independent NumPy program, chi = 16 at D = 2 and 27 at D = 3, where its energy at the critical field stood still
+# before its minimum
+ISING = {
+    2: {2.0: -2.51130578, 2.5: -2.81079892, CRITICAL: -3.23357342, 3.1: -3.28395043, 3.5: -3.65693759},
+    3: {2.0: -2.51130680, 2.5: -2.81081364, CRITICAL: -3.23424, 3.1: -3.28476802, 3.5: -3.65715327},
+}
+FIELDS = (2.0, 2.5, 2.8, 2.9, 2.95, 3.0, 3.02, CRITICAL, 3.06, 3.1, 3.5)
 _COLUMNS = ("job", "D", "chi", "seconds", "processor", "energy", "reference", "difference", "note")
 
 
@@ -50,32 +59,67 @@ def symmetric(largest: int) -> Iterator[dict]:
     """The Heisenberg model on one symmetric tensor, from bonds of 1 each time."""
     model = Heisenberg(lattice=SQUARE, conserve=None)
     for D in range(2, largest + 1):
-        chi = {2: 16, 3: 27, 4: 32}[D]
-        solver = tn.SymmetricVariationalPEPS(D=D, environment=tn.EnvironmentSettings(chi_max=chi))
-        yield _line("Heisenberg, one symmetric tensor", D, chi, lambda s=solver: s.solve(model), OPTIMA[D])
+        solver = tn.SymmetricVariationalPEPS(D=D, environment=tn.EnvironmentSettings(chi_max=CHI[D]))
+        yield _line("Heisenberg, one symmetric tensor", D, CHI[D], lambda s=solver: s.solve(model), OPTIMA[D])
 
 
 def seeds(count: int) -> Iterator[dict]:
-    """How many seeds come to the minimum of D = 2 within 1e-8."""
-    model, reached, slowest, seconds = Heisenberg(lattice=SQUARE, conserve=None), 0, 0.0, time.perf_counter()
-    for seed in range(count):
-        solver = tn.SymmetricVariationalPEPS(D=2, seed=seed, environment=tn.EnvironmentSettings(chi_max=16))
-        found, _, own = _timed(lambda s=solver: s.solve(model))
-        reached += abs(found.energy - OPTIMA[2]) < 1e-8
-        slowest = max(slowest, own)
+    """How many seeds come to the minimum of D = 2 within 1e-8, from random tensors and from simple update."""
+    model = Heisenberg(lattice=SQUARE, conserve=None)
+    update = tn.SimpleUpdate(dt=0.1, truncation=tn.Truncation(chi_max=2), imaginary=True)
+    cooling = tn.Cooling(update=update, dts=(0.1, 0.03), tol=1e-4)
+    starts: dict[str, dict] = {
+        "from D = 1": {}, "from the best of three at D = 2": {"attempts": 3}, "from simple update": {"cooling": cooling}
+    }  # fmt: skip
+    for name, how in starts.items():
+        reached, slowest, seconds = 0, 0.0, time.perf_counter()
+        for seed in range(count):
+            environment = tn.EnvironmentSettings(chi_max=16)
+            solver = tn.SymmetricVariationalPEPS(D=2, seed=seed, environment=environment, **how)
+            found, _, own = _timed(lambda s=solver: s.solve(model))
+            reached += abs(found.energy - OPTIMA[2]) < 1e-8
+            slowest = max(slowest, own)
+        yield {
+            "job": f"Heisenberg, seeds {name}", "D": 2, "chi": 16, "seconds": time.perf_counter() - seconds,
+            "processor": slowest, "note": f"{reached} of {count} within 1e-8; processor seconds of the slowest",
+        }  # fmt: skip
+
+
+def curve(D: int) -> Iterator[dict]:
+    """Magnetisations from the ordered side up, each field from the state of the one before; where they vanish."""
+    psi, moments = None, []
+    for h in FIELDS:
+        model, settings = TransverseIsing(lattice=SQUARE, conserve=None, h=h), tn.EnvironmentSettings(chi_max=CHI[D])
+        solver = tn.SymmetricVariationalPEPS(D=D, environment=settings, antiferromagnetic=False)
+        found, seconds, processor = _timed(lambda s=solver, m=model, start=psi: s.solve(m, start))
+        psi, reference = found.state, ISING[D].get(h)
+        order, along = (2 * abs(tn.symmetric_mean(found, name, settings)) for name in ("Sx", "Sz"))
+        moments.append((h, order))
+        yield {
+            "job": f"Ising, h = {h}", "D": D, "chi": CHI[D], "seconds": seconds, "processor": processor,
+            "energy": found.energy, "reference": reference,
+            "difference": None if reference is None else found.energy - reference,
+            "note": f"order {order:.4f}, along the field {along:.4f}, {found.status.name}",
+        }  # fmt: skip
+    place = vanishing(moments)
     yield {
-        "job": "Heisenberg, seeds", "D": 2, "chi": 16, "seconds": time.perf_counter() - seconds, "processor": slowest,
-        "note": f"{reached} of {count} seeds within 1e-8; processor seconds of the slowest",
+        "job": "Ising, transition", "D": D, "chi": CHI[D], "energy": place, "reference": CRITICAL,
+        "difference": place - CRITICAL, "note": f"{100 * (place / CRITICAL - 1):+.2f}% from the critical field",
     }  # fmt: skip
 
 
-def ising() -> Iterator[dict]:
-    """The transverse-field Ising model through its transition."""
-    for h, energy in ISING.items():
-        model = TransverseIsing(lattice=SQUARE, conserve=None, h=h)
-        settings = tn.EnvironmentSettings(chi_max=16)
-        solver = tn.SymmetricVariationalPEPS(D=2, environment=settings, antiferromagnetic=False)
-        yield _line(f"Ising, h = {h}", 2, 16, lambda s=solver, m=model: s.solve(m), energy)
+def vanishing(moments: list[tuple[float, float]]) -> float:
+    """The field where the square of the magnetisation, which is linear near it at any finite D, comes to zero.
+
+    From the last two fields with a magnetisation, and at most the first one without.
+
+    >>> vanishing([(2.0, 0.9), (2.5, 0.5), (2.8, 0.3), (3.0, 0.1), (3.5, 1e-5)])
+    3.025
+    """
+    ordered = [(h, m**2) for h, m in moments if m > 0.05]
+    (h, m), (last, least) = ordered[-2:]
+    bound = next((field for field, _ in moments if field > last), np.inf)
+    return round(min(last + least * (last - h) / (m - least), bound), 5)
 
 
 def cells(largest: int) -> Iterator[dict]:
@@ -107,16 +151,24 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def main(quick: Annotated[bool, typer.Option(help="D = 2 only, five seeds, and no file")] = False) -> None:
+def main(
+    quick: Annotated[bool, typer.Option(help="D = 2 only, five seeds, and no file")] = False,
+    only_curve: Annotated[bool, typer.Option("--curve", help="the magnetisation of the Ising model alone")] = False,
+) -> None:
     """Run all, a line as soon as it is there."""
     lines = []
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    jobs = [symmetric(2 if quick else 4), seeds(5 if quick else 20), ising(), cells(2 if quick else 3)]
-    for line in (line for job in (jobs if quick else [*jobs, finite()]) for line in job):
+    largest = 2 if quick else 3
+    jobs = [curve(D) for D in range(2, largest + 1)]
+    if not only_curve:
+        jobs = [symmetric(2 if quick else 4), seeds(5 if quick else 20), *jobs, cells(largest)]
+        jobs = jobs if quick else [*jobs, finite()]
+    name = "ising-curve" if only_curve else "variational-peps"
+    for line in (line for job in jobs for line in job):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
         lines.append(line | {"load average": os.getloadavg()[0]})
         if not quick:
-            target = RESULTS / f"{datetime.date.today()}-variational-peps.json"
+            target = RESULTS / f"{datetime.date.today()}-{name}.json"
             target.write_text(json.dumps({"numpy": np.__version__, "lines": lines}, indent=1) + "\n")
 
 

@@ -49,6 +49,7 @@ _PUBLIC = {
     ),
     "VariationalPEPS": "tnsim.algorithms.peps.variational",
     "SymmetricVariationalPEPS": "tnsim.algorithms.peps.symmetric_variational",
+    "symmetric_mean": "tnsim.algorithms.peps.symmetric_measure",
     "EnvironmentSettings": "tnsim.algorithms.peps.symmetric_problem",
     **dict.fromkeys(["MinimizationSettings", "MinimizedState"], "tnsim.algorithms.peps.minimization"),
     "ATRG": "tnsim.algorithms.plane.atrg",

@@ -1,5 +1,7 @@
 """States of one symmetric tensor: environment, energy, gradient and minimum against exact and published numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.strict_device import sync_budget
 from tnsim.algorithms.peps.minimization import MinimizationSettings
 from tnsim.algorithms.peps.symmetric_energy import SymmetricTerms, diagonal_density, nearest_density
 from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment, symmetrised
+from tnsim.algorithms.peps.symmetric_measure import symmetric_mean
 from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings, SymmetricProblem, converged
 from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS, half_turn
 from tnsim.algorithms.plane.ctmrg import CTMRG
@@ -132,6 +135,44 @@ def test_transverse_ising_comes_to_the_minimum_of_other_code():
         model = TransverseIsing(lattice=SQUARE, conserve=None, h=h)
         solver = SymmetricVariationalPEPS(D=2, environment=EnvironmentSettings(chi_max=16), antiferromagnetic=False)
         assert abs(solver.solve(model).energy - energy) < 1e-7
+
+
+def test_the_order_of_the_ising_model_vanishes_near_the_critical_field():
+    """3.04438: H. W. J. Blote, Y. Deng, Phys. Rev. E 66, 066110 (2002); energies and moments of an independent program.
+
+    At finite D the square of the order vanishes linearly, at D = 2 within 2% of the field.
+    """
+    settings, psi, order, along, energies = EnvironmentSettings(chi_max=16), None, [], [], []
+    for h in (3.02, 3.04438, 3.1):
+        model = TransverseIsing(lattice=SQUARE, conserve=None, h=h)
+        found = SymmetricVariationalPEPS(D=2, environment=settings, antiferromagnetic=False).solve(model, psi)
+        psi = found.state
+        energies.append(found.energy)
+        order.append(2 * abs(symmetric_mean(found, "Sx", settings)))
+        along.append(2 * symmetric_mean(found, "Sz", settings))
+    assert np.abs(np.array(energies[1:]) - (-3.23357342, -3.28395043)).max() < 1e-7
+    assert np.abs(np.array(order[1:]) - (0.2721, 0)).max() < 1e-3
+    assert np.abs(np.array(along[1:]) - (0.8910, 0.9170)).max() < 1e-4
+    place = 3.04438 + 0.02438 * order[1] ** 2 / (order[0] ** 2 - order[1] ** 2)
+    assert abs(place / 3.04438 - 1) < 0.02
+
+
+def test_means_are_those_of_the_general_contraction():
+    """CTMRG of the general cell, by other code; of a cell there is no symmetric mean."""
+    model = TransverseIsing(lattice=SQUARE, conserve=None, h=2.5)
+    settings = EnvironmentSettings(chi_max=16)
+    found = SymmetricVariationalPEPS(D=2, environment=settings, antiferromagnetic=False).solve(model)
+    (tensor,), z = found.state.tensors, np.diag([-1.0, 1.0])
+    flipped = Tensor(tensor.legs, (tensor.array @ z).ravel())
+    double, marked = (
+        fuse(contract("n e s w p, N E S W p -> n N e E s S w W", ket, tensor.conj()), BONDS, list(FLOWS))
+        for ket in (tensor, flipped)
+    )
+    network = InfiniteNetwork([[double]], impurities={"z": marked})
+    solution = CTMRG(truncation=Truncation(chi_max=16), symmetric=False).solve(network)
+    assert abs(2 * symmetric_mean(found, "Sz", settings) - solution.means["z"]) < 1e-7
+    with pytest.raises(ShapeError, match="one symmetric tensor"):
+        symmetric_mean(replace(found, environment=None), "Sz", settings)
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been():

@@ -119,9 +119,9 @@ class SymmetricTerms:
 
     def energy(self, environment: SymmetricEnvironment, site: Any) -> Any:
         """Per site, as a number that gradients can be taken of."""
-        total = _mean(nearest_density(environment, site), self.nearest, site)
+        total = mean_of(nearest_density(environment, site), self.nearest, site)
         if self.diagonal is not None:
-            total = total + _mean(diagonal_density(environment, site), self.diagonal, site)
+            total = total + mean_of(diagonal_density(environment, site), self.diagonal, site)
         return total
 
 
@@ -133,8 +133,8 @@ def _same(matrix: np.ndarray, turn: np.ndarray | None, other: np.ndarray | None)
     return first.real if np.iscomplexobj(first) and not first.imag.any() else first
 
 
-def _mean(density: Any, matrix: np.ndarray, like: Any) -> Any:
-    """tr(rho h) / tr(rho)."""
+def mean_of(density: Any, matrix: np.ndarray, like: Any) -> Any:
+    """tr(rho h) / tr(rho) of two sites; like: their tensor."""
     d = density.shape[0]
     ket, bra = like.legs[4], like.legs[4].dual
     sums = []
