@@ -92,6 +92,16 @@ def test_the_lowest_of_several_starts_goes_on():
     assert abs(found.energy - OPTIMUM) < 1e-7 and "from 4 starts at D = 2" in repr(found)
 
 
+def test_wide_environments_come_at_the_end():
+    """Iterations in an environment of 16, more of the same attempt in the one asked for."""
+    wide = tn.EnvironmentSettings(chi_max=24, svd_min=1e-12)
+    found = tn.SymmetricVariationalPEPS(D=2, compare_after=4, environment=wide).solve(HEISENBERG)
+    first, last = ([r for r in found.history if (r.D, r.attempt) == (2, n)] for n in (0, 1))
+    assert len(first) == 4 and last[0].iteration == 5
+    assert max(r.chi for r in first) <= 16 < min(r.chi for r in last)
+    assert found.status.converged and abs(found.energy - OPTIMUM) < 1e-8
+
+
 @pytest.mark.parametrize("place", [(2, 1, 2), (2, 2, 6)], ids=["on trial", "afterwards"])
 def test_several_starts_go_on_from_a_file(place, tmp_path):
     solver = tn.SymmetricVariationalPEPS(

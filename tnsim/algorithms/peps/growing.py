@@ -24,8 +24,8 @@ from tnsim.linalg.lbfgs import LBFGS
 from tnsim.networks.peps import PlaneTerms, grown
 from tnsim.networks.peps.weighted import WeightedPEPS
 
-# of bonds on the way to D
-_START_CHI = 16
+# of environments on the way: at least, and in units of D^2
+_LEAST_CHI, _CHI_SHARE = 16, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class GrowingMinimization(ABC):
 
     At each bond dimension `attempts` starts, which differ by their noise, go on for `compare_after` iterations, the
     lowest one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts.
+    Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})
@@ -41,7 +42,7 @@ class GrowingMinimization(ABC):
     noise: float = field(default=0.1, metadata={"help": "of new elements, in units of their root mean square"})
     seed: int = field(default=0, metadata={"help": "of the first state and of the noise"})
     attempts: int = field(default=1, metadata={"help": "starts at each bond dimension, of which the lowest is kept"})
-    compare_after: int = field(default=20, metadata={"help": "iterations after which several are compared"})
+    compare_after: int = field(default=40, metadata={"help": "iterations after which several are compared"})
     restarts: int = field(default=2, metadata={"help": "more starts, with noise, where the minimisation stalls"})
     cooling: Cooling | None = field(
         default=None, metadata={"help": "imaginary time that the start goes through before, such as simple update"}
@@ -90,7 +91,9 @@ class GrowingMinimization(ABC):
             problem, last = self._followed(terms, attempt, run, found, history)
             if run.stop_reason:
                 return replace(last, status=run.interrupted())
-            best, history = _lower(attempt.best, last), last.history
+            # what was found in a narrower environment has another energy
+            best = last if attempt.number == self._chosen(attempt.D) else _lower(attempt.best, last)
+            history = last.history
             following = self._following(attempt, best)
             if following is None:
                 return certified(best, problem, self.minimization)
@@ -105,17 +108,20 @@ class GrowingMinimization(ABC):
         history: Sequence[MinimizationReport],
     ) -> tuple[Problem, MinimizedState]:
         """An attempt to its end, from the start or from where it was stopped."""
-        if before is None and attempt.number == self._chosen:
-            before = attempt.best
+        chosen = self._chosen(attempt.D)
+        goes_on = before is None and attempt.number == chosen
+        before = attempt.best if goes_on else before
         psi = self._own(before.state) if before is not None else self._start(attempt)
-        problem, reports = self._problem(terms, psi, self._settings(attempt.D)), list(history)
-        if before is not None:
-            problem.last, optimizer = before.environment, before.optimizer
-        else:
+        problem, reports = self._problem(terms, psi, self._settings(attempt)), list(history)
+        if before is None:
             optimizer = LBFGS.start(problem, problem.point(psi.tensors))
+        elif goes_on and self._is_narrowed(attempt.D):
+            optimizer = before.optimizer.forgotten().moved(problem)
+        else:
+            problem.last, optimizer = before.environment, before.optimizer
         found = solution_of(problem, optimizer, attempt, reports)
         limits = self.minimization
-        if attempt.number < self.attempts > 1:
+        if attempt.number < chosen:
             limits = replace(limits, max_iterations=min(self.compare_after, limits.max_iterations))
         for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
             reports.append(report)
@@ -124,10 +130,13 @@ class GrowingMinimization(ABC):
                 break
         return problem, found
 
-    @property
-    def _chosen(self) -> int:
-        """The number of the attempt that goes on with the lowest of several; none with that number if there is one."""
-        return self.attempts if self.attempts > 1 else -1
+    def _is_narrowed(self, D: int) -> bool:
+        """Whether attempts at D begin in an environment that is narrower than the one asked for."""
+        return D == self.D and self.environment.chi_max > _way_chi(D)
+
+    def _chosen(self, D: int) -> int:
+        """The number of the attempt that goes on with the lowest before; -1 where the first one goes to its end."""
+        return self.attempts if self.attempts > 1 or self._is_narrowed(D) else -1
 
     def _start(self, attempt: Attempt) -> Any:
         """Where an attempt begins: at the origin itself, or at that and noise, which differs by its number."""
@@ -138,17 +147,23 @@ class GrowingMinimization(ABC):
 
     def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""
-        number, last = attempt.number + 1, max(self._chosen, 0)
+        number, last = attempt.number + 1, max(self._chosen(attempt.D), 0)
         if number <= last:
             return replace(attempt, number=number, best=best)
         if number <= last + self.restarts and self.minimization.stalled(best):
             return Attempt(self._own(best.state), attempt.D, number, best)
         return Attempt(self._own(best.state), attempt.D + 1) if attempt.D < self.D else None
 
-    def _settings(self, D: int) -> EnvironmentSettings:
-        """Of the environment: on the way to D no larger than it has to be."""
+    def _settings(self, attempt: Attempt) -> EnvironmentSettings:
+        """Of the environment: no wider than it has to be before the end."""
         own = self.environment
-        return own if D == self.D else replace(own, chi_max=min(own.chi_max, max(_START_CHI, 3 * D**2)))
+        if attempt.D == self.D and attempt.number >= self._chosen(attempt.D):
+            return own
+        return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
+
+
+def _way_chi(D: int) -> int:
+    return max(_LEAST_CHI, _CHI_SHARE * D**2)
 
 
 def _lower(one: MinimizedState | None, other: MinimizedState) -> MinimizedState:

@@ -165,7 +165,7 @@ class MinimizationSettings:
     )
     stall_iterations: int = field(default=20, metadata={"help": "stalled: in so many iterations"})
     stall_tol: float = field(default=1e-7, metadata={"help": "stalled: the energy falls by less altogether"})
-    stall_slope: float = field(default=1e-5, metadata={"help": "stalled: while the gradient has a larger norm"})
+    stall_slope: float = field(default=1e-4, metadata={"help": "stalled: while the gradient has a larger norm"})
     memory: int = field(default=20, metadata={"help": "steps that the curvature is known from (L-BFGS)"})
 
     def __post_init__(self) -> None:
@@ -186,6 +186,10 @@ class MinimizationSettings:
         while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports):
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
+            if optimizer.stuck:
+                # perhaps on a branch of the environment that came to an end
+                problem.last = None
+                optimizer = optimizer.forgotten().moved(problem)
             before = optimizer.value
             optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric())
             found, change = problem.last, optimizer.value - before
@@ -201,9 +205,11 @@ class MinimizationSettings:
         return optimizer.slope <= self.slope_tol or self._rests(optimizer, reports) or self._crawls(optimizer, reports)
 
     def _rests(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
-        """No step along the last direction lowered the energy, or the last ones hardly did."""
+        """No step lowered the energy, in a new environment either, or the last ones hardly did."""
         last = reports[-_QUIET:]
-        return optimizer.stuck or len(last) == _QUIET and all(abs(r.energy_change) <= self.energy_tol for r in last)
+        if optimizer.stuck and len(last) > 1 and last[-2].energy_change == 0:
+            return True
+        return len(last) == _QUIET and all(abs(r.energy_change) <= self.energy_tol for r in last)
 
     def _crawls(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
         """The energy hardly falls though the gradient is large."""

@@ -12,7 +12,8 @@ def symmetric_mean(found: MinimizedState, name: str, environment: EnvironmentSet
     """The mean of an operator of a site, on the first sublattice: of a result of SymmetricVariationalPEPS.
 
     Begins at the environment that the minimisation ended with; its error is that of the environment. Cost
-    O(chi^3 D^4 + chi^2 D^6) a step. Raises ShapeError for a result of another kind, OperatorError for an unknown operator.
+    O(chi^3 D^4 + chi^2 D^6) a step. Raises ShapeError for a result of another kind, OperatorError for an operator that
+    the site does not have.
 
     >>> from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
     >>> from tnsim.models import Lattice, TransverseIsing
