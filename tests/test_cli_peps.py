@@ -45,6 +45,16 @@ def test_a_variational_state_is_the_published_one(tmp_path):
     assert call("resume", path, "--chi-max", 20).exit_code == 0 and call("plot", path).exit_code == 0
 
 
+def test_a_variational_state_begins_with_a_simple_update(tmp_path):
+    path = tmp_path / "cooled.h5"
+    words = ("--conserve", "none", "--D", 2, "--chi", 16, "--update", "variational", "--cooled", "--dts", "0.1,0.03")
+    done = call("ipeps", "heisenberg", *words, "--tol", 1e-4, "--out", path)
+    assert done.exit_code == 0, done.output
+    found = tn.load(path)
+    assert found.energy == pytest.approx(-0.6602310934799586, abs=1e-9)
+    assert {report.D for report in found.prepared.history} == {2}
+
+
 def test_a_finite_state_is_found_and_measured(tmp_path):
     path = tmp_path / "peps.h5"
     words = ("--lattice", "square", "--Lx", 3, "--Ly", 2, "--D", 2, "--chi", 16)

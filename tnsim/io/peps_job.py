@@ -76,7 +76,9 @@ class PEPSSettings:
         if not dts or not all(dt > 0 for dt in dts):
             raise SettingsError(f"dts are above 0, found {self.dts!r}.")
         shared: dict[str, Any] = {"dt": dts[0], "truncation": Truncation(chi_max=self.D), "imaginary": True}
-        kinds: dict[str, Any] = {"simple": SimpleUpdate, "neighbourhood": NeighbourhoodUpdate, "full": FullUpdate}
+        kinds: dict[str, Any] = {
+            "simple": SimpleUpdate, "neighbourhood": NeighbourhoodUpdate, "full": FullUpdate, VARIATIONAL: SimpleUpdate
+        }  # fmt: skip
         if self.update == "full":
             shared["environment"] = self.environment
         update: Evolution = kinds[self.update](**shared)
@@ -94,6 +96,8 @@ class InfinitePEPSSettings(PEPSSettings):
     memory_gib: float = field(default=8.0, metadata={"help": "refuse environments that take more memory"})
 
     seed: int = field(default=0, metadata={"help": "variational: of the first tensor and of the noise"})
+    attempts: int = field(default=1, metadata={"help": "variational: starts at each D, of which the lowest goes on"})
+    cooled: bool = field(default=False, metadata={"help": "variational: begin with a simple update by dts"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +117,10 @@ class InfinitePEPSSettings(PEPSSettings):
             return self.cooling()
         environment = EnvironmentSettings(chi_max=self.environment.chi_max)
         turned = self.cell == "checkerboard"
-        return SymmetricVariationalPEPS(D=self.D, environment=environment, antiferromagnetic=turned, seed=self.seed)
+        return SymmetricVariationalPEPS(
+            D=self.D, environment=environment, antiferromagnetic=turned, seed=self.seed, attempts=self.attempts,
+            cooling=self.cooling() if self.cooled else None,
+        )  # fmt: skip
 
     @property
     def pattern(self) -> tuple[tuple[int, ...], ...]:

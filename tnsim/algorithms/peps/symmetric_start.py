@@ -7,7 +7,6 @@ second site. The bases are those that make the tensors, and what the square make
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def cooled_tensor(cooling: Cooling, terms: PlaneTerms, psi: InfinitePEPS, turn: 
 
 def on_board(terms: PlaneTerms) -> PlaneTerms:
     """Terms of a cell of one place, of a cell of two by two."""
-    places = list(product(range(2), repeat=2))
+    places = [(i, j) for i in range(2) for j in range(2)]
     pairs = [
         PairTerm((i + term.first[0], j + term.first[1]), (i + term.second[0], j + term.second[1]), term.matrix)
         for i, j in places
