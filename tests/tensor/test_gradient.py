@@ -6,7 +6,8 @@ import pytest
 from tests.strict_device import sync_budget
 from tests.suites.gradients import check, overlap_with, random_like
 from tests.suites.structures import STRUCTURES
-from tnsim.errors import ShapeError
+from tnsim.errors import ChargeError, ShapeError
+from tnsim.symmetry import Group, Leg
 from tnsim.tensor import Tensor, from_dense, inner, random_tensor, scalar
 from tnsim.tensor import gradient as g
 from tnsim.tensor.tape import Node, backward, checkpoint, value_and_gradient, variable
@@ -137,6 +138,12 @@ def test_only_real_numbers_have_gradients():
         value_and_gradient(lambda x: g.contract("a b, a b -> ", x, x.conj()), x)
     with pytest.raises(ShapeError, match="a real number"):
         value_and_gradient(g.unit, x)
+
+
+def test_graded_tensors_are_refused():
+    leg = Leg(Group(("N",), (0,), fermionic=(0,)), [(0,), (1,)], [1, 1])
+    with pytest.raises(ChargeError, match="no signs of fermions"):
+        value_and_gradient(g.norm, random_tensor([leg, leg.dual], seed=0))
 
 
 def test_a_gradient_reads_the_device_once():
