@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tnsim.errors import NumericalError, ShapeError
+from tnsim.errors import ShapeError
 from tnsim.linalg import Spectrum, Truncation, qr, svd
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.center_move import move_left, move_right
@@ -15,7 +15,7 @@ from tnsim.networks.mps import MPS
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.networks.sites import Site
 from tnsim.networks.two_site_gate import TwoSiteGate, TwoSites, two_site_gate
-from tnsim.networks.two_site_split import choose_method, split_two_site
+from tnsim.networks.two_site_split import choose_method, named, split_two_site
 from tnsim.tensor import Tensor, contract
 
 # all Schmidt values but those whose weight is below rounding squared
@@ -107,10 +107,8 @@ class GatedState:
         theta = pair.transform(pair.join(first, second), gate)
         if not self.unitary:
             self.log_norm += float(np.log(pair.backend.read(pair.backend.norm(theta))))
-        try:
+        with named(f"the gate on sites {bond} and {bond + 1}"):
             cut = split_two_site(pair, theta, self.truncation, rightwards=rightwards, method=self.method)
-        except NumericalError as error:
-            raise NumericalError(f"the gate on sites {bond} and {bond + 1}: {error}") from error
         self.tensors[bond], self.tensors[bond + 1] = cut.first, cut.second
         self.center = bond + 1 if rightwards else bond
         self.weight += cut.trunc_err

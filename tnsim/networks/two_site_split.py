@@ -1,5 +1,7 @@
 """Splitting a two-site tensor in centre blocks back into two site tensors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isnan, sqrt
@@ -41,6 +43,15 @@ class TwoSiteSplit:
     weights: np.ndarray
     trunc_err: float
     method: str
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """A NumericalError from inside says where it was met."""
+    try:
+        yield
+    except NumericalError as error:
+        raise NumericalError(f"{where}: {error}") from error
 
 
 def choose_method(requested: str, truncation: Truncation, dtype: np.dtype, *, spectrum: bool = False) -> str:

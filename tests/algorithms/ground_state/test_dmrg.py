@@ -12,7 +12,7 @@ import pytest
 import tnsim as tn
 from tests.exact import dense
 from tnsim.algorithms.solution import Progress
-from tnsim.errors import BackendError, LegError, OperatorError, SettingsError, ShapeError, StateError
+from tnsim.errors import BackendError, LegError, NumericalError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.models import Heisenberg, RandomFieldHeisenberg, TransverseIsing
 from tnsim.networks.two_site_split import split_two_site
 
@@ -473,3 +473,11 @@ def test_leading_states_give_the_run_of_full_decompositions():
     assert leading.history[-1].sum_trunc_err < 1.1 * full.history[-1].sum_trunc_err
     entropies = tn.entropy(leading.state), tn.entropy(full.state)
     assert np.allclose(*entropies, atol=1e-4)
+
+
+@pytest.mark.parametrize("eigensolver", ["lanczos", "davidson"])
+def test_overflow_names_the_sites(eigensolver):
+    model = Heisenberg(L=4)
+    settings = tn.DMRG(truncation=tn.Truncation(chi_max=8), eigensolver=eigensolver)
+    with pytest.raises(NumericalError, match="sites 0 and 1 in sweep 0: .* check the Hamiltonian"):
+        settings.solve(model.mpo() * 1e200, model.product("neel"))

@@ -28,7 +28,7 @@ from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
-from tnsim.networks.two_site_split import choose_method, split_two_site
+from tnsim.networks.two_site_split import choose_method, named, split_two_site
 from tnsim.tensor import Tensor, contract
 
 SCHEMES = ("hybrid", "two-site", "one-site")
@@ -218,7 +218,8 @@ class SweepEvolution:
         first, second = environments.operators[bond : bond + 2]
         heff = TwoSiteHamiltonian(environments.left(bond), first, second, environments.right(bond + 1))
         theta = self._exponential(heff, heff.join(tensors[bond], tensors[bond + 1]), tau)
-        cut = split_two_site(heff, theta, self.settings.truncation, rightwards=rightwards, method=self._method)
+        with named(f"the pair of sites {bond} and {bond + 1}"):
+            cut = split_two_site(heff, theta, self.settings.truncation, rightwards=rightwards, method=self._method)
         tensors[bond], tensors[bond + 1] = cut.first, cut.second
         if rightwards:
             environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))

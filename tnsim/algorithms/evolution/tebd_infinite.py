@@ -15,7 +15,7 @@ from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.pair_terms import cell_terms
 from tnsim.networks.two_site_gate import TwoSiteGate, TwoSites, two_site_gate
-from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, named, split_two_site
 from tnsim.networks.uniform_gauge import left_gauge
 from tnsim.tensor import Tensor, contract, diagonal
 
@@ -103,7 +103,8 @@ class InfiniteTEBD(GateLayers):
         pair = TwoSites(first, right)
         theta = pair.transform(pair.join(first, right), gate)
         norm = float(pair.backend.read(pair.backend.norm(theta)))
-        cut = split_two_site(pair, theta, self.settings.truncation, rightwards=False, method=self._method)
+        with named(f"the gate on sites {here} and {there} of the cell"):
+            cut = split_two_site(pair, theta, self.settings.truncation, rightwards=False, method=self._method)
         kept = norm * (1 - cut.trunc_err) ** 0.5
         self._tensors[there] = cut.second
         self._tensors[here] = pair.onto_first(pair.transform(pair.join(left, right), gate), cut.second) / kept

@@ -24,7 +24,7 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.overlap_environments import OverlapEnvironments, lower_states, restrict
 from tnsim.networks.sector_bonds import sector_size
-from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, split_two_site
+from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, named, split_two_site
 
 if TYPE_CHECKING:
     from tnsim.algorithms.ground_state.dmrg import DMRG
@@ -195,7 +195,8 @@ class DMRGRun:
         settings, progress = self.settings, self._progress
         truncation, noise = settings.truncation_of(progress.sweep), settings.noise_of(progress.sweep)
         method = choose_method(settings.split, truncation, self._dtype, spectrum=bond == self.bonds // 2)
-        return split_two_site(heff, theta, truncation, rightwards=rightwards, noise=noise, method=method)
+        with named(f"sites {bond} and {bond + 1} in sweep {progress.sweep}"):
+            return split_two_site(heff, theta, truncation, rightwards=rightwards, noise=noise, method=method)
 
     def _krylov(self, bond: int) -> Krylov:
         """The residual need not fall below the truncation error's root: the split would undo it."""

@@ -24,7 +24,7 @@ from tnsim.networks.infinite_environments import channel_vector, check_ground_st
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.precision import matching_dtype
-from tnsim.networks.two_site_split import choose_method, split_two_site
+from tnsim.networks.two_site_split import choose_method, named, split_two_site
 from tnsim.tensor import Tensor, contract, diagonal, eye
 
 # centre values below this (relative) are not inverted: they carry nothing
@@ -145,7 +145,8 @@ class IDMRGRun:
         if not np.isfinite(ritz.energy):
             raise NumericalError(f"the energy at bond {bond} of the window is {ritz.energy}: check the MPO for NaN.")
         method = choose_method("auto", settings.truncation, self._dtype)
-        cut = split_two_site(heff, ritz.vector, settings.truncation, rightwards=rightwards, method=method)
+        with named(f"sites {bond} and {bond + 1} of the window"):
+            cut = split_two_site(heff, ritz.vector, settings.truncation, rightwards=rightwards, method=method)
         tensors[bond], tensors[bond + 1] = cut.first, cut.second
         if rightwards:
             lefts[bond + 1 :] = [heff.grow(cut.bond, cut.isometry, True)]
