@@ -78,8 +78,9 @@ def test_the_spectrum_holds_charges_and_all_values(chain):
         expected = weights(psi, bond)
         np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-13)
         np.testing.assert_allclose(tn.entanglement_spectrum(psi, bond).values, spectrum.values)
-    with pytest.raises(ShapeError, match=f"found {psi.L}"):
-        tn.entanglement_spectrum(psi, psi.L)
+    for bond in (psi.L, -1):
+        with pytest.raises(ShapeError, match=f"bonds 0 to {psi.L - 2}, found {bond}"):
+            tn.entanglement_spectrum(psi, bond)
 
 
 @on_every_device
