@@ -8,13 +8,16 @@ import tnsim.models as models
 from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair
 from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.entanglement_cut import entanglement_below
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
+from tnsim.algorithms.peps.peps_samples import sample_peps
 from tnsim.algorithms.peps.simple_update import SimpleUpdate
-from tnsim.errors import NumericalError, OperatorError, SettingsError, ShapeError
+from tnsim.errors import NumericalError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.peps import PEPS, PlaneTerms, grown
+from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, grown
+from tnsim.networks.peps.weighted import WeightedPEPS
 from tnsim.networks.sites import spin_site, spin_sites
 from tnsim.tensor import contract, from_dense
 
@@ -226,6 +229,20 @@ def test_bad_input_is_refused():
     )
     with pytest.raises(OperatorError, match=r"do not see the pair \(0, 0\), \(2, 2\)"):
         run.measure(psi, far)
+    endless = InfinitePEPS.product([PLAIN], ["up"], [[0]])
+    for measured in (run.norm, lambda psi: run.means(psi, "Sz"), lambda psi: run.measure(psi, terms)):
+        with pytest.raises(StateError, match="CTMRG for an InfinitePEPS"):
+            measured(endless)
+    with pytest.raises(StateError, match="psi of a WeightedPEPS"):
+        sample_peps(WeightedPEPS.plain(psi), 2, run)
+    with pytest.raises(SettingsError, match="one row"):
+        entanglement_below(PEPS.product([[PLAIN]], [["up"]]), 0, run)
+    with pytest.raises(OperatorError, match="measured by PlaneTerms"):
+        run.measure(psi, MODELS[0].mpo())
+    with pytest.raises(ShapeError, match="0 sites"):
+        PlaneTerms.from_sum(OperatorSum(), [], [])
+    with pytest.raises(ShapeError, match="rows of one length"):
+        PlaneTerms.infinite_of(MODELS[0], [])
     with pytest.raises(OperatorError, match="changes a charge"):
         run.correlation(psi, "S+", (0, 0), "S-")
     with pytest.raises(NumericalError, match="vanishes"):

@@ -7,13 +7,14 @@ Sources: F. Verstraete, J. I. Cirac, cond-mat/0407066; M. Lubasch, J. I. Cirac, 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tnsim.algorithms.peps.cut_terms import COLUMNS, ROWS, cut_terms, neutral, single
 from tnsim.algorithms.peps.measured_row import Place, operated
 from tnsim.algorithms.peps.plane_boundaries import PlaneBoundaries
-from tnsim.errors import OperatorError, SettingsError, ShapeError, check_fields, suggest
+from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError, check_fields, suggest
 from tnsim.linalg import Truncation
 from tnsim.networks.peps import PEPS, PairTerm, PlaneTerms
 
@@ -105,6 +106,7 @@ class BoundaryMeasurement:
 
     def boundaries(self, psi: PEPS, bras: Sequence[Sequence] | None = None) -> list[PlaneBoundaries]:
         """Those of every direction, to be made when they are asked for; bras: other ones than those of the state."""
+        check_finite(psi)
         ways = (ROWS, COLUMNS) if self.directions == "both" else (self.directions,)
         return [PlaneBoundaries(psi, way, self.truncation, bras) for way in ways]
 
@@ -166,6 +168,7 @@ class BoundaryMeasurement:
 
         Zero for what changes a charge. Raises OperatorError for a name that a site does not know.
         """
+        check_finite(psi)
         asked = {place: [psi.site(*place).op(name) for name in operators] for place in psi.places()}
         return _real(np.mean([self._local(psi, way, asked) for way in self.boundaries(psi)], axis=0))
 
@@ -178,6 +181,7 @@ class BoundaryMeasurement:
         distances. Fermionic operators need strings: measure them as terms. Raises OperatorError for those and for a
         `first` that changes a charge (`psi.without_symmetry()` has none).
         """
+        check_finite(psi)
         site = psi.site(*place)
         matrix = site.op(first)
         if site.is_fermionic and any(parity for parity, _ in site.by_parity(matrix)):
@@ -206,9 +210,21 @@ class BoundaryMeasurement:
         return values.T.reshape(-1, *psi.shape)
 
 
+def check_finite(psi: Any) -> None:
+    """StateError for anything but a finite PEPS."""
+    if not isinstance(psi, PEPS):
+        raise StateError(
+            f"boundary MPS measure a finite PEPS, found {type(psi).__name__}: take .psi of a WeightedPEPS, and CTMRG "
+            "for an InfinitePEPS."
+        )
+
+
 def check_lattice(psi: PEPS, terms: PlaneTerms) -> None:
-    """ShapeError unless the terms stand on the sites of the state."""
-    if not isinstance(psi, PEPS) or terms.infinite or psi.shape != terms.shape:
+    """ShapeError unless the terms stand on the sites of the state; OperatorError for what are no PlaneTerms."""
+    check_finite(psi)
+    if not isinstance(terms, PlaneTerms):
+        raise OperatorError(f"a PEPS is measured by PlaneTerms, such as PlaneTerms.of(model), found {terms!r}.")
+    if terms.infinite or psi.shape != terms.shape:
         raise ShapeError(f"terms and a finite PEPS of one shape are needed, found {terms!r} and {psi!r}.")
     for place in psi.places():
         if psi.site(*place).leg is not terms.site(*place).leg:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement, check_finite
 from tnsim.algorithms.peps.cut_terms import ROWS
 from tnsim.algorithms.peps.double_boundary import DoubleBoundary
 from tnsim.algorithms.peps.plane_boundaries import PlaneBoundaries
@@ -56,6 +56,9 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     >>> entanglement_below(psi, 0, BoundaryMeasurement(truncation=Truncation(chi_max=16))).entropy
     -0.0
     """
+    check_finite(psi)
+    if psi.shape[0] == 1:
+        raise SettingsError("a state of one row has no rows to cut between: turn it, or take an MPS.")
     if not 0 <= row < psi.shape[0] - 1:
         raise SettingsError(f"a cut lies below one of the rows 0 to {psi.shape[0] - 2}, found row = {row}.")
     space = int(np.prod([psi.tensor(row, j).shape[2] for j in range(psi.shape[1])]))

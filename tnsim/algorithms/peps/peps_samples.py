@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement, check_finite
 from tnsim.algorithms.peps.cut_terms import ROWS
 from tnsim.algorithms.peps.double_layer_row import ones
 from tnsim.algorithms.peps.plane_boundaries import PlaneBoundaries
@@ -69,6 +69,7 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
     >>> sample_peps(psi, 3, BoundaryMeasurement(truncation=Truncation(chi_max=8)), seed=0).outcomes[0].tolist()
     [[1, 0], [1, 0]]
     """
+    check_finite(psi)
     if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or shots < 1:
         raise ShapeError(f"sampling needs at least one shot, and a whole number of them, found {shots!r}.")
     if any(site.is_fermionic for row in psi.sites for site in row):

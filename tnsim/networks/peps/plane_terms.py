@@ -15,6 +15,7 @@ from tnsim.networks.fermion_order import site_ordered
 from tnsim.networks.operator_sum import OperatorSum, Term
 from tnsim.networks.peps.fused_site import empty_site, fused_site
 from tnsim.networks.peps.graded_sites import graded_sites
+from tnsim.networks.peps.peps import check_rows
 from tnsim.networks.peps.square_places import REACH, Place, is_fused, place_of, with_margin
 from tnsim.networks.sites import Site, multiply
 
@@ -85,8 +86,8 @@ class PlaneTerms:
     @classmethod
     def from_sum(cls, H: OperatorSum, sites: Sequence[Site], places: Sequence[Place]) -> "PlaneTerms":
         """Any sum of terms on a finite lattice: places[n] is where site n stands; what is left free stays empty."""
-        if len(places) != len(sites):
-            raise ShapeError(f"every site needs a place: {len(sites)} sites, {len(places)} places.")
+        if len(places) != len(sites) or not sites:
+            raise ShapeError(f"every site needs a place, and there is one: {len(sites)} sites, {len(places)} places.")
         top, left = (min(place[axis] for place in places) for axis in (0, 1))
         bottom, right = (max(place[axis] for place in places) for axis in (0, 1))
         moved = [(i - top, j - left) for i, j in places]
@@ -104,6 +105,7 @@ class PlaneTerms:
         geometry = getattr(model, "geometry", None)
         if geometry is None or geometry.is_periodic:
             raise SettingsError(f"the infinite lattice is read off from a model on an open Lattice, found {model!r}.")
+        check_rows("numbers", pattern)
         shape = len(pattern), len(pattern[0])
         joined = is_fused(geometry.kind, fused)
         larger, moved = with_margin(model, shape, joined)
