@@ -27,7 +27,7 @@ from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.peps import PEPS, InfinitePEPS
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Group
 
@@ -84,7 +84,7 @@ def load_job(path: str | Path) -> str:
 
 def write_evolved(path: Path, evolved: Evolved, *, keep: int = 1, job: str = "") -> None:
     """Write a file atomically and keep its last versions. Raises OSError (FileError) on failure."""
-    state = evolved.state.psi if isinstance(evolved.state, WeightedPEPS) else evolved.state
+    state = without_weights(evolved.state)
     tensors = (*state.AL, *state.AR, *state.C) if isinstance(state, InfiniteMPS) else state.tensors
     numbers = sum(tensor.size * tensor.dtype.itemsize for tensor in tensors)
     size = numbers + sum(values.nbytes for values in evolved.records.values()) + (1 << 20)

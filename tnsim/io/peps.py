@@ -32,7 +32,7 @@ from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
 from tnsim.linalg.lbfgs import LBFGS
 from tnsim.networks.peps import PEPS, InfinitePEPS
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Group
 
@@ -79,7 +79,7 @@ def load_peps_job(path: str | Path) -> str:
 def _bytes(thing: Any) -> int:
     """Of all tensors of the states."""
     states = [getattr(thing, "state", thing), *([thing.prepared.state] if isinstance(thing, PEPSResult) else [])]
-    plain = (state.psi if isinstance(state, WeightedPEPS) else state for state in states)
+    plain = map(without_weights, states)
     return sum(tensor.size * tensor.dtype.itemsize for psi in plain for tensor in psi.tensors)
 
 

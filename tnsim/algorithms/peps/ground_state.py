@@ -18,7 +18,7 @@ from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, check_fields
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, SquareState
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 
 INTERRUPTED = "interrupted"
 # discarded weight of a cut of boundaries from which on their energy is not that of the state
@@ -109,13 +109,13 @@ class PEPSGroundState:
         contraction = self.contraction
         if H.infinite != isinstance(contraction, CTMRG):
             raise SettingsError(f"{H!r} takes {'CTMRG' if H.infinite else 'BoundaryMeasurement'} as its contraction.")
-        self._check_memory(_plain(psi))
+        self._check_memory(without_weights(psi))
         prepared = resume.prepared if resume else None
         if prepared is None or prepared.status.name == INTERRUPTED:
             prepared = self._prepared(H, psi, observers, prepared)
         if prepared.status.name == INTERRUPTED:
             return unmeasured(prepared)
-        state = _plain(prepared.state)
+        state = without_weights(prepared.state)
         if isinstance(contraction, CTMRG):
             corners = contraction.solve(state.to(psi.backend), observers)
             return self._measured(H, state.to(psi.backend), prepared, (contraction, corners), bound)
@@ -184,8 +184,4 @@ def _rough(found: PlaneMeasurement) -> Status:
 
 def unmeasured(prepared: Evolved | MinimizedState) -> PEPSResult:
     """What a stopped preparation, or one under way, has led to so far."""
-    return PEPSResult(_plain(prepared.state), None, prepared.status, prepared)
-
-
-def _plain(psi: Any) -> Any:
-    return psi.psi if isinstance(psi, WeightedPEPS) else psi
+    return PEPSResult(without_weights(prepared.state), None, prepared.status, prepared)

@@ -22,7 +22,7 @@ from tnsim.algorithms.watched_run import PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.lbfgs import LBFGS
 from tnsim.networks.peps import PlaneTerms, grown
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import without_weights
 
 # of environments on the way: at least, and in units of D^2
 _LEAST_CHI, _CHI_SHARE = 16, 2
@@ -72,7 +72,7 @@ class GrowingMinimization(ABC):
     def _cooled(self, cooling: Cooling, terms: PlaneTerms, psi: Any) -> Any:
         """The start after imaginary time."""
         found = cooling.solve(terms, psi).state
-        return found.psi if isinstance(found, WeightedPEPS) else found
+        return without_weights(found)
 
     def _run(
         self, terms: PlaneTerms, psi: Any, observers: Sequence[PlaneObserver], resume: MinimizedState | None

@@ -14,7 +14,7 @@ from tnsim.algorithms.peps.plane_gates import PlaneGates
 from tnsim.linalg import Spectrum, Truncation
 from tnsim.networks.peps import PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Link, Walk
-from tnsim.networks.peps.weighted import WeightedPEPS, scale_leg
+from tnsim.networks.peps.weighted import WeightedPEPS, scale_leg, without_weights
 from tnsim.tensor import Tensor
 
 # of bonds that a gate between sites which are no neighbours has made larger, before they are cut
@@ -27,7 +27,7 @@ class MetricGates(PlaneGates):
     settings: Any  # an Evolution with `sweeps` of the fit of a bond
 
     def __init__(self, settings: Evolution, H: PlaneTerms, psi: SquareState | WeightedPEPS, order: int) -> None:
-        plain = psi.psi if isinstance(psi, WeightedPEPS) else psi
+        plain = without_weights(psi)
         super().__init__(settings, H, plain, order)
         plain.refuse_fermions("the metric of a bond")
         weighted = psi if isinstance(psi, WeightedPEPS) else WeightedPEPS.plain(psi)

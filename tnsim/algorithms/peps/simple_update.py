@@ -15,7 +15,7 @@ from tnsim.algorithms.peps.plane_gates import PlaneGates
 from tnsim.errors import SettingsError
 from tnsim.networks.peps import PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Walk
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.tensor import Tensor
 
 # of the gauge in which states are handed out: largest change of weights in a round, and rounds at most
@@ -58,7 +58,7 @@ class SimplyUpdated(PlaneGates):
     """Tensors with the weights of all their bonds, and the weights."""
 
     def __init__(self, settings: SimpleUpdate, H: PlaneTerms, psi: SquareState | WeightedPEPS) -> None:
-        plain = psi.psi if isinstance(psi, WeightedPEPS) else psi
+        plain = without_weights(psi)
         super().__init__(settings, H, plain, settings.order)
         weighted = psi if isinstance(psi, WeightedPEPS) else super_orthogonal(psi)
         self._like = plain.astype(self._dtype)

@@ -13,7 +13,7 @@ import numpy as np
 from tnsim.algorithms.peps.cooling import Cooling
 from tnsim.errors import SettingsError
 from tnsim.networks.peps import InfinitePEPS, PairTerm, PlaneTerms
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import without_weights
 from tnsim.networks.square_network import FLOWS
 from tnsim.symmetry import trivial_leg
 from tnsim.tensor import Tensor, from_dense
@@ -38,7 +38,7 @@ def cooled_tensor(cooling: Cooling, terms: PlaneTerms, psi: InfinitePEPS, turn: 
     second = from_dense(np.tensordot(_host(first), unit.conj(), 1).astype(first.dtype), first.legs)
     board = InfinitePEPS([first, second.to(first.backend)], BOARD, [site] * 2)
     found = cooling.solve(on_board(terms), board).state
-    plane = found.psi if isinstance(found, WeightedPEPS) else found
+    plane = without_weights(found)
     a, b = _padded([_host(tensor) for tensor in plane.tensors])
     array = common_tensor(a, np.tensordot(b, unit, (4, 1)))
     legs = [*(trivial_leg(size, flow) for size, flow in zip(array.shape[:4], FLOWS, strict=True)), site.leg]

@@ -92,6 +92,11 @@ class WeightedPEPS:
         return f"WeightedPEPS with {len(self.weights)} bonds: {self.psi!r}"
 
 
+def without_weights(psi: Any) -> Any:
+    """The PEPS of a WeightedPEPS; what is none as it is."""
+    return psi.psi if isinstance(psi, WeightedPEPS) else psi
+
+
 def scaled(graph: BondGraph, tensors: Sequence[Tensor], weights: Sequence[Spectrum], power: float) -> list[Tensor]:
     """Tensors times a power of the weight on every bond."""
     made = list(tensors)
