@@ -64,19 +64,21 @@ def symmetric(largest: int) -> Iterator[dict]:
 
 
 def seeds(count: int) -> Iterator[dict]:
-    """How many seeds come to the minimum of D = 2 within 1e-8, from random tensors and from simple update."""
+    """How many seeds come to the minimum of D = 2 within 1e-8, from where."""
     model = Heisenberg(lattice=SQUARE, conserve=None)
     update = tn.SimpleUpdate(dt=0.1, truncation=tn.Truncation(chi_max=2), imaginary=True)
     cooling = tn.Cooling(update=update, dts=(0.1, 0.03), tol=1e-4)
     starts: dict[str, dict] = {
-        "from D = 1": {}, "from the best of three at D = 2": {"attempts": 3}, "from simple update": {"cooling": cooling}
+        "from D = 1": {}, "from simple update": {"cooling": cooling}, "from a random tensor": {},
+        "from the best of three random tensors": {"attempts": 3, "compare_after": 15, "noise": 1.0},
     }  # fmt: skip
     for name, how in starts.items():
         reached, slowest, seconds = 0, 0.0, time.perf_counter()
         for seed in range(count):
             environment = tn.EnvironmentSettings(chi_max=16)
             solver = tn.SymmetricVariationalPEPS(D=2, seed=seed, environment=environment, **how)
-            found, _, own = _timed(lambda s=solver: s.solve(model))
+            start = tn.InfinitePEPS.random(model.sites[:1], 2, [[0]], seed=100 + seed) if "random" in name else None
+            found, _, own = _timed(lambda s=solver, start=start: s.solve(model, start))
             reached += abs(found.energy - OPTIMA[2]) < 1e-8
             slowest = max(slowest, own)
         yield {
