@@ -20,9 +20,9 @@ from typing import Annotated, Any  # noqa: E402
 import numpy as np  # noqa: E402
 import typer  # noqa: E402
 
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement  # noqa: E402
-from tnsim.algorithms.peps.cooling import Cooling  # noqa: E402
-from tnsim.algorithms.peps.simple_update import SimpleUpdate  # noqa: E402
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement  # noqa: E402
+from tnsim.algorithms.peps.updates.cooling import Cooling  # noqa: E402
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate  # noqa: E402
 from tnsim.linalg import Truncation  # noqa: E402
 from tnsim.models import Heisenberg, Lattice  # noqa: E402
 from tnsim.networks.peps import PEPS, PlaneTerms  # noqa: E402

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import typer  # noqa: E402
 
 import tnsim as tn  # noqa: E402
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement  # noqa: E402
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement  # noqa: E402
 from tnsim.models import Heisenberg, TransverseIsing  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"

@@ -7,7 +7,7 @@ import pytest
 
 import tnsim as tn
 from tests.command_line import call
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.ground_state import PEPSGroundState, unmeasured
 from tnsim.errors import SettingsError
 from tnsim.io.peps import write_peps

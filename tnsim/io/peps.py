@@ -11,17 +11,22 @@ from typing import Any
 import h5py
 
 from tnsim.algorithms.evolution.evolution_report import EvolutionReport, Evolved
-from tnsim.algorithms.peps.boundary_measurement import PlaneMeasurement
-from tnsim.algorithms.peps.cell_environment import CellEnvironment, Surrounded
-from tnsim.algorithms.peps.cell_pattern import CellPattern
-from tnsim.algorithms.peps.cell_problem import ConvergedCell
-from tnsim.algorithms.peps.energy_certificate import InfiniteCertificate
-from tnsim.algorithms.peps.finite_problem import Swept
+from tnsim.algorithms.peps.finite.boundary_measurement import PlaneMeasurement
 from tnsim.algorithms.peps.ground_state import PEPSResult, unmeasured
-from tnsim.algorithms.peps.infinite_measure import InfiniteMeasurement
-from tnsim.algorithms.peps.minimization import Attempt, EnergyCertificate, MinimizationReport, MinimizedState
-from tnsim.algorithms.peps.symmetric_environment import SymmetricEnvironment
-from tnsim.algorithms.peps.symmetric_problem import Converged
+from tnsim.algorithms.peps.infinite.energy_certificate import InfiniteCertificate
+from tnsim.algorithms.peps.infinite.infinite_measure import InfiniteMeasurement
+from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment, Surrounded
+from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
+from tnsim.algorithms.peps.variational.cell_problem import ConvergedCell
+from tnsim.algorithms.peps.variational.finite_problem import Swept
+from tnsim.algorithms.peps.variational.minimization import (
+    Attempt,
+    EnergyCertificate,
+    MinimizationReport,
+    MinimizedState,
+)
+from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment
+from tnsim.algorithms.peps.variational.symmetric_problem import Converged
 from tnsim.algorithms.plane.corner_certificate import Certificate
 from tnsim.algorithms.solution import Status
 from tnsim.errors import FileForeignError

@@ -5,14 +5,14 @@ from functools import cached_property
 from typing import Any
 
 from tnsim.algorithms.evolution.evolution import Evolution
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.full_update import FullUpdate
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
-from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
-from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
-from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.full_update import FullUpdate
+from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.job import model_from_table

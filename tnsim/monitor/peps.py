@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from tnsim.algorithms.evolution.evolution_report import EvolutionReport
-from tnsim.algorithms.peps.minimization import MinimizationReport
+from tnsim.algorithms.peps.variational.minimization import MinimizationReport
 from tnsim.monitor.evolution import EvolutionLines
 from tnsim.monitor.plane import PlaneLines
 

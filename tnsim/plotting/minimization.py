@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.peps.minimization import MinimizationReport
+from tnsim.algorithms.peps.variational.minimization import MinimizationReport
 from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 
 

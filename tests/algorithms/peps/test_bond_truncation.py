@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tnsim.algorithms.peps.bond_truncation import cut_bond, expectation, positive
+from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive
 from tnsim.errors import NumericalError
 from tnsim.linalg import Truncation
 from tnsim.symmetry import U1, Leg, trivial_leg

@@ -6,12 +6,12 @@ import pytest
 import tests.strict_device  # noqa: F401
 import tnsim.models as models
 from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.finite.peps_samples import sample_peps
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
-from tnsim.algorithms.peps.peps_samples import sample_peps
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.errors import NumericalError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice

@@ -7,9 +7,9 @@ import pytest
 
 import tnsim.models as models
 from tnsim.algorithms.ground_state.dmrg import DMRG
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.cylinder_spectrum import cylinder_spectrum
-from tnsim.algorithms.peps.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.infinite.cylinder_spectrum import cylinder_spectrum
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.measure.entanglement import entropy

@@ -8,13 +8,13 @@ import tnsim.models as models
 from tests.exact.fock import fock_state
 from tests.exact.plane import dense_hamiltonian, embedded_pair
 from tnsim.algorithms.ground_state.dmrg import DMRG
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.entanglement_cut import entanglement_below
-from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
-from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
-from tnsim.algorithms.peps.variational import VariationalPEPS
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import ChargeError, OperatorError, StateError
 from tnsim.io import load, save
 from tnsim.linalg import Truncation

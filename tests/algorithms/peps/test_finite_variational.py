@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.suites.gradients import check
-from tnsim.algorithms.peps.finite_energy import FiniteTerms
-from tnsim.algorithms.peps.finite_problem import FiniteProblem
-from tnsim.algorithms.peps.minimization import MinimizationSettings
-from tnsim.algorithms.peps.symmetric_problem import EnvironmentSettings
-from tnsim.algorithms.peps.variational import VariationalPEPS
+from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
+from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
+from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.models import J1J2, XXZ, Heisenberg, Lattice, TransverseIsing

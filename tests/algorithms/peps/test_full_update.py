@@ -6,14 +6,14 @@ from scipy.linalg import expm
 
 from tests.algorithms.peps.test_simple_update import heisenberg, infinite
 from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
-from tnsim.algorithms.peps.bond_frame import BondFrame
-from tnsim.algorithms.peps.bond_truncation import expectation, positive
-from tnsim.algorithms.peps.boundary_metric import BoundaryMetric
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.corner_metric import CornerMetric
-from tnsim.algorithms.peps.full_update import FullUpdate
-from tnsim.algorithms.peps.path_update import act
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.updates.bond_frame import BondFrame
+from tnsim.algorithms.peps.updates.bond_truncation import expectation, positive
+from tnsim.algorithms.peps.updates.boundary_metric import BoundaryMetric
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.corner_metric import CornerMetric
+from tnsim.algorithms.peps.updates.full_update import FullUpdate
+from tnsim.algorithms.peps.updates.path_update import act
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.errors import SettingsError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice, TransverseIsing

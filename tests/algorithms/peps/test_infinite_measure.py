@@ -7,9 +7,9 @@ from scipy.special import ellipe, ellipk
 import tests.strict_device  # noqa: F401
 import tnsim.models as models
 from tests.algorithms.peps.infinite_states import PLAIN, aklt_state, ising_state, plain
-from tnsim.algorithms.peps.energy_certificate import certify_energy, memory_of
-from tnsim.algorithms.peps.infinite_density import pair_density, site_density
-from tnsim.algorithms.peps.infinite_measure import correlations, measure_infinite
+from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
+from tnsim.algorithms.peps.infinite.infinite_density import pair_density, site_density
+from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.site_layers import open_bond, site_legs, through
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tnsim.algorithms.peps.symmetric_environment import symmetrised
-from tnsim.algorithms.peps.symmetric_start import common_tensor
+from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
+from tnsim.algorithms.peps.variational.symmetric_start import common_tensor
 from tnsim.errors import SettingsError
 from tnsim.linalg import Truncation
 from tnsim.models import Heisenberg, Lattice, TransverseIsing

@@ -6,11 +6,11 @@ import pytest
 import tnsim.models as models
 from tests.exact.fock import fock_state
 from tests.exact.plane import dense_hamiltonian
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.cooling import Cooling
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
-from tnsim.algorithms.peps.infinite_measure import sites_of
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.infinite.infinite_measure import sites_of
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.linalg import Truncation
 from tnsim.models import MODELS, Lattice
 from tnsim.networks.peps import PlaneTerms, finite_start

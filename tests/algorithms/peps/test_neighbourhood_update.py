@@ -6,12 +6,12 @@ from scipy.linalg import expm
 
 from tests.algorithms.peps.test_simple_update import heisenberg, infinite
 from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
-from tnsim.algorithms.peps.bond_frame import BondFrame
-from tnsim.algorithms.peps.bond_truncation import expectation
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.neighbourhood import Neighbourhood, neighbourhood_metric
-from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.updates.bond_frame import BondFrame
+from tnsim.algorithms.peps.updates.bond_truncation import expectation
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.neighbourhood import Neighbourhood, neighbourhood_metric
+from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.linalg import Truncation
 from tnsim.models import J1J2, Lattice
 from tnsim.networks.peps import PEPS, PlaneTerms

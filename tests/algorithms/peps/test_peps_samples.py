@@ -6,8 +6,8 @@ from scipy.stats import chi2
 
 import tests.strict_device  # noqa: F401
 from tests.exact.plane import dense_state
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.peps_samples import sample_peps
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.peps_samples import sample_peps
 from tnsim.errors import ShapeError, StateError
 from tnsim.linalg import Truncation
 from tnsim.networks.peps import PEPS, grown

@@ -6,11 +6,11 @@ from scipy.linalg import expm
 
 from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
 from tests.strict_device import sync_budget
-from tnsim.algorithms.peps import path_update
-from tnsim.algorithms.peps.belief_propagation import gauge_error, super_orthogonal
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.infinite_measure import measure_infinite
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite
+from tnsim.algorithms.peps.updates import path_update
+from tnsim.algorithms.peps.updates.belief_propagation import gauge_error, super_orthogonal
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
 from tnsim.io.evolved import EvolutionCheckpointer, write_evolved

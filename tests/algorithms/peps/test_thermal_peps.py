@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.exact_plane import dense_hamiltonian, dense_state, energy
-from tnsim.algorithms.peps.neighbourhood_update import NeighbourhoodUpdate
-from tnsim.algorithms.peps.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.errors import ShapeError
 from tnsim.linalg import Truncation
 from tnsim.models import Heisenberg, Lattice, TransverseIsing

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Evolved
-from tnsim.algorithms.peps.boundary_measurement import BoundaryMeasurement, PlaneMeasurement
-from tnsim.algorithms.peps.cooling import Cooling
-from tnsim.algorithms.peps.energy_certificate import certify_energy, memory_of
-from tnsim.algorithms.peps.infinite_measure import measure_infinite, sites_of
-from tnsim.algorithms.peps.minimization import MinimizedState
-from tnsim.algorithms.peps.symmetric_variational import SymmetricVariationalPEPS
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, PlaneMeasurement
+from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
+from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.minimization import MinimizedState
+from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, check_fields
@@ -67,7 +67,7 @@ class PEPSGroundState:
     preparation: a Cooling by one of the updates, or SymmetricVariationalPEPS (infinite, one tensor); contraction:
     CTMRG(symmetric=False, ...) of an infinite state, BoundaryMeasurement of a finite one.
 
-    >>> from tnsim.algorithms.peps.simple_update import SimpleUpdate
+    >>> from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
     >>> from tnsim.linalg import Truncation
     >>> from tnsim.models import Heisenberg, Lattice
     >>> from tnsim.networks.peps import infinite_start

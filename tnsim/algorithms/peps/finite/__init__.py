@@ -1,0 +1,1 @@
+"""Finite PEPS measured by boundary MPS."""

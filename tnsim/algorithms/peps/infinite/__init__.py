@@ -1,0 +1,1 @@
+"""Infinite PEPS measured in their environment."""

@@ -1,0 +1,1 @@
+"""Evolution of PEPS gate by gate: simple, neighbourhood and full update."""

@@ -1,0 +1,80 @@
+"""The metric of a bond of an infinite PEPS from corners and edges of the corner transfer matrix.
+
+C1--T1--T1'--C2       edges hold ket and bra of a site as one leg, taken apart here
+|   |   |    |
+T4--Qa  Qb---T2'      C, T of the site in the west, primed those of the one in the east
+|   |   |    |
+C4--T3--T3'--C3
+"""
+
+from collections.abc import Sequence
+
+from tnsim.algorithms.peps.updates.bond_frame import BondFrame
+from tnsim.algorithms.peps.updates.split_layers import apart, double_layer
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
+from tnsim.networks.peps.bond_graph import BondGraph, Link
+from tnsim.networks.square_network import EAST, InfiniteNetwork
+from tnsim.tensor import Tensor, contract
+
+
+class CornerMetric:
+    """Corners and edges around every site of the cell, kept up to date with the tensors."""
+
+    def __init__(self, ctmrg: CTMRG, graph: BondGraph, tensors: Sequence[Tensor]) -> None:
+        self.ctmrg, self.graph = ctmrg, graph
+        self.converge(tensors)
+
+    def converge(self, tensors: Sequence[Tensor]) -> None:
+        """Corners and edges from the start."""
+        doubled = [double_layer(tensor) for tensor in tensors]
+        network = InfiniteNetwork([[doubled[number] for number in row] for row in self.graph.pattern])
+        found = self.ctmrg.solve(network)
+        assert isinstance(found.environment, DirectionalEnvironment)  # as settings with symmetric=False give
+        self.environment, self.status = found.environment, found.status
+        self._legs = [tensor.legs[:4] for tensor in tensors]
+
+    def replaced(self, tensors: Sequence[Tensor], link: Link, steps: int) -> None:
+        """Take in the new tensors of a bond by so many steps; from the start where the bond has another leg now."""
+        if any(tensors[number].legs[:4] != self._legs[number] for number in (link.first, link.second)):
+            self.converge(tensors)
+            return
+        fresh = {number: double_layer(tensors[number]) for number in (link.first, link.second)}
+        cell = tuple(
+            tuple(
+                Surroundings(old.corners, old.edges, fresh.get(number, old.tensor))
+                for number, old in zip(numbers, row, strict=True)
+            )
+            for numbers, row in zip(self.graph.pattern, self.environment.cell, strict=True)
+        )
+        self.environment = DirectionalEnvironment(cell)
+        for _ in range(steps):
+            self.environment, _ = self.environment.grown(self.ctmrg.truncation, self.ctmrg.projector or "full")
+
+    def metric(self, frame: BondFrame) -> Tensor:
+        """Legs (k0', k1', k0, k1), neither Hermitian nor positive but for the errors of the environment."""
+        west, east = self._sites(frame.link)
+        (c1, _, _, c4), (t1, _, t3, t4) = west.corners, west.edges
+        (_, c2, c3, _), (u1, u2, u3, _) = east.corners, east.edges
+        first, second = frame.first, frame.second
+        t1, t3, t4 = apart(t1, 1, first.legs[0]), apart(t3, 1, first.legs[1]), apart(t4, 1, first.legs[2])
+        u1, u2, u3 = apart(u1, 1, second.legs[0]), apart(u2, 1, second.legs[1]), apart(u3, 1, second.legs[2])
+        extra = "a " * (first.ndim - 4)
+        corner = contract("i w W j, j a, a n N b -> i w W n N b", t4, c1, t1)
+        corner = contract(f"i w W n N b, n s w {extra}k -> i W N b s {extra}k".replace("  ", " "), corner, first)
+        corner = contract(f"i W N b s {extra}k, N S W {extra}K -> i b s S k K", corner, first.conj())
+        left = contract("g s S h, h i, i b s S k K -> g b k K", t3, c4, corner)
+        corner = contract("b n N c, c d, d e E f -> b n N e E f", u1, c2, u2)
+        corner = contract(f"b n N e E f, n e s {extra}k -> b N E f s {extra}k", corner, second)
+        corner = contract(f"b N E f s {extra}k, N E S {extra}K -> b f s S k K", corner, second.conj())
+        right = contract("f h, h s S g, b f s S k K -> b g k K", c3, u3, corner)
+        return contract("g b k K, b g l L -> K L k l", left, right)
+
+    def _sites(self, link: Link) -> tuple[Surroundings, Surroundings]:
+        """What surrounds both sites of a bond, turned so that it leads east."""
+        m, n = self.graph.shape
+        i, j = next((i, row.index(link.first)) for i, row in enumerate(self.graph.pattern) if link.first in row)
+        first, cell = self.environment.cell[i][j], self.environment.cell
+        if link.direction == EAST:
+            return first, cell[i][(j + 1) % n]
+        return first.turned(), cell[(i + 1) % m][j].turned()

@@ -1,0 +1,110 @@
+"""Full update: bonds of a PEPS are cut by the whole state around them.
+
+Sources: J. Jordan, R. Orus, G. Vidal, F. Verstraete, J. I. Cirac, Phys. Rev. Lett. 101, 250602 (2008); for the fast
+full update and its gauge H. N. Phien, J. A. Bengua, H. D. Tuan, P. Corboz, R. Orus, Phys. Rev. B 92, 035142 (2015); for
+finite lattices M. Lubasch, J. I. Cirac, M. C. Banuls, Phys. Rev. B 90, 064425 (2014).
+"""
+
+from dataclasses import dataclass, field
+
+from tnsim.algorithms.evolution.evolution import Evolution
+from tnsim.algorithms.evolution.splitting import stage_lengths
+from tnsim.algorithms.peps.updates.bond_frame import BondFrame
+from tnsim.algorithms.peps.updates.bond_truncation import positive
+from tnsim.algorithms.peps.updates.boundary_metric import BoundaryMetric
+from tnsim.algorithms.peps.updates.corner_metric import CornerMetric
+from tnsim.algorithms.peps.updates.metric_gates import MetricGates
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.solution import Status
+from tnsim.errors import SettingsError
+from tnsim.linalg import Truncation
+from tnsim.networks.peps import PlaneTerms, SquareState
+from tnsim.networks.peps.bond_graph import Link
+from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.square_network import EAST, WEST
+from tnsim.tensor import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullUpdate(Evolution):
+    """Time evolution of PEPS by gates, each bond cut by the whole state around it: `FullUpdate(...).run(H, psi, ...)`.
+
+    H: PlaneTerms; psi: PEPS, InfinitePEPS or WeightedPEPS, such as simple update left it. Surroundings come from corner
+    transfer matrices, which one step or so brings up to date after every gate (infinite, the fast full update), or from
+    boundary MPS (finite). They are made Hermitian and positive; `clipped` in reports says how much was negative, and
+    above `clip_max` the run stops. Energies in the reports come from the same surroundings. Cost of a gate that of a
+    step of CTMRG, or of a row by boundary MPS, and O(D^8 d^4).
+    """
+
+    environment: Truncation = field(metadata={"help": "how bonds of corners, or of boundary MPS, are cut"})
+    order: int = field(default=2, metadata={"help": "of the splitting: 1, 2 or 4"})
+    sweeps: int = field(default=50, metadata={"help": "least squares sweeps at most for each cut"})
+    env_steps: int = field(default=1, metadata={"help": "infinite: steps of CTMRG after every gate"})
+    env_tol: float = field(default=1e-7, metadata={"help": "infinite: of the corners, where they are made anew"})
+    projector: str = field(default="half", metadata={"help": "infinite: full or half (of the ring of corners)"})
+    clip_max: float = field(default=0.05, metadata={"help": "stop where a larger share of an environment is negative"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        stage_lengths(self.order)
+        if self.step_tol:
+            raise SettingsError("steps of a PEPS do not adapt: step_tol is 0.")
+        if self.sweeps < 0 or self.env_steps < 1 or not 0 < self.env_tol < 1 or not 0 < self.clip_max <= 1:
+            raise SettingsError("sweeps is at least 0, env_steps at least 1, env_tol and clip_max lie in (0, 1).")
+        self.ctmrg()
+
+    def ctmrg(self) -> CTMRG:
+        """The settings of corner transfer matrices made anew."""
+        return CTMRG(
+            truncation=self.environment, symmetric=False, projector=self.projector, tol=self.env_tol, check_every=4,
+            max_steps=400,
+        )  # fmt: skip
+
+    def propagator(self, H: PlaneTerms, psi: SquareState | WeightedPEPS) -> "FullyUpdated":
+        """The state under its gates. Raises OperatorError, ShapeError or StateError for wrong input."""
+        return FullyUpdated(self, H, psi)
+
+
+class FullyUpdated(MetricGates):
+    """Tensors whose bonds are cut by the whole state; clipped: the largest negative share since the last report."""
+
+    settings: FullUpdate
+
+    def __init__(self, settings: FullUpdate, H: PlaneTerms, psi: SquareState | WeightedPEPS) -> None:
+        super().__init__(settings, H, psi, settings.order)
+        self.clipped, self._count = 0.0, 0
+        self._around: CornerMetric | BoundaryMetric
+        if self.graph.closed:
+            self._around = CornerMetric(settings.ctmrg(), self.graph, self.tensors)
+        else:
+            self._around = BoundaryMetric(settings.environment, self.graph, self.tensors)
+            self._layers = [sorted(layer, key=self._line) for layer in self._layers]
+
+    def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
+        self.clipped = 0.0
+        return super().advance(time, dt, steps)
+
+    def _line(self, number: int) -> tuple[int, int]:
+        """By this order gates take rows, or columns, one after the other, which moves boundaries least."""
+        walk, width = self._terms[number].walk, self.graph.shape[1]
+        row, column = divmod(walk.numbers[0], width)
+        return (row, column) if walk.legs[0] in (EAST, WEST) else (column, row)
+
+    def trouble(self) -> Status | None:
+        """Why to stop, if so."""
+        if self.clipped <= self.settings.clip_max:
+            return None
+        return Status(
+            "environment not positive", False,
+            f"{self.clipped:.1%} of the environment of a bond was negative, above clip_max = "
+            f"{self.settings.clip_max:.1%} ({self._count} environments so far): raise chi_max = "
+            f"{self.settings.environment.chi_max} of the environment or env_steps, or start from simple update.",
+        )  # fmt: skip
+
+    def _metric(self, frame: BondFrame) -> Tensor:
+        metric, share = positive(self._around.metric(frame))
+        self.clipped, self._count = max(self.clipped, share), self._count + (share > 1e-12)
+        return metric
+
+    def _replaced(self, link: Link) -> None:
+        self._around.replaced(self.tensors, link, self.settings.env_steps)

@@ -1,0 +1,1 @@
+"""PEPS of least energy by gradients."""

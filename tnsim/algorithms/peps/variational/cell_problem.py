@@ -1,0 +1,182 @@
+"""The energy of a state with a cell that repeats and its gradient, as a function of the numbers in its tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.peps.variational.cell_energy import CellTerms
+from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
+from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.linalg.anderson import Anderson
+from tnsim.linalg.gmres import LinearSolution
+from tnsim.linalg.gradient import FixedPointGradient, fixed_point
+from tnsim.linalg.lbfgs import Metric
+from tnsim.networks.peps import InfinitePEPS, PlaneTerms
+from tnsim.tensor import Tensor
+from tnsim.tensor.gradient import unit
+from tnsim.tensor.tape import checkpoint, value_and_gradient
+
+_MIX_BELOW = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class ConvergedCell:
+    """An environment, how much the last step changed it, and how many there were."""
+
+    environment: CellEnvironment
+    change: float
+    steps: int
+
+    @property
+    def chi(self) -> int:
+        """The bond dimension of the environment."""
+        return self.environment.chi
+
+
+def converged_cell(
+    tensors: Sequence[Tensor], pattern: CellPattern, start: CellEnvironment | None, settings: EnvironmentSettings
+) -> ConvergedCell:
+    """The environment of a cell, from a near one or from nothing; steps are mixed (Anderson) near the end."""
+    environment, steps = start, 0
+    if environment is None:
+        environment = CellEnvironment.start(tensors, pattern)
+        for _ in range(settings.grow_steps):
+            environment = environment.grown(settings.truncation)
+        steps = settings.grow_steps
+    else:
+        environment = environment.with_parts(environment.parts(), tensors)
+    mixing, change = Anderson(tensors[0].backend), float("inf")
+    for _ in range(settings.max_steps):
+        image, steps = environment.grown(settings.truncation), steps + 1
+        before, change = change, image.apart(environment)
+        if change < settings.tol:
+            return ConvergedCell(image, change, steps)
+        if change > _MIX_BELOW or change > 3 * before:
+            mixing.forget()
+            environment = image
+        else:
+            environment = _mixed(mixing, environment, image)
+    return ConvergedCell(environment, change, steps)
+
+
+def _mixed(mixing: Anderson, environment: CellEnvironment, image: CellEnvironment) -> CellEnvironment:
+    join = mixing.backend.concatenate
+    old, new = environment.parts(), image.parts()
+    flat, start, parts = mixing.next(join([x.data for x in old]), join([x.data for x in new])), 0, []
+    for part in new:
+        parts.append(unit(Tensor(part.legs, flat[start : start + part.size], part.charge)))
+        start += part.size
+    return image.with_parts(parts, [site.site for site in image.sites])
+
+
+class CellProblem:
+    """Energy and gradient at the numbers of all tensors; the environment of the last evaluation starts the next.
+
+    Every tensor is what its numbers are up to a factor. Complex numbers count as pairs of real ones.
+    """
+
+    def __init__(self, terms: PlaneTerms, like: InfinitePEPS, settings: EnvironmentSettings) -> None:
+        like.refuse_fermions("a minimisation by gradient")
+        self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
+        self.pattern = CellPattern.of(like.pattern)
+        self.last: ConvergedCell | None = None
+        self.linear: LinearSolution | None = None
+
+    def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
+        """All tensors, each of norm 1."""
+        return tuple(unit(x) for x in tensors_of(point, self.like.tensors))
+
+    def point(self, tensors: Sequence[Tensor]) -> np.ndarray:
+        """The numbers of some tensors."""
+        return numbers_of([unit(x) for x in tensors])
+
+    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Energy per place, and its gradient."""
+        tensors = self.tensors(point)
+        start = self.last.environment if self.last is not None else None
+        self.last = converged_cell(tensors, self.pattern, start, self.settings)
+        energy, gradients = value_and_gradient(self._energy, *tensors)
+        return energy, tangent(numbers_of(gradients), point, self.like.tensors)
+
+    def metric(self) -> Metric:
+        """The inverse of what the norm tells of changes of every tensor, around the last environment."""
+        assert self.last is not None
+        inverses = [inverse_metric(site.hole()) for site in self.last.environment.sites]
+
+        def apply(point: np.ndarray) -> np.ndarray:
+            tensors = tensors_of(point, self.like.tensors)
+            return numbers_of([inverse(tensor) for inverse, tensor in zip(inverses, tensors, strict=True)])
+
+        return apply
+
+    def certified(self, point: np.ndarray) -> EnergyCertificate:
+        """Energies from environments made anew, at chi_max and at twice that."""
+        tensors, chi = self.tensors(point), self.settings.chi_max
+        wider = replace(self.settings, chi_max=2 * chi)
+        found = [converged_cell(tensors, self.pattern, None, settings) for settings in (self.settings, wider)]
+        energies = [float(self.terms.energy(each.environment).item()) for each in found]
+        changes = [each.change for each in found]
+        return certificate((energies[0], energies[1]), (chi, 2 * chi), changes, self.settings.tol, float("nan"))
+
+    def refreshed(self, point: np.ndarray) -> bool:
+        """Nothing to do: every step lets the bonds of the environment grow or shrink."""
+        return False
+
+    def state(self, point: np.ndarray) -> InfinitePEPS:
+        """The state itself."""
+        return self.like.with_tensors(self.tensors(point))
+
+    def _energy(self, *tensors: Any) -> Any:
+        assert self.last is not None
+        environment, count = self.last.environment, 8 * len(tensors)
+        kept = replace(self.settings.truncation, chi_max=environment.chi)
+
+        def step(point: Sequence[Any], parameters: Sequence[Any]) -> tuple[Any, ...]:
+            return environment.with_parts(point, parameters).grown(kept).parts()
+
+        point = environment.parts()
+        if self.settings.gradient == "unrolled":
+            for _ in range(self.settings.unrolled):
+                point = checkpoint(lambda *values: step(values[:count], values[count:]), *point, *tensors)
+        else:
+            how = FixedPointGradient(tol=self.settings.gradient_tol)
+            point = fixed_point(step, point, tensors, how, lambda solved: setattr(self, "linear", solved))
+        return self.terms.energy(environment.with_parts(point, tensors))
+
+
+def numbers_of(tensors: Sequence[Tensor]) -> np.ndarray:
+    """All numbers of some tensors as real ones in a row, on the host."""
+    parts = [tensor.backend.to_host(tensor.data) for tensor in tensors]
+    wide = [part.astype(np.complex128 if part.dtype.kind == "c" else np.float64) for part in parts]
+    return np.concatenate([part.view(np.float64) for part in wide])
+
+
+def tensors_of(point: np.ndarray, like: Sequence[Tensor]) -> list[Tensor]:
+    """The inverse of `numbers_of`, in the structure of other tensors."""
+    found, start = [], 0
+    for tensor in like:
+        size = tensor.size * (2 if tensor.dtype.kind == "c" else 1)
+        part = np.ascontiguousarray(point[start : start + size])
+        part = part.view(np.complex128) if tensor.dtype.kind == "c" else part
+        data = tensor.backend.asarray(part.astype(tensor.dtype))
+        found.append(Tensor(tensor.legs, data, tensor.charge))
+        start += size
+    return found
+
+
+def tangent(gradient: np.ndarray, point: np.ndarray, like: Sequence[Tensor]) -> np.ndarray:
+    """The gradient by numbers from that by tensors of norm 1: without what would only scale a tensor."""
+    result, start = np.empty_like(gradient), 0
+    for tensor in like:
+        size = tensor.size * (2 if tensor.dtype.kind == "c" else 1)
+        own = slice(start, start + size)
+        norm = float(np.linalg.norm(point[own]))
+        along = point[own] / norm
+        result[own] = (gradient[own] - along * (along @ gradient[own])) / norm
+        start += size
+    return result

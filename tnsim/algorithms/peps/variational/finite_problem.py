@@ -1,0 +1,77 @@
+"""The energy of a finite state and its gradient, as a function of the numbers in its tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
+from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.errors import OperatorError
+from tnsim.linalg import Truncation
+from tnsim.linalg.lbfgs import Metric
+from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.tensor import Tensor
+from tnsim.tensor.gradient import unit
+from tnsim.tensor.tape import value_and_gradient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """The boundaries of a finite state are made anew at every evaluation, in one sweep: there is nothing to keep."""
+
+    chi: int
+    steps: int = 1
+    change: float = 0.0
+
+
+class FiniteProblem:
+    """Energy and gradient at the numbers of all tensors of a finite state, each taken with norm 1."""
+
+    def __init__(self, terms: PlaneTerms, like: PEPS, settings: EnvironmentSettings) -> None:
+        like.refuse_fermions("a minimisation by gradient")
+        if terms.shape != like.shape:
+            raise OperatorError(f"terms on {terms.shape} places do not fit a state on {like.shape}.")
+        self.terms, self.like, self.settings = terms, like, settings
+        self.last: Swept | None = None
+        self._energies = FiniteTerms(terms, settings.truncation)
+
+    def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
+        """All tensors, each of norm 1."""
+        return tuple(unit(x) for x in tensors_of(point, self.like.tensors))
+
+    def point(self, tensors: Sequence[Tensor]) -> np.ndarray:
+        """The numbers of some tensors."""
+        return numbers_of([unit(x) for x in tensors])
+
+    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Energy of the whole lattice, and its gradient."""
+        energy, gradients = value_and_gradient(lambda *x: self._energies.energy(self._rows(x)), *self.tensors(point))
+        self.last = Swept(chi=self.settings.chi_max)
+        return energy, tangent(numbers_of(gradients), point, self.like.tensors)
+
+    def metric(self) -> Metric:
+        """None is used: neighbours share too much on a small lattice for that of one tensor to help."""
+        return np.copy
+
+    def certified(self, point: np.ndarray) -> EnergyCertificate:
+        """Energies through boundaries of chi_max and of twice that."""
+        chi, own = self.settings.chi_max, self.settings.truncation
+        wider = Truncation(chi_max=2 * chi, svd_min=own.svd_min, degeneracy_tol=own.degeneracy_tol)
+        rows = self._rows(self.tensors(point))
+        energies = [float(FiniteTerms(self.terms, cut).energy(rows).item()) for cut in (own, wider)]
+        return certificate((energies[0], energies[1]), (chi, 2 * chi), (0.0,), self.settings.tol, float("nan"))
+
+    def refreshed(self, point: np.ndarray) -> bool:
+        """Nothing to do: boundaries are made anew at every evaluation."""
+        return False
+
+    def state(self, point: np.ndarray) -> PEPS:
+        """The state itself."""
+        return self.like.with_tensors(self.tensors(point))
+
+    def _rows(self, tensors: Sequence[Any]) -> list[list[Any]]:
+        return [[tensors[n] for n in row] for row in self.like.pattern]

@@ -1,0 +1,172 @@
+"""Minimisations that begin with small bonds, and with several starts at each size of them: all that starts share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.minimization import (
+    Attempt,
+    MinimizationReport,
+    MinimizationSettings,
+    MinimizedState,
+    Problem,
+    certified,
+    solution_of,
+)
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.watched_run import PlaneObserver, WatchedRun, check_kind
+from tnsim.errors import SettingsError, check_fields
+from tnsim.linalg.lbfgs import LBFGS
+from tnsim.networks.peps import PlaneTerms, grown
+from tnsim.networks.peps.weighted import without_weights
+
+# of environments on the way: at least, and in units of D^2
+_LEAST_CHI, _CHI_SHARE = 16, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowingMinimization(ABC):
+    """A minimisation that embeds what it found with small bonds in larger ones, with noise, until they are D.
+
+    At each bond dimension `attempts` starts, which differ by their noise, go on for `compare_after` iterations, the
+    lowest one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts.
+    Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
+    """
+
+    D: int = field(metadata={"help": "bond dimension of the state"})
+    environment: EnvironmentSettings = field(metadata={"help": "how the norm is contracted"})
+    noise: float = field(default=0.1, metadata={"help": "of new elements, in units of their root mean square"})
+    seed: int = field(default=0, metadata={"help": "of the first state and of the noise"})
+    attempts: int = field(default=1, metadata={"help": "starts at each bond dimension, of which the lowest is kept"})
+    compare_after: int = field(default=40, metadata={"help": "iterations after which several are compared"})
+    restarts: int = field(default=2, metadata={"help": "more starts, with noise, where the minimisation stalls"})
+    cooling: Cooling | None = field(
+        default=None, metadata={"help": "imaginary time that the start goes through before, such as simple update"}
+    )
+    minimization: MinimizationSettings = field(
+        default_factory=MinimizationSettings, metadata={"help": "when it ends at each bond dimension"}
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.D < 1 or not self.noise >= 0:
+            raise SettingsError(f"D is at least 1 and noise not negative, found {self.D} and {self.noise}.")
+        if self.attempts < 1 or self.compare_after < 1 or self.restarts < 0:
+            raise SettingsError(
+                f"attempts and compare_after are at least 1, restarts not negative, found {self.attempts}, "
+                f"{self.compare_after} and {self.restarts}."
+            )
+
+    @abstractmethod
+    def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
+        """The energy of states like psi."""
+
+    def _own(self, psi: Any) -> Any:
+        """The state as it is varied."""
+        return psi
+
+    def _cooled(self, cooling: Cooling, terms: PlaneTerms, psi: Any) -> Any:
+        """The start after imaginary time."""
+        found = cooling.solve(terms, psi).state
+        return without_weights(found)
+
+    def _run(
+        self, terms: PlaneTerms, psi: Any, observers: Sequence[PlaneObserver], resume: MinimizedState | None
+    ) -> MinimizedState:
+        """From a state, or on from a result, to bonds of D."""
+        run, found = WatchedRun(observers), resume
+        if found is not None:
+            check_kind(found, MinimizedState)
+            attempt, history = found.attempt, found.history
+        else:
+            psi = self._own(psi if self.cooling is None else self._cooled(self.cooling, terms, psi))
+            attempt, history = Attempt(psi, psi.bond_dimension), ()
+        if attempt.D > self.D:
+            raise SettingsError(f"the start has bonds of {attempt.D}, more than D = {self.D}.")
+        while True:
+            problem, last = self._followed(terms, attempt, run, found, history)
+            if run.stop_reason:
+                return replace(last, status=run.interrupted())
+            # what was found in a narrower environment has another energy
+            best = last if attempt.number == self._chosen(attempt.D) else _lower(attempt.best, last)
+            history = last.history
+            following = self._following(attempt, best)
+            if following is None:
+                return certified(best, problem, self.minimization)
+            attempt, found = following, None
+
+    def _followed(
+        self,
+        terms: PlaneTerms,
+        attempt: Attempt,
+        run: WatchedRun,
+        before: MinimizedState | None,
+        history: Sequence[MinimizationReport],
+    ) -> tuple[Problem, MinimizedState]:
+        """An attempt to its end, from the start or from where it was stopped."""
+        chosen = self._chosen(attempt.D)
+        goes_on = before is None and attempt.number == chosen
+        before = attempt.best if goes_on else before
+        psi = self._own(before.state) if before is not None else self._start(attempt)
+        problem, reports = self._problem(terms, psi, self._settings(attempt)), list(history)
+        if before is None:
+            optimizer = LBFGS.start(problem, problem.point(psi.tensors))
+        elif goes_on and self._is_narrowed(attempt.D):
+            optimizer = before.optimizer.forgotten().moved(problem)
+        else:
+            problem.last, optimizer = before.environment, before.optimizer
+        found = solution_of(problem, optimizer, attempt, reports)
+        limits = self.minimization
+        if attempt.number < chosen:
+            limits = replace(limits, max_iterations=min(self.compare_after, limits.max_iterations))
+        for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
+            reports.append(report)
+            found = solution_of(problem, optimizer, attempt, reports)
+            if run.tell(report, found):
+                break
+        return problem, found
+
+    def _is_narrowed(self, D: int) -> bool:
+        """Whether attempts at D begin in an environment that is narrower than the one asked for."""
+        return D == self.D and self.environment.chi_max > _way_chi(D)
+
+    def _chosen(self, D: int) -> int:
+        """The number of the attempt that goes on with the lowest before; -1 where the first one goes to its end."""
+        return self.attempts if self.attempts > 1 or self._is_narrowed(D) else -1
+
+    def _start(self, attempt: Attempt) -> Any:
+        """Where an attempt begins: at the origin itself, or at that and noise, which differs by its number."""
+        if attempt.number == 0 and attempt.origin.bond_dimension == attempt.D:
+            return attempt.origin
+        noise = np.random.default_rng([self.seed, attempt.D, attempt.number])
+        return grown(attempt.origin, attempt.D, self.noise, noise)
+
+    def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
+        """The attempt after one, at the same bond dimension or at the next; None at the end."""
+        number, last = attempt.number + 1, max(self._chosen(attempt.D), 0)
+        if number <= last:
+            return replace(attempt, number=number, best=best)
+        if number <= last + self.restarts and self.minimization.stalled(best):
+            return Attempt(self._own(best.state), attempt.D, number, best)
+        return Attempt(self._own(best.state), attempt.D + 1) if attempt.D < self.D else None
+
+    def _settings(self, attempt: Attempt) -> EnvironmentSettings:
+        """Of the environment: no wider than it has to be before the end."""
+        own = self.environment
+        if attempt.D == self.D and attempt.number >= self._chosen(attempt.D):
+            return own
+        return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
+
+
+def _way_chi(D: int) -> int:
+    return max(_LEAST_CHI, _CHI_SHARE * D**2)
+
+
+def _lower(one: MinimizedState | None, other: MinimizedState) -> MinimizedState:
+    """The lower of two ends, with the history of both; what came before the attempt is no longer needed."""
+    found = one if one is not None and one.energy <= other.energy else other
+    return replace(found, history=other.history, attempt=replace(found.attempt, best=None))
