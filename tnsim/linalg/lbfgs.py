@@ -33,8 +33,8 @@ class LBFGS:
     >>> state = LBFGS.start(bowl, np.array([3.0, 4.0]))
     >>> while state.slope > 1e-9:
     ...     state = state.advanced(bowl)
-    >>> state.iteration, state.value < 1e-18
-    (1, True)
+    >>> state.iteration <= 2, state.value < 1e-18
+    (True, True)
     """
 
     point: np.ndarray

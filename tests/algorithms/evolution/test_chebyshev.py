@@ -14,7 +14,7 @@ from tnsim.errors import LegError, NumericalError, OperatorError, SettingsError,
 def exact_moments(matrix: np.ndarray, vector: np.ndarray, found: tn.SpectralFunction) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     weights = np.abs(vectors.conj().T @ vector) ** 2
-    angles = np.arccos((values - found.center) / found.scale)
+    angles = np.arccos(np.clip((values - found.center) / found.scale, -1, 1))  # but for rounding
     return np.array([weights @ np.cos(n * angles) for n in range(len(found.moments))])
 
 

@@ -87,15 +87,13 @@ class EvolutionRun:
                 yield self._close(last.step + steps, self._time(last, dt, steps), done, observers)
 
     def _advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
-        """Some steps of the scheme; what overflows on the way is a NumericalError."""
+        """Some steps of the scheme; what fails on the way is a NumericalError that names the time."""
         try:
             with block_threads():
                 return self.propagator.advance(time, dt, steps)
-        except NumericalError:
-            raise
         except (ArithmeticError, np.linalg.LinAlgError) as error:
             raise NumericalError(
-                f"the evolution overflows in the steps after time {time:.6g} ({error}): lower dt = {dt:.6g}."
+                f"the steps after time {time:.6g} failed ({error}): where numbers overflow, lower dt = {dt:.6g}."
             ) from error
 
     def _next(self) -> tuple[float, int]:

@@ -31,7 +31,7 @@ class Cooling:
     >>> update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
     >>> found = Cooling(update=update, dts=(0.2, 0.05), tol=1e-3).solve(H, psi)
     >>> found.status.name, round(found.energy, 3)
-    ('converged', -0.649)
+    ('converged', -0.65)
     """
 
     update: Evolution = field(metadata={"help": "SimpleUpdate, NeighbourhoodUpdate or FullUpdate in imaginary time"})

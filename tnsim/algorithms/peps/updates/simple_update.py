@@ -38,7 +38,7 @@ class SimpleUpdate(Evolution):
     >>> psi = InfinitePEPS.product([H.sites[0][0]] * 2, ["up", "down"], [[0, 1], [1, 0]])
     >>> update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True, every=40)
     >>> [round(report.energy, 4) for report in update.steps(H, psi, time=4.0)]
-    [-0.5, -0.6395]
+    [-0.5, -0.6504]
     """
 
     order: int = field(default=2, metadata={"help": "of the splitting: 1, 2 or 4"})
