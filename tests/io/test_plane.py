@@ -98,7 +98,11 @@ def test_a_finite_network_goes_on_from_any_row(reports, estimate, tmp_path):
     assert run.solve(network, resume=resumed).values == resumed.values
     tn.save(path, resumed)
     assert tn.load(path).plot(tmp_path / "rows.svg") is not None and repr(tn.load(path)) == repr(resumed)
-    for other in (Ising(beta=0.6, Jy=0.4).finite(6, 5), Ising(beta=0.5, Jy=0.4).finite(6, 4)):
+    # the last row alone does not tell two networks apart
+    upper = Ising(beta=0.6, Jy=0.4).finite(6, 5).rows[:1]
+    shared = tn.FiniteNetwork([*upper, *network.rows[1:]], log_scale=network.log_scale)
+    others = Ising(beta=0.6, Jy=0.4).finite(6, 5), Ising(beta=0.5, Jy=0.4).finite(6, 4)
+    for other in (*others, Ising(beta=0.5, Jy=0.4).finite(7, 5), shared):
         with pytest.raises(SettingsError, match="another network"):
             run.solve(other, resume=found)
     with pytest.raises(SettingsError, match="goes on from a BoundarySum"):

@@ -4,9 +4,10 @@ Sources: F. Verstraete, J. I. Cirac, cond-mat/0407066 (variational); E. M. Stoud
 055026 (2010) (zip-up).
 """
 
+import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -76,8 +77,9 @@ class BoundaryMPS:
         run, ways = WatchedRun(observers), self._ways(network)
         history: list[BoundaryReport] = []
         kept: list[list[Boundary]] = []
+        mark = _mark(network)
         if resume is not None:
-            self._check_resumed(network, resume)
+            self._check_resumed(mark, resume)
             history, kept = list(resume.history), [[b.to(network.backend) for b in way] for way in resume.boundaries]
         for number, way in enumerate(ways):
             if number == len(kept):
@@ -87,9 +89,9 @@ class BoundaryMPS:
                 grown = self._grown(way.network.rows[-1 - before.rows], before)
                 kept[number] = [*(known for known in kept[number] if known.rows in way.needed), grown]
                 history.append(_report(way.side, grown, before, len(history) + 1, time.perf_counter() - clock))
-                if run.tell(history[-1], _unfinished(RUNNING, history, kept)):
-                    return _unfinished(run.interrupted(), history, kept)
-        return self._summed(ways, kept, history)
+                if run.tell(history[-1], _unfinished(RUNNING, history, kept, mark)):
+                    return _unfinished(run.interrupted(), history, kept, mark)
+        return replace(self._summed(ways, kept, history), mark=mark)
 
     def _ways(self, network: FiniteNetwork) -> list["_Way"]:
         """From the south (all the way for an estimate) and from the north until they meet, and the same of columns."""
@@ -120,20 +122,14 @@ class BoundaryMPS:
         boundaries = tuple(map(tuple, kept))
         return BoundarySum(values[0], found[0][1], values, error, max(weights), status, tuple(history), boundaries)
 
-    def _check_resumed(self, network: FiniteNetwork, before: BoundarySum) -> None:
+    def _check_resumed(self, mark: str, before: BoundarySum) -> None:
         """SettingsError for a result of another kind, network, or way to sum."""
         check_kind(before, BoundarySum)
         if not before.history:
             return
         if len(before.boundaries) > (4 if self.estimate else 2):
             raise SettingsError("this result was made with estimate=True: resume it with the same.")
-        first = before.boundaries[0][-1].to(network.backend)
-        edge = bottom_edge(network)
-        fits = len(first.state.tensors) == network.shape[1] and first.rows <= network.shape[0]
-        near = 1e4 * float(np.finfo(network.dtype).eps)
-        if not fits or abs(self._grown(network.rows[-1], edge).log_norm - before.history[0].log_z) > near * max(
-            1.0, abs(before.history[0].log_z)
-        ):
+        if before.mark != mark:
             raise SettingsError("this result belongs to another network: resume with the one that it was made for.")
 
     def boundaries(self, network: FiniteNetwork) -> "Boundaries":
@@ -217,10 +213,21 @@ def _report(side: str, grown: Boundary, before: Boundary, step: int, seconds: fl
     )  # fmt: skip
 
 
-def _unfinished(status: Status, history: Sequence[BoundaryReport], kept: Sequence[Sequence[Boundary]]) -> BoundarySum:
+def _mark(network: FiniteNetwork) -> str:
+    """The same for equal networks only: a hash of all legs and numbers, brought to the host once."""
+    found = hashlib.sha256(repr((network.shape, network.log_scale)).encode())
+    for tensor in (tensor for row in network.rows for tensor in row):
+        found.update(repr((tensor.legs, tensor.charge, tensor.dtype.str)).encode())
+        found.update(np.ascontiguousarray(tensor.backend.to_host(tensor.data)).tobytes())
+    return found.hexdigest()
+
+
+def _unfinished(
+    status: Status, history: Sequence[BoundaryReport], kept: Sequence[Sequence[Boundary]], mark: str
+) -> BoundarySum:
     """What resuming takes."""
     trunc_err = max(way[-1].weight for way in kept)
-    return BoundarySum(np.nan, 1.0, (), np.inf, trunc_err, status, tuple(history), tuple(map(tuple, kept)))
+    return BoundarySum(np.nan, 1.0, (), np.inf, trunc_err, status, tuple(history), tuple(map(tuple, kept)), mark)
 
 
 class Boundaries:
