@@ -146,3 +146,17 @@ def test_groups_that_count_fermions():
     with pytest.raises(ChargeError, match="even Z_n"):
         Group(("Z",), (3,), (0,))
     assert (Zn(2, "P") * Group(("N",), (0,), (0,))).fermionic == (1,)
+
+
+@pytest.mark.parametrize("flow", [1, -1])
+@pytest.mark.parametrize("flows", [(1, 1, 1), (-1, -1, -1), (1, -1, -1), (-1, 1, 1)])
+def test_a_sum_over_a_fused_leg_is_that_over_its_members(flow, flows):
+    legs = [leg if way > 0 else leg.dual for leg, way in zip((A_LEG, B_LEG, A_LEG), flows, strict=True)]
+    A = random_tensor([B_LEG, *legs, A_LEG.dual], seed=0)
+    B = random_tensor([A_LEG, *(leg.dual for leg in legs), B_LEG], (1,), seed=1)
+    apart = contract("x a b c y, z a b c w -> x y z w", A, B)
+    fused = fuse(A, [(0,), (1, 2, 3), (4,)], [1, flow, -1]), fuse(B, [(0,), (1, 2, 3), (4,)], [1, -flow, 1])
+    assert (contract("x m y, z m w -> x y z w", *fused) - apart).norm() < 1e-12 * apart.norm()
+    assert (split(fused[0], 1, legs) - A).norm() == 0
+    swapped = fuse(B, [(0,), (2, 1, 3), (4,)], [1, -flow, 1]), fuse(A, [(0,), (2, 1, 3), (4,)], [1, flow, -1])
+    assert (contract("z m w, x m y -> x y z w", *swapped) - apart).norm() < 1e-12 * apart.norm()

@@ -13,7 +13,8 @@ from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
 from tnsim.networks.scaling import scale_rows
 from tnsim.networks.sites import Site
-from tnsim.tensor import Tensor, contract, from_dense, transpose
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor, contract, from_dense, transpose, twist
 
 
 def apply_gate(psi: MPS, gate: Any, first: int, truncation: Truncation | None = None) -> tuple[MPS, float]:
@@ -61,19 +62,40 @@ def gate_tensor(matrix: np.ndarray, sites: Sequence[Site]) -> Tensor:
 
     matrix: in the Kronecker basis, fermions in the order of the sites (what the signs of graded legs then stand for).
     """
-    dims = [site.dim for site in sites]
-    legs = [site.leg for site in sites] + [site.leg.dual for site in sites]
     rounding = 100 * float(np.finfo(matrix.dtype).eps) * float(np.abs(matrix).max())
     parity = np.ones(1)
     for site in sites:
         parity = np.kron(parity, site.string.diagonal())
     if np.abs(matrix[parity[:, None] != parity[None, :]]).max(initial=0.0) > rounding:
         raise OperatorError("the gate changes the fermion parity: such operators come in pairs only.")
-    # the states that come in stand as bras, in the opposite order
-    count = len(sites)
+    return operator_tensor(matrix, [site.leg for site in sites], tolerance=rounding)
+
+
+def operator_tensor(matrix: np.ndarray, legs: Sequence[Leg], *, tolerance: float = 0.0) -> Tensor:
+    """Legs (out.., in..) of an operator on states of these legs; the states that come in stand as bras, the last first.
+
+    Raises ChargeError for elements above the tolerance that break a charge.
+    """
+    dims, count = [leg.dim for leg in legs], len(legs)
     order = (*range(count), *range(2 * count - 1, count - 1, -1))
-    array = matrix.reshape(dims + dims).transpose(order)
-    return transpose(from_dense(array, [legs[n] for n in order], tolerance=rounding), order)
+    both = [*legs, *(leg.dual for leg in legs)]
+    array = np.ascontiguousarray(matrix.reshape(dims + dims).transpose(order))
+    return transpose(from_dense(array, [both[n] for n in order], tolerance=tolerance), order)
+
+
+def density_matrix(rho: Tensor) -> np.ndarray:
+    """A density tensor with legs (ket.., bra..), left open between the layers of a state, as a matrix on the host.
+
+    Rows are kets, in the Kronecker basis, fermions in the order of the sites: the sum of rho and a gate tensor over all
+    legs is the trace of the product of both matrices.
+    """
+    count = rho.ndim // 2
+    order = (*range(count), *range(2 * count - 1, count - 1, -1))
+    # an open ket meets the bra behind it with the sign of its parity
+    nested = twist(transpose(rho, order), range(count))
+    array = np.asarray(nested.backend.to_host(nested.to_dense())).transpose(order)
+    size = int(np.prod(array.shape[:count]))
+    return array.reshape(size, size)
 
 
 def _site_count(psi: MPS, matrix: np.ndarray, first: int) -> int:

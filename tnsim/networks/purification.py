@@ -22,7 +22,8 @@ from tnsim.tensor import Tensor, contract, entries_of, from_entries, trace
 def purified_site(site: Site) -> Site:
     """A site and an ancilla with the same states, which carries the opposite charge, as one site of dimension d^2.
 
-    Operators keep their names and act on the physical part, and so do fermion parities. Equal sites give one object.
+    Operators keep their names and act on the physical part, and so do fermion parities; only where legs anticommute, in
+    the plane, ancillas are fermions too, which stand behind those of their site. Equal sites give one object.
 
     >>> from tnsim.networks.sites import spin_site
     >>> purified_site(spin_site()).states, purified_site(spin_site()).charges
@@ -38,7 +39,7 @@ def purified_site(site: Site) -> Site:
         group=site.group,
         charges=tuple(_charge(site, s, a) for s, a in pairs.tolist()),
         operators=operators,
-        parities=tuple(site.parities[s] for s in rows.tolist()),
+        parities=tuple(_parity(site, s, a) for s, a in pairs.tolist()),
     )
 
 
@@ -128,6 +129,11 @@ def pair_tensor(site: Site) -> Tensor:
 
 def _charge(site: Site, s: int, a: int) -> tuple[int, ...]:
     return site.group.fuse(site.charges[s], site.group.dual(site.charges[a]))[0]
+
+
+def _parity(site: Site, s: int, a: int) -> int:
+    """Of a state and its ancilla; Jordan-Wigner strings leave the latter out."""
+    return (site.parities[s] + (site.parities[a] if site.group.fermionic else 0)) % 2
 
 
 @lru_cache(maxsize=256)

@@ -175,6 +175,17 @@ def twist(tensor: Tensor, axes: Sequence[int]) -> Tensor:
     return Tensor(tensor.legs, signed(tensor.data, tensor.layout, signs, tensor.backend), tensor.charge)
 
 
+def bra(ket: Tensor, traced: Sequence[int] = ()) -> Tensor:
+    """The conjugate to stand behind a ket: their sum over the traced axes, and axes that flow in, is positive.
+
+    Without a graded group the conjugate itself.
+    """
+    if not is_graded(ket.legs):
+        return ket.conj()
+    found = twist(ket.conj(), [axis for axis in traced if ket.legs[axis].flow < 0])
+    return -found if ket.group.parity(ket.charge) else found
+
+
 def inner(a: Tensor, b: Tensor) -> complex:
     """<a|b>, conjugating a; both of one structure. A number on the host."""
     a._same_structure(b)

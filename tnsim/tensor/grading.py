@@ -7,7 +7,9 @@ order of contractions matters, and what a planar drawing counts as crossings of 
 has the legs in the opposite order; `Tensor.conj` brings them back.
 
 So a sum over a leg that flows in with the conjugate of a tensor is a positive norm, over a leg that flows out it has a
-minus sign for odd states: `twist` takes that away.
+minus sign for odd states: `twist` takes that away. Matrices with legs that flow (in, out) multiply as numbers do. Legs
+fused into one that flows out meet their duals in the opposite order: `fusion_signs` makes a sum over a fused leg that
+over its members.
 
 Sources: P. Corboz, R. Orus, B. Bauer, G. Vidal, Phys. Rev. B 81, 165104 (2010); Q. Mortier et al., SciPost Phys. 18,
 012 (2025).
@@ -73,6 +75,17 @@ def twist_signs(legs: tuple[Leg, ...], charge: Charge, axes: tuple[int, ...]) ->
     if not is_graded(legs):
         return None
     return _unless_trivial(1 - 2 * (parities(layout(legs, charge))[:, list(axes)].sum(axis=1) % 2))
+
+
+def fusion_signs(odd: np.ndarray, flows: Sequence[int]) -> np.ndarray:
+    """For every row of parities the sign that legs get when they are fused into one that flows out.
+
+    Without it the sum over a fused leg and its dual would differ from that over the members and theirs: these come in
+    the opposite order, and what flows in is exchanged with what flows out behind it.
+    """
+    count = odd.sum(axis=1)
+    inward = odd[:, [n for n, flow in enumerate(flows) if flow > 0]].sum(axis=1)
+    return 1 - 2 * ((count * (count - 1) // 2 + inward) % 2)
 
 
 def pair_signs(

@@ -22,9 +22,10 @@ from tnsim.kernels.table import (
     M,
     N,
 )
-from tnsim.symmetry import Charge, FusedLeg, Leg, fuse_legs, layout
+from tnsim.symmetry import Charge, FusedLeg, Layout, Leg, fuse_legs, layout
 from tnsim.tensor.contract import contract_pair, transpose, twist
 from tnsim.tensor.create import from_dense, zeros
+from tnsim.tensor.grading import fusion_signs, is_graded, parities
 from tnsim.tensor.tensor import Tensor
 
 
@@ -36,10 +37,11 @@ class _MatrixPlan:
     size: int
     gather: np.ndarray | None
     scatter: np.ndarray | None
+    signs: np.ndarray
 
 
 def fuse(tensor: Tensor, groups: Sequence[Sequence[int]], flows: Sequence[int] | None = None) -> Tensor:
-    """Combine groups of axes, each into one leg, in the order given.
+    """Combine groups of axes, each into one leg, in the order given; a sum over it is one over all of them.
 
     Every axis stands in one group. The flow of a fused leg is that of its first member unless `flows`
     says otherwise. Cost: one copy, none where axes stay in order and there is one block.
@@ -61,7 +63,7 @@ def fuse(tensor: Tensor, groups: Sequence[Sequence[int]], flows: Sequence[int] |
         fused.append(fuse_legs(legs, flow))
         start += len(group)
     plan = _plan(tuple(fused), tensor.charge)
-    data = tensor.data if plan.gather is None else _move(tensor, plan.gather, plan.size)
+    data = tensor.data if plan.gather is None else _move(tensor, plan.gather, plan.signs, plan.size)
     return Tensor(plan.legs, data, tensor.charge)
 
 
@@ -76,7 +78,8 @@ def split(tensor: Tensor, axis: int, legs: Sequence[Leg]) -> Tensor:
     new_legs = tuple(leg for part in parts for leg in part.legs)
     if plan.scatter is None:
         return Tensor(new_legs, tensor.data, tensor.charge)
-    return Tensor(new_legs, _move(tensor, plan.scatter, layout(new_legs, tensor.charge).size), tensor.charge)
+    size = layout(new_legs, tensor.charge).size
+    return Tensor(new_legs, _move(tensor, plan.scatter, plan.signs, size), tensor.charge)
 
 
 def flip_leg(tensor: Tensor, axis: int) -> Tensor:
@@ -121,13 +124,12 @@ def select(tensor: Tensor, axis: int, place: int) -> Tensor:
     return result
 
 
-def _move(tensor: Tensor, rows: np.ndarray, size: int):
+def _move(tensor: Tensor, rows: np.ndarray, signs: np.ndarray, size: int):
     """Strided copies both ways: source and target strides stand in the row."""
     backend = tensor.backend
     target = backend.zeros(size, tensor.dtype)
-    alphas = np.ones(len(rows), dtype=tensor.dtype)
     starts, weights = np.array([0, len(rows)]), np.ones(1)
-    backend.kernels.run_products(rows, alphas, starts, weights, (tensor.data, target))
+    backend.kernels.run_products(rows, signs.astype(tensor.dtype), starts, weights, (tensor.data, target))
     return target
 
 
@@ -140,9 +142,9 @@ def _plan(fused: tuple[FusedLeg, ...], charge: Charge) -> _MatrixPlan:
     old = layout(tuple(leg for part in fused for leg in part.legs), charge)
     new_legs = tuple(part.leg for part in fused)
     new = layout(new_legs, charge)
-    if len(old.indices) == len(new.indices) == 1 and old.size == new.size:
-        return _MatrixPlan(new_legs, new.size, None, None)
-    rows = []
+    signs, of_rows, rows = _signs(fused, old), [], []
+    if len(old.indices) == len(new.indices) == 1 and old.size == new.size and signs[0] > 0:
+        return _MatrixPlan(new_legs, new.size, None, None, signs)
     for number, places in enumerate(old.indices.tolist()):
         shape, spots, firsts, n = [], [], [], 0
         for part in fused:
@@ -167,7 +169,21 @@ def _plan(fused: tuple[FusedLeg, ...], charge: Charge) -> _MatrixPlan:
             )
             row[C_STRIDE], row[A_STRIDE], row[A_OFFSET] = strides[-2], 1, 1
             rows.append(row)
+            of_rows.append(signs[number])
     gather = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
     scatter = gather.copy()
     scatter[:, [B_OFFSET, B_STRIDE, C_OFFSET, C_STRIDE]] = gather[:, [C_OFFSET, C_STRIDE, B_OFFSET, B_STRIDE]]
-    return _MatrixPlan(new_legs, new.size, gather, scatter)
+    return _MatrixPlan(new_legs, new.size, gather, scatter, np.array(of_rows, dtype=np.float64))
+
+
+def _signs(fused: tuple[FusedLeg, ...], old: Layout) -> np.ndarray:
+    """Of every block, from all groups of legs that are fused into one that flows out."""
+    signs = np.ones(len(old.indices), dtype=np.int64)
+    if not is_graded(old.legs):
+        return signs
+    odd, start = parities(old), 0
+    for part in fused:
+        if part.leg.flow < 0:
+            signs *= fusion_signs(odd[:, start : start + len(part.legs)], [leg.flow for leg in part.legs])
+        start += len(part.legs)
+    return signs

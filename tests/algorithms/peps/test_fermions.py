@@ -10,14 +10,19 @@ from tests.exact.plane import dense_hamiltonian, embedded_pair
 from tnsim.algorithms.ground_state.dmrg import DMRG
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.updates.bond_frame import BondFrame
+from tnsim.algorithms.peps.updates.bond_truncation import expectation
+from tnsim.algorithms.peps.updates.boundary_metric import BoundaryMetric
 from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.updates.full_update import FullUpdate
+from tnsim.algorithms.peps.updates.neighbourhood import Neighbourhood, neighbourhood_metric
 from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import ChargeError, OperatorError, StateError
 from tnsim.io import load, save
-from tnsim.linalg import Truncation
+from tnsim.linalg import Spectrum, Truncation
 from tnsim.models import Lattice
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.infinite_mps import InfiniteMPS
@@ -25,11 +30,14 @@ from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.networks.peps.bond_graph import bond_graph
 from tnsim.networks.peps.purified import infinitely_hot, purified_terms
+from tnsim.networks.peps.weighted import WeightedPEPS
 from tnsim.networks.sites import fermion_site
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, flip_leg, transpose
+from tnsim.tensor import Tensor, flip_leg, fuse, transpose
 
+SQUARE = Lattice("square", 2, 2)
 EXACT = BoundaryMeasurement(truncation=Truncation(chi_max=256, svd_min=1e-14))
 CLUSTERS = {
     "t-V 2x3": models.SpinlessFermions(lattice=Lattice("square", 3, 2), V=0.8),
@@ -113,6 +121,53 @@ def test_simple_update_finds_ground_states_of_fermions():
     assert values[0] - 1e-12 < energy < values[0] + 0.02
 
 
+def test_metrics_of_a_bond_are_norms():
+    """Of a state with odd tensors, from its neighbours and from boundaries: positive, and the norm in Fock space."""
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=SQUARE))
+    psi = PEPS.random(terms.sites, 2, states=[["full", "empty"], ["empty", "empty"]], seed=3, dtype=np.complex128)
+    graph = bond_graph(psi.pattern, psi.closed)
+    ones = [Spectrum(weight.leg, np.ones(weight.leg.dim)) for weight in WeightedPEPS.plain(psi).weights]
+    neighbours, boundaries = (
+        Neighbourhood(psi.tensors, ones, graph),
+        BoundaryMetric(EXACT.truncation, graph, psi.tensors),
+    )
+    norm = np.linalg.norm(fock_state(psi)) ** 2
+    for link in graph.links:
+        frame = BondFrame.of(psi.tensors, link)
+        exact, other = neighbourhood_metric(neighbours, frame), boundaries.metric(frame)
+        assert abs(expectation(exact, frame.theta, frame.theta) - norm) < 1e-12 * norm
+        assert (exact / exact.norm() - other / other.norm()).norm() < 1e-12
+        matrix = fuse(exact, [(0, 1), (2, 3)], [1, -1]).to_dense()
+        assert np.linalg.eigvalsh(matrix)[0] > -1e-12 and np.abs(matrix - matrix.conj().T).max() < 1e-12
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_updates_by_metrics_find_ground_states_of_fermions(full):
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=SQUARE, V=0.8))
+    settings = {"dt": 0.2, "truncation": Truncation(chi_max=3), "imaginary": True, "every": 10}
+    kind = FullUpdate(environment=Truncation(chi_max=36), **settings) if full else NeighbourhoodUpdate(**settings)
+    found = kind.run(terms, PEPS.product(terms.sites, half_filled(terms)), time=2.0)
+    lowest = np.linalg.eigvalsh(dense_hamiltonian(terms))[0]
+    assert lowest - 1e-12 < found.energy < lowest + 0.05
+    assert abs(EXACT.measure(found.state.psi, terms).energy - found.energy) < 1e-10
+
+
+@pytest.mark.parametrize("V", [0.0, 0.8])
+def test_fermions_at_a_temperature(V):
+    """The grand canonical ensemble of four sites: ancillas are fermions too."""
+    beta, terms = 1.0, PlaneTerms.of(models.SpinlessFermions(lattice=SQUARE, V=V, mu=0.3))
+    update = FullUpdate(
+        dt=0.1, truncation=Truncation(chi_max=8), environment=Truncation(chi_max=64), imaginary=True, every=5
+    )
+    hot, wide, H = infinitely_hot(terms), purified_terms(terms), dense_hamiltonian(terms)
+    assert abs(EXACT.measure(hot, wide).energy - np.trace(H) / 16) < 1e-12
+    cold = update.run(terms, hot, time=beta / 2)
+    values = np.linalg.eigvalsh(H)
+    exact = (values * np.exp(-beta * values)).sum() / np.exp(-beta * values).sum()
+    assert abs(cold.energy - exact) < 3e-4
+    assert abs(EXACT.measure(cold.state.psi, wide).energy - cold.energy) < 1e-9
+
+
 def test_fermions_stay_on_the_device_and_in_files(tmp_path):
     terms = PlaneTerms.of(CLUSTERS["t-V 2x3"])
     psi = PEPS.random(terms.sites, 2, states=half_filled(terms), seed=1)
@@ -130,18 +185,12 @@ def test_fermions_that_are_not_counted_are_refused():
     psi = PEPS.product([[fermion_site()] * 2] * 2, [["full", "empty"]] * 2)
     with pytest.raises(ChargeError, match="not counted"):
         PEPS(psi.rows, [[fermion_site()] * 2] * 2)
-    update = NeighbourhoodUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
-    with pytest.raises(StateError, match="take SimpleUpdate"):
-        update.propagator(PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2))), psi)
     terms = PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", 2, 2)))
     with pytest.raises(StateError, match="spectrum of a cut knows no signs"):
         entanglement_below(psi, 0, EXACT)
     variational = VariationalPEPS(D=1, environment=EnvironmentSettings(chi_max=4))
     with pytest.raises(StateError, match="minimisation by gradient knows no signs"):
         variational.solve(terms, psi)
-    for purify in (infinitely_hot, purified_terms):
-        with pytest.raises(StateError, match="no purified sites"):
-            purify(terms)
     with pytest.raises(ChargeError, match="model.sites"):
         MPS.product(terms.sites[0], ["full", "empty"])
     with pytest.raises(ChargeError, match="Jordan-Wigner"):

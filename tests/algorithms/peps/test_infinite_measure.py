@@ -12,13 +12,13 @@ from tnsim.algorithms.peps.infinite.infinite_density import pair_density, site_d
 from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.site_layers import open_bond, site_legs, through
-from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
+from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
 from tnsim.models.classical import Ising
 from tnsim.networks.double_layer import overlap_network
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms
-from tnsim.networks.sites import fermion_site, spin_site
+from tnsim.networks.sites import spin_site
 from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import contract, from_dense
 
@@ -206,8 +206,4 @@ def test_bad_input_is_refused():
         pair_density(found.environment, (0, 0), (2, 3))
     with pytest.raises(ShapeError, match="at least one place"):
         correlations(found.environment, PLAIN, "Sz", "Sz", 0)
-    fermions = InfinitePEPS.product([fermion_site()] * 2, ["full", "empty"], [[0, 1], [1, 0]])
-    terms = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE), fermions.pattern)
-    with pytest.raises(StateError, match="signs of fermions"):
-        measure_infinite(corners(4, max_steps=20).solve(fermions).environment, terms)
     assert memory_of(psi, 100) > memory_of(psi, 10) > 0

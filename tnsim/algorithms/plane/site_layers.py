@@ -9,7 +9,7 @@ import numpy as np
 
 from tnsim.errors import LegError
 from tnsim.symmetry import Leg, fuse_legs
-from tnsim.tensor import Tensor, contract, diagonal, eye, fuse, split, transpose
+from tnsim.tensor import Tensor, bra, contract, diagonal, eye, fuse, split, transpose, twist
 
 # legs of the site by quadrant, from the north-west clockwise: those of the edges (x, y), those that are left
 _WORDS = ("y e s x", "x y s w", "n x y w", "n e x y")
@@ -41,6 +41,8 @@ def open_bond(tensor: Tensor, direction: int, *, first: bool = False) -> Tensor:
     matrix = eye(leg, dtype=tensor.dtype, backend=tensor.backend)
     if first:
         matrix = diagonal(tensor.backend.asarray(np.eye(leg.dim, 1, dtype=tensor.dtype)[:, 0].copy()), leg)
+    if leg.flow > 0:  # the bond flows out of the ket
+        matrix = twist(matrix, (0,))
     return fuse(matrix, [(0, 1)], [leg.flow])
 
 
@@ -56,11 +58,11 @@ def through(tensor: Tensor, quarter: Tensor, number: int, *, is_open: bool = Fal
     x, y = (tensor.legs[words.split().index(name)].dual for name in "xy")
     apart = split(split(quarter, 2, (y, y.dual)), 1, (x, x.dual))
     half = contract(f"i x X y Y o, {words} p -> i X Y o {first} {second} p", apart, tensor)
-    bra, (f, s) = words.upper(), (first.upper(), second.upper())
+    below, (f, s) = words.upper(), (first.upper(), second.upper())
     if not is_open:
-        whole = contract(f"i X Y o {first} {second} p, {bra} p -> i {first} {f} o {second} {s}", half, tensor.conj())
+        whole = contract(f"i X Y o {first} {second} p, {below} p -> i {first} {f} o {second} {s}", half, bra(tensor))
         return fuse(whole, [(0,), (1, 2), (3,), (4, 5)])
-    whole = contract(f"i X Y o {first} {second} p, {bra} P -> i {first} {f} o {second} {s} p P", half, tensor.conj())
+    whole = contract(f"i X Y o {first} {second} p, {below} P -> i {first} {f} o {second} {s} p P", half, bra(tensor))
     return fuse(whole, [(0,), (1, 2), (3,), (4, 5), (6,), (7,)])
 
 
@@ -72,4 +74,4 @@ def closed(tensor: Tensor, hole: Tensor) -> complex:
         leg = tensor.legs[axis].dual
         hole = split(hole, axis, (leg, leg.dual))
     half = contract("n N e E s S w W, n e s w p -> N E S W p", hole, tensor)
-    return contract("N E S W p, N E S W p -> ", half, tensor.conj()).item()
+    return contract("N E S W p, N E S W p -> ", half, bra(tensor)).item()

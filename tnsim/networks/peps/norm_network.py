@@ -13,17 +13,11 @@ from tnsim.tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class NormNetwork:
-    """<psi|psi>: every site stands for ket and bra, one above the other; ln Z per site is ln of the norm per site.
-
-    Raises StateError for fermions.
-    """
+    """<psi|psi>: every site stands for ket and bra, one above the other; ln Z per site is ln of the norm per site."""
 
     psi: InfinitePEPS
 
     log_scale = 0.0
-
-    def __post_init__(self) -> None:
-        self.psi.refuse_fermions("the norm of an infinite lattice")
 
     @property
     def impurities(self) -> Mapping[str, Tensor]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from tnsim.backend import Backend
-from tnsim.errors import ShapeError, StateError
+from tnsim.errors import ShapeError
 from tnsim.networks.peps.peps import PEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PairTerm, PlaneTerms
 from tnsim.networks.purification import pair_tensor, purified_site
@@ -24,13 +24,12 @@ def infinitely_hot(
     """The state on purified sites in which all states of the lattice are as likely; bonds have dimension 1.
 
     pattern: where H is that of the infinite lattice, whose cell it has to fill. With conserved charges it holds all
-    sectors. Raises ShapeError for a pattern that does not fit H, StateError for fermions.
+    sectors. Raises ShapeError for a pattern that does not fit H.
 
     >>> from tnsim.models import Heisenberg, Lattice
     >>> infinitely_hot(PlaneTerms.of(Heisenberg(lattice=Lattice("square", 3, 2)))).bond_dimension
     1
     """
-    _refuse_fermions(H)
     m, n = H.shape
     if not H.infinite:
         sites = [[purified_site(site) for site in row] for row in H.sites]
@@ -52,7 +51,6 @@ def purified_terms(H: PlaneTerms) -> PlaneTerms:
     >>> H.pairs[0].matrix.shape, H.is_hermitian
     ((16, 16), True)
     """
-    _refuse_fermions(H)
     singles = {place: _widened(matrix, (H.site(*place),)) for place, matrix in H.singles.items()}
     pairs = tuple(
         PairTerm(term.first, term.second, _widened(term.matrix, (H.site(*term.first), H.site(*term.second))))
@@ -62,14 +60,6 @@ def purified_terms(H: PlaneTerms) -> PlaneTerms:
     return replace(H, sites=rows, singles=singles, pairs=pairs)
 
 
-def _refuse_fermions(H: PlaneTerms) -> None:
-    """An ancilla is no part of the parity of its site, and graded tensors would count its charge."""
-    if any(site.is_fermionic for row in H.sites for site in row):
-        raise StateError(
-            "fermions in the plane have no purified sites: take an MPS (infinite_temperature) for their mixed states."
-        )
-
-
 def _equal(site: Site) -> np.ndarray:
     """The vector of a purified site in which state and ancilla agree, norm 1."""
     states, ancillas = _pairs(site)
@@ -77,13 +67,20 @@ def _equal(site: Site) -> np.ndarray:
 
 
 def _widened(matrix: np.ndarray, sites: Sequence[Site]) -> np.ndarray:
-    """A matrix on sites times the identity on their ancillas, in the Kronecker basis of the purified sites."""
+    """A matrix on sites times the identity on their ancillas, in the Kronecker basis of the purified sites.
+
+    Ancillas of fermions stand between the sites: states of a site pass those before it.
+    """
     states, ancillas = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    signs, odd = np.ones(1), np.zeros(1, dtype=np.int64)
     for site in sites:
-        own = _pairs(site)
+        own, parities = _pairs(site), np.array(site.parities)
+        signs = (signs[:, None] * (1 - 2 * (odd[:, None] & parities[own[0]]))).ravel()
+        odd = (odd[:, None] ^ parities[own[1]]).ravel()
         states = (states[:, None] * site.dim + own[0]).ravel()
         ancillas = (ancillas[:, None] * site.dim + own[1]).ravel()
-    return np.where(ancillas[:, None] == ancillas[None, :], matrix[np.ix_(states, states)], 0)
+    wide = signs[:, None] * matrix[np.ix_(states, states)] * signs
+    return np.where(ancillas[:, None] == ancillas[None, :], wide, 0)
 
 
 def _pairs(site: Site) -> tuple[np.ndarray, np.ndarray]:

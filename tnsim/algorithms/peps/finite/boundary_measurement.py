@@ -17,6 +17,7 @@ from tnsim.algorithms.peps.finite.plane_boundaries import PlaneBoundaries
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError, check_fields, suggest
 from tnsim.linalg import Truncation
 from tnsim.networks.peps import PEPS, PairTerm, PlaneTerms
+from tnsim.tensor import bra
 
 DIRECTIONS = ("both", ROWS, COLUMNS)
 Pair = tuple[Place, Place]
@@ -191,7 +192,7 @@ class BoundaryMeasurement:
         # shifted, so that the sum over all is not near zero where the mean of `first` is
         shift = 2 * float(np.abs(matrix).sum(axis=1).max()) or 1.0
         operator = single(matrix + shift * np.eye(site.dim), site, psi)
-        bras = [[ket.conj() for ket in row] for row in psi.rows]
+        bras = [[bra(ket) for ket in row] for row in psi.rows]
         bras[place[0]][place[1]] = operated(bras[place[0]][place[1]], operator)
         asked = {p: [psi.site(*p).op(second)] for p in psi.places()}
         plain = self.means(psi, second)[0]

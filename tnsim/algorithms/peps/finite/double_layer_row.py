@@ -18,7 +18,7 @@ import numpy as np
 
 from tnsim.networks.effective_plans import LEFT
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, from_dense
+from tnsim.tensor import Tensor, bra, contract, from_dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class DoubleRow:
     @classmethod
     def of(cls, kets: Sequence[Tensor]) -> "DoubleRow":
         """A row of a state beside its conjugate."""
-        return cls(tuple(kets), tuple(ket.conj() for ket in kets))
+        return cls(tuple(kets), tuple(map(bra, kets)))
 
     def __len__(self) -> int:
         return len(self.kets)

@@ -9,7 +9,7 @@ from tnsim.algorithms.peps.finite.measured_row import CutTerm, MeasuredRow, Plac
 from tnsim.linalg import Truncation
 from tnsim.networks.peps import PEPS
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
-from tnsim.tensor import Tensor, transpose
+from tnsim.tensor import Tensor, bra, transpose
 
 PHYS = 4
 Rows = Sequence[Sequence[Tensor]]
@@ -20,7 +20,7 @@ class PlaneBoundaries:
 
     def __init__(self, psi: PEPS, direction: str, truncation: Truncation, bras: Rows | None = None) -> None:
         self.direction, self._truncation = direction, truncation
-        bras = [[ket.conj() for ket in row] for row in psi.rows] if bras is None else bras
+        bras = [[bra(ket) for ket in row] for row in psi.rows] if bras is None else bras
         kets, bras = (_reflected(rows) if direction == COLUMNS else rows for rows in (psi.rows, bras))
         self.rows = [DoubleRow(tuple(a), tuple(b)) for a, b in zip(kets, bras, strict=True)]
         mirrored = [DoubleRow(_mirrored(row.kets), _mirrored(row.bras)) for row in self.rows[::-1]]

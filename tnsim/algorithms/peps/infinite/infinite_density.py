@@ -14,6 +14,7 @@ import numpy as np
 from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.algorithms.plane.site_layers import through
 from tnsim.errors import NumericalError, OperatorError
+from tnsim.networks.gates import density_matrix
 from tnsim.tensor import Tensor, contract, fuse, split
 
 Place = tuple[int, int]
@@ -92,9 +93,7 @@ def _from_patch(environment: DirectionalEnvironment, first: Place, second: Place
 
 def _normalised(raw: Tensor, where: object) -> np.ndarray:
     """As a matrix with rows of kets on the host; NumericalError for a trace of zero."""
-    array = np.asarray(raw.backend.to_host(raw.to_dense()))
-    size = int(np.prod(array.shape[: array.ndim // 2]))
-    matrix = array.reshape(size, size)
+    matrix = density_matrix(raw)
     trace = np.trace(matrix)
     if not abs(trace) > 1e-14 * np.abs(matrix).max(initial=0.0) or not np.isfinite(trace):
         raise NumericalError(

@@ -14,7 +14,7 @@ from tnsim.linalg import Spectrum, Truncation
 from tnsim.networks.peps import SquareState
 from tnsim.networks.peps.bond_graph import BondGraph, Walk
 from tnsim.networks.peps.weighted import WeightedPEPS, scale_leg
-from tnsim.tensor import Tensor, contract, eye, inner
+from tnsim.tensor import Tensor, bra, contract, eye, inner
 
 
 def super_orthogonal(
@@ -88,7 +88,8 @@ def gauge_error(weighted: WeightedPEPS) -> float:
             dressed = scale_leg(tensors[number], leg, 1 / weight.values)
             words = [f"l{k}" for k in range(dressed.ndim)]
             other = [*words[:leg], "x", *words[leg + 1 :]]
-            gram = contract(f"{' '.join(words)}, {' '.join(other)} -> {words[leg]} x", dressed, dressed.conj())
+            traced = [axis for axis in range(dressed.ndim) if axis != leg]
+            gram = contract(f"{' '.join(words)}, {' '.join(other)} -> {words[leg]} x", dressed, bra(dressed, traced))
             unit = eye(gram.legs[0], dtype=gram.dtype, backend=gram.backend)
             mean = inner(unit, gram).real / weight.leg.dim
             worst = max(worst, (gram / mean - unit).norm())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tnsim.linalg import qr
 from tnsim.linalg.polar import polar
 from tnsim.networks.peps.bond_graph import Link
-from tnsim.tensor import Tensor, contract, transpose
+from tnsim.tensor import Tensor, contract, transpose, twist
 
 
 class BondFrame(NamedTuple):
@@ -48,7 +48,7 @@ class BondFrame(NamedTuple):
         """The basis of the new bond turned to that of the old one, if the leg is the same: surroundings stay valid."""
         if right.legs[0] is not self.right.legs[1]:
             return left, right
-        turn, _ = polar(contract("m k q, k e q -> m e", right, self.right.conj()), (0,))
+        turn, _ = polar(twist(contract("m k q, k e q -> m e", right, self.right.conj()), (0,)), (0,))
         return contract("k p m, m e -> k p e", left, turn), contract("m e, m k q -> e k q", turn.conj(), right)
 
 

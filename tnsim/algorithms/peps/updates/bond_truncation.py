@@ -16,7 +16,7 @@ from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, eigh, lq, qr, svd
 from tnsim.linalg.solve_positive import solve_positive
 from tnsim.networks.scaling import scale_columns, scale_rows
-from tnsim.tensor import Tensor, contract, fuse, inner, split, trace, transpose
+from tnsim.tensor import Tensor, contract, fuse, inner, split, trace, transpose, twist
 
 # eigenvalues of an environment below this, relative to the largest one, are not divided by
 _SMALLEST = 1e-12
@@ -48,7 +48,7 @@ def positive(metric: Tensor) -> tuple[Tensor, float]:
     """
     legs = metric.legs[:2]
     matrix = fuse(metric, [(0, 1), (2, 3)], [1, -1])
-    size = complex(trace(matrix, 0, 1).item())
+    size = complex(trace(twist(matrix, (0,)), 0, 1).item())
     phase = size.conjugate() / (abs(size) or 1.0)
     matrix = matrix * (phase if matrix.dtype.kind == "c" else phase.real)
     adjoint = contract("a b -> b a", matrix.conj())
@@ -112,7 +112,7 @@ Ends = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def _ends(metric: Tensor) -> Ends:
     """Square root and inverse square root of what the metric gives either end, the other one traced."""
-    return _roots(trace(metric, 1, 3)), _roots(trace(metric, 0, 2))
+    return _roots(trace(twist(metric, (1,)), 1, 3)), _roots(trace(twist(metric, (0,)), 0, 2))
 
 
 def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,6 +176,8 @@ def _second_solved(metric: Tensor, target: Tensor, first: Tensor, second: Tensor
 def _least_squares(matrix: Tensor, right: Tensor, start: Tensor) -> Tensor:
     """x of matrix x = right: matrix (a, b, a', b'), right and start (a, b, columns)."""
     rows = right.legs[:2]
+    outwards = [n for n, leg in enumerate(rows) if leg.flow < 0]
+    matrix, right = twist(matrix, outwards), twist(right, outwards)
     flows = [1, right.legs[2].flow]
     square = fuse(matrix, [(0, 1), (2, 3)], [1, -1])
     vectors = [fuse(tensor, [(0, 1), (2,)], flows) for tensor in (right, start)]

@@ -17,7 +17,7 @@ from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.peps.bond_graph import BondGraph, Link
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, fuse, transpose
+from tnsim.tensor import Tensor, bra, contract, fuse, transpose
 
 # how rows and columns are read as rows: columns reflected at the diagonal, so that south becomes east
 _ORDERS = {EAST: (NORTH, EAST, SOUTH, WEST, 4), SOUTH: (WEST, SOUTH, EAST, NORTH, 4)}
@@ -47,15 +47,15 @@ class BoundaryMetric:
             left = absorb(LEFT, left, above[k], (row.kets[k], row.bras[k]), below[k])
         for k in range(len(row) - 1, j + 1, -1):
             right = absorb(RIGHT, right, above[k], (row.kets[k], row.bras[k]), below[k])
-        extra = " a" * (frame.first.ndim - 4)
+        extra, ancilla = " a" * (frame.first.ndim - 4), range(3, frame.first.ndim - 1)
         # turned to the east, north of a column lies where its reflection has south
         first, second = ("n s w", "n e s") if frame.link.direction == EAST else ("s n w", "s e n")
         half = contract("x w W y, x n N u, y s S v -> w W n N u s S v", left, above[j], below[j])
         half = contract(f"w W n N u s S v, {first}{extra} k -> W N u S v{extra} k", half, frame.first)
-        west = contract(f"W N u S v{extra} k, {first.upper()}{extra} K -> u v k K", half, frame.first.conj())
+        west = contract(f"W N u S v{extra} k, {first.upper()}{extra} K -> u v k K", half, bra(frame.first, ancilla))
         half = contract("r e E q, u n N r, v s S q -> e E n N u s S v", right, above[j + 1], below[j + 1])
         half = contract(f"e E n N u s S v, {second}{extra} k -> E N u S v{extra} k", half, frame.second)
-        east = contract(f"E N u S v{extra} k, {second.upper()}{extra} K -> u v k K", half, frame.second.conj())
+        east = contract(f"E N u S v{extra} k, {second.upper()}{extra} K -> u v k K", half, bra(frame.second, ancilla))
         return contract("u v k K, u v l L -> K L k l", west, east)
 
 

@@ -15,7 +15,7 @@ from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
 from tnsim.networks.peps.bond_graph import BondGraph, Link
 from tnsim.networks.square_network import EAST, InfiniteNetwork
-from tnsim.tensor import Tensor, contract
+from tnsim.tensor import Tensor, bra, contract
 
 
 class CornerMetric:
@@ -59,14 +59,14 @@ class CornerMetric:
         first, second = frame.first, frame.second
         t1, t3, t4 = apart(t1, 1, first.legs[0]), apart(t3, 1, first.legs[1]), apart(t4, 1, first.legs[2])
         u1, u2, u3 = apart(u1, 1, second.legs[0]), apart(u2, 1, second.legs[1]), apart(u3, 1, second.legs[2])
-        extra = "a " * (first.ndim - 4)
+        extra, ancilla = "a " * (first.ndim - 4), range(3, first.ndim - 1)
         corner = contract("i w W j, j a, a n N b -> i w W n N b", t4, c1, t1)
         corner = contract(f"i w W n N b, n s w {extra}k -> i W N b s {extra}k".replace("  ", " "), corner, first)
-        corner = contract(f"i W N b s {extra}k, N S W {extra}K -> i b s S k K", corner, first.conj())
+        corner = contract(f"i W N b s {extra}k, N S W {extra}K -> i b s S k K", corner, bra(first, ancilla))
         left = contract("g s S h, h i, i b s S k K -> g b k K", t3, c4, corner)
         corner = contract("b n N c, c d, d e E f -> b n N e E f", u1, c2, u2)
         corner = contract(f"b n N e E f, n e s {extra}k -> b N E f s {extra}k", corner, second)
-        corner = contract(f"b N E f s {extra}k, N E S {extra}K -> b f s S k K", corner, second.conj())
+        corner = contract(f"b N E f s {extra}k, N E S {extra}K -> b f s S k K", corner, bra(second, ancilla))
         right = contract("f h, h s S g, b f s S k K -> b g k K", c3, u3, corner)
         return contract("g b k K, b g l L -> K L k l", left, right)
 

@@ -29,7 +29,6 @@ class MetricGates(PlaneGates):
     def __init__(self, settings: Evolution, H: PlaneTerms, psi: SquareState | WeightedPEPS, order: int) -> None:
         plain = without_weights(psi)
         super().__init__(settings, H, plain, order)
-        plain.refuse_fermions("the metric of a bond")
         weighted = psi if isinstance(psi, WeightedPEPS) else WeightedPEPS.plain(psi)
         self._like = plain.astype(self._dtype)
         self.tensors = self._with_ancillas(plain.tensors, plain.kinds)

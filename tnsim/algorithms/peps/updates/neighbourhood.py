@@ -16,7 +16,7 @@ from tnsim.linalg import Spectrum
 from tnsim.networks.peps.bond_graph import BondGraph
 from tnsim.networks.peps.weighted import scale_leg
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
-from tnsim.tensor import Tensor, contract
+from tnsim.tensor import Tensor, bra, contract
 
 
 class Neighbourhood:
@@ -65,9 +65,10 @@ def _side(isometry: Tensor, words: str, end: Tensor | None, opened: str) -> Tens
     ket = [*words, *["a"] * (isometry.ndim - 4), "k"]
     (outward,) = set(words) - {"n", "s"}
     kept = {*opened, "k"} | (set() if end is None else {outward})
-    bra = [word.upper() if word in kept else word for word in ket]
+    below = [word.upper() if word in kept else word for word in ket]
+    traced = [axis for axis, word in enumerate(ket) if word not in kept]
     out = " ".join(f"{word} {word.upper()}" for word in words if word in opened)
-    operands, expression = [isometry, isometry.conj()], f"{' '.join(ket)}, {' '.join(bra)}"
+    operands, expression = [isometry, bra(isometry, traced)], f"{' '.join(ket)}, {' '.join(below)}"
     if end is not None:
         operands.append(end)
         expression += f", {outward} {outward.upper()}"
@@ -77,9 +78,10 @@ def _side(isometry: Tensor, words: str, end: Tensor | None, opened: str) -> Tens
 def _double(tensor: Tensor, kept: Sequence[int]) -> Tensor:
     """A tensor beside its conjugate, all legs traced but the kept ones (leg, leg', leg, leg', ...)."""
     words = [f"x{k}" for k in range(tensor.ndim)]
-    bra = [f"y{k}" if k in kept else word for k, word in enumerate(words)]
+    below = [f"y{k}" if k in kept else word for k, word in enumerate(words)]
     out = " ".join(f"x{k} y{k}" for k in kept)
-    return contract(f"{' '.join(words)}, {' '.join(bra)} -> {out}", tensor, tensor.conj())
+    traced = [k for k in range(tensor.ndim) if k not in kept]
+    return contract(f"{' '.join(words)}, {' '.join(below)} -> {out}", tensor, bra(tensor, traced))
 
 
 def _pair(west: Tensor | None, east: Tensor | None) -> Tensor | None:

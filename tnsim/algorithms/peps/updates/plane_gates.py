@@ -19,7 +19,7 @@ from tnsim.networks.peps import PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import BondGraph, Walk, bond_graph
 from tnsim.networks.purification import pair_tensor, purified_site
 from tnsim.networks.sites import Site
-from tnsim.tensor import Tensor, contract
+from tnsim.tensor import Tensor, bra, contract
 
 # the longest way that a gate is led over
 LONGEST = 3
@@ -155,7 +155,7 @@ class PlaneGates(ABC):
         for tensor, site in zip(tensors, self._sites, strict=True):
             if tensor.ndim == 6:
                 pairs = pair_tensor(site).astype(tensor.dtype).to(tensor.backend)
-                tensor = contract("n e s w p a, p a q -> n e s w q", tensor, pairs.conj())
+                tensor = contract("n e s w p a, p a q -> n e s w q", tensor, bra(pairs, (0, 1)))
             made.append(tensor)
         return made
 

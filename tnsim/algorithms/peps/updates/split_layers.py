@@ -2,7 +2,7 @@
 
 from tnsim.networks.square_network import FLOWS
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, contract, fuse, split
+from tnsim.tensor import Tensor, bra, contract, fuse, split
 
 
 def double_layer(site: Tensor) -> Tensor:
@@ -11,7 +11,7 @@ def double_layer(site: Tensor) -> Tensor:
     Cost O(D^8 d).
     """
     rest = " ".join(f"p{k}" for k in range(4, site.ndim))
-    both = contract(f"n e s w {rest}, N E S W {rest} -> n N e E s S w W", site, site.conj())
+    both = contract(f"n e s w {rest}, N E S W {rest} -> n N e E s S w W", site, bra(site, range(4, site.ndim)))
     fused = fuse(both, [(0, 1), (2, 3), (4, 5), (6, 7)], list(FLOWS))
     return fused / (fused.norm() or 1.0)
 

@@ -1,0 +1,100 @@
+"""Fermions on the infinite lattice: finite clusters without bonds between them, and states that are known exactly."""
+
+import numpy as np
+import pytest
+
+import tests.strict_device  # noqa: F401
+import tnsim.models as models
+from tests.algorithms.peps.test_fermions import half_filled
+from tests.exact.fock import fock_state
+from tests.exact.plane import dense_hamiltonian, embedded_pair
+from tnsim.algorithms.peps.infinite.infinite_density import pair_density
+from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
+from tnsim.algorithms.peps.updates.full_update import FullUpdate
+from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.linalg import Truncation
+from tnsim.models import Lattice
+from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms
+from tnsim.networks.sites import fermion_site
+
+SQUARE = Lattice("square", 2, 2)
+CLUSTERS = {
+    "t-V 2x2": (models.SpinlessFermions(lattice=SQUARE, V=0.8), 3, (1, 1)),
+    "t-V 3x3, parity": (models.SpinlessFermions(lattice=Lattice("square", 3, 3), V=0.8, conserve="parity"), 2, (1, 2)),
+    "triangular 3x2": (models.SpinlessFermions(lattice=Lattice("triangular", 2, 3), V=0.8), 2, (0, 0)),
+    "Hubbard 2x2": (models.Hubbard(lattice=SQUARE, U=3.0), 2, (1, 0)),
+    "t-J 2x2": (models.TJ(lattice=SQUARE), 2, (0, 1)),
+}
+
+
+def corners(chi: int, **changed) -> CTMRG:
+    return CTMRG(truncation=Truncation(chi_max=chi, svd_min=1e-14), symmetric=False, check_every=2, **changed)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_clusters_without_bonds_between_them_are_what_one_of_them_is(name):
+    """All pairs of a random cluster, wherever the cell is cut, against its vector in Fock space."""
+    model, D, moved = CLUSTERS[name]
+    terms = PlaneTerms.of(model)
+    psi = PEPS.random(terms.sites, D, states=half_filled(terms), seed=3, dtype=np.complex128)
+    vector, places = fock_state(psi), list(psi.places())
+    sites, norm = [psi.site(*place) for place in places], np.vdot(vector, vector).real
+    plane = InfinitePEPS(psi.tensors, np.roll(np.array(psi.pattern), moved, (0, 1)).tolist(), psi.kinds)
+    found = corners(16, max_steps=3).solve(plane)
+    assert abs(found.log_z * len(places) - np.log(norm)) < 1e-11
+    for term in terms.pairs:
+        matrix = embedded_pair(sites, places.index(term.first), places.index(term.second), term.matrix)
+        value = np.vdot(vector, matrix @ vector).real / norm
+        pair = [(i + moved[0], j + moved[1]) for i, j in (term.first, term.second)]
+        for patch in (False, True):
+            density = pair_density(found.environment, *pair, patch=patch)
+            assert abs(np.sum(density.T * term.matrix) - value) < 1e-11
+            assert np.linalg.eigvalsh(density)[0] > -1e-12 and np.abs(density - density.conj().T).max() < 1e-12
+
+
+def test_random_states_are_the_same_seen_from_strips_and_plaquettes():
+    site = fermion_site()
+    psi = InfinitePEPS.random([site] * 2, 2, [[0, 1], [1, 0]], states=["full", "empty"], seed=5, dtype=np.complex128)
+    terms = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.8), psi.pattern)
+    found = corners(16, max_steps=30).solve(psi)
+    strips, plaquettes = (measure_infinite(found.environment, terms, patch=patch) for patch in (False, True))
+    assert abs(strips.energy - plaquettes.energy) < 1e-7 and strips.negative > -1e-9 and strips.asymmetry < 1e-7
+    there, back = (correlations(found.environment, psi.sites[0], *names, 2) for names in (("Cdag", "C"), ("C", "Cdag")))
+    hop = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.0), [[0]]).pairs[0].matrix
+    for k, second in enumerate(((0, 1), (0, 2))):
+        assert abs(back[k] - there[k] - np.sum(pair_density(found.environment, (0, 0), second).T * hop)) < 1e-7
+    strict = measure_infinite(found.environment.to("strict"), terms)
+    assert abs(strict.energy - strips.energy) < 1e-12
+
+
+@pytest.mark.parametrize(("first", "second"), [((0, 0), (0, 1)), ((0, 1), (0, 2)), ((0, 0), (1, 0)), ((1, 0), (2, 0))])
+def test_dimers_hop_as_two_levels_do(first, second):
+    """Hops on one bond of a cell of two by two alone, by simple update and CTMRG: the bonding orbital is filled."""
+    all_of_them = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.0), [[0, 1], [2, 3]])
+    hop = all_of_them.pairs[0].matrix
+    other = [tuple((np.array(place) + (1, 1) - 2 * np.array(first)).tolist()) for place in (first, second)]
+    terms = PlaneTerms(all_of_them.sites, {}, (PairTerm(first, second, hop), PairTerm(*other, hop)), True, True)
+    psi = InfinitePEPS.product([fermion_site()] * 4, ["full", "empty", "empty", "full"], [[0, 1], [2, 3]])
+    update = SimpleUpdate(dt=0.5, truncation=Truncation(chi_max=2), imaginary=True, every=20)
+    state = update.run(terms, psi, time=15.0).state.psi
+    measured = measure_infinite(corners(8, max_steps=4).solve(state).environment, terms)
+    assert abs(measured.energy + 0.5) < 1e-10
+
+
+def test_corners_tell_the_metric_of_a_bond():
+    """Energies of a random cluster across the edge of the cell, as the full update sees them."""
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=SQUARE, V=0.8))
+    psi = PEPS.random(terms.sites, 2, states=[["full", "empty"], ["empty", "empty"]], seed=3)
+    vector, sites = fock_state(psi), [[psi.site(0, 0)] * 2] * 2
+    exact = vector @ dense_hamiltonian(terms) @ vector / (vector @ vector)
+    plane = InfinitePEPS(psi.tensors, [[3, 2], [1, 0]], psi.kinds)
+    pairs = tuple(
+        PairTerm(*(tuple(np.add(place, (1, 1)).tolist()) for place in (term.first, term.second)), term.matrix)
+        for term in terms.pairs
+    )
+    update = FullUpdate(
+        dt=0.1, truncation=Truncation(chi_max=2), environment=Truncation(chi_max=16), imaginary=True, env_tol=1e-3
+    )
+    propagator = update.propagator(PlaneTerms(tuple(map(tuple, sites)), {}, pairs, True, True), plane)
+    assert abs(4 * propagator.energy(0.0) - exact) < 1e-10 and propagator.clipped < 1e-12
