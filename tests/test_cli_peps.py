@@ -104,8 +104,11 @@ def test_jobs_are_read_back():
         (_table(dts="0.1,x"), "such as 0.1,0.01"),
         (_table(dts="-0.1"), "above 0"),
         (
-            {"model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}}, "ipeps": {"D": 2}},
-            "fermions",
+            {
+                "model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}},
+                "ipeps": {"D": 2, "update": "variational"},
+            },
+            "of fermions",
         ),
         ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
         ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),

@@ -157,10 +157,10 @@ class PEPSJob:
     run: PEPSOptions
 
     def __post_init__(self) -> None:
-        if self.is_infinite and any(site.is_fermionic for site in self.model.sites):
+        if self.settings.update == VARIATIONAL and any(site.is_fermionic for site in self.model.sites):
             raise SettingsError(
-                f"{type(self.model).__name__} has fermions, whose signs the corners of an infinite lattice do not know "
-                "yet: take a finite one (tnsim peps)."
+                "one tensor for all places, minimised by gradient, is one of spins and bosons: of fermions take "
+                "another update, or VariationalPEPS with a cell of two tensors."
             )
         if self.settings.update == VARIATIONAL and self.model.sites[0].group.names:
             raise SettingsError("a variational state conserves nothing: take conserve = none.")

@@ -81,7 +81,6 @@ class CellProblem:
     """
 
     def __init__(self, terms: PlaneTerms, like: InfinitePEPS, settings: EnvironmentSettings) -> None:
-        like.refuse_fermions("a minimisation by gradient")
         self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
         self.pattern = CellPattern.of(like.pattern)
         self.last: ConvergedCell | None = None

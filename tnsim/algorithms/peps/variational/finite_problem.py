@@ -32,7 +32,6 @@ class FiniteProblem:
     """Energy and gradient at the numbers of all tensors of a finite state, each taken with norm 1."""
 
     def __init__(self, terms: PlaneTerms, like: PEPS, settings: EnvironmentSettings) -> None:
-        like.refuse_fermions("a minimisation by gradient")
         if terms.shape != like.shape:
             raise OperatorError(f"terms on {terms.shape} places do not fit a state on {like.shape}.")
         self.terms, self.like, self.settings = terms, like, settings
