@@ -38,6 +38,10 @@ class FiniteProblem:
         self.last: Swept | None = None
         self._energies = FiniteTerms(terms, settings.truncation)
 
+    def aim(self, slope: float) -> float:
+        """Nothing to choose: boundaries are as precise as they are; rounding of an energy."""
+        return 1e-14 * len(self.like.tensors)
+
     def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
         """All tensors, each of norm 1."""
         return tuple(unit(x) for x in tensors_of(point, self.like.tensors))
