@@ -11,7 +11,6 @@ from tnsim.kernels.table import (
     A_OFFSET,
     A_STRIDE,
     ADD,
-    B_BUFFER,
     B_OFFSET,
     B_STRIDE,
     C_BUFFER,
@@ -142,38 +141,54 @@ def _plan(fused: tuple[FusedLeg, ...], charge: Charge) -> _MatrixPlan:
     old = layout(tuple(leg for part in fused for leg in part.legs), charge)
     new_legs = tuple(part.leg for part in fused)
     new = layout(new_legs, charge)
-    signs, of_rows, rows = _signs(fused, old), [], []
+    signs = _signs(fused, old)
     if len(old.indices) == len(new.indices) == 1 and old.size == new.size and signs[0] > 0:
         return _MatrixPlan(new_legs, new.size, None, None, signs)
-    for number, places in enumerate(old.indices.tolist()):
-        shape, spots, firsts, n = [], [], [], 0
-        for part in fused:
-            mine = places[n : n + len(part.legs)]
-            code = int(np.ravel_multi_index(mine, [len(leg) for leg in part.legs]))
-            shape.append(int(np.prod([leg.dims[p] for leg, p in zip(part.legs, mine, strict=True)])))
-            spots.append(int(part.sector[code]))
-            firsts.append(int(part.start[code]))
-            n += len(part.legs)
-        big = new.place[tuple(spots)]
-        big_shape = new.shapes[big].tolist()
-        shape, big_shape, firsts = [1, 1, *shape], [1, 1, *big_shape], [0, 0, *firsts]
-        strides = [int(np.prod(big_shape[k + 1 :])) for k in range(len(big_shape))]
-        for outer in np.ndindex(*shape[:-2]):
-            row = np.zeros(COLUMNS, dtype=np.int64)
-            row[KIND], row[M], row[N] = ADD, shape[-2], shape[-1]
-            small_offset = int(np.ravel_multi_index(outer, shape[:-2])) * shape[-2] * shape[-1]
-            row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, old.offsets[number] + small_offset, shape[-1]
-            row[C_BUFFER] = 1
-            row[C_OFFSET] = new.offsets[big] + sum(
-                (first + place) * stride for first, place, stride in zip(firsts, (*outer, 0, 0), strides, strict=True)
-            )
-            row[C_STRIDE], row[A_STRIDE], row[A_OFFSET] = strides[-2], 1, 1
-            rows.append(row)
-            of_rows.append(signs[number])
-    gather = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
+    shape, spots, firsts = _pieces(fused, old)
+    big = _numbers(spots, new)
+    big_shape = np.pad(new.shapes[big], ((0, 0), (2, 0)), constant_values=1)
+    strides = np.ones_like(big_shape)
+    strides[:, :-1] = np.cumprod(big_shape[:, :0:-1], axis=1)[:, ::-1]
+    shape, firsts = (np.pad(part, ((0, 0), (2, 0)), constant_values=k) for part, k in ((shape, 1), (firsts, 0)))
+    counts = shape[:, :-2].prod(axis=1)
+    block = np.repeat(np.arange(len(shape)), counts)
+    place = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
+    gather = np.zeros((len(block), COLUMNS), dtype=np.int64)
+    gather[:, KIND], gather[:, M], gather[:, N] = ADD, shape[block, -2], shape[block, -1]
+    gather[:, B_OFFSET] = old.offsets[block] + place * gather[:, M] * gather[:, N]
+    gather[:, B_STRIDE], gather[:, C_BUFFER], gather[:, C_STRIDE] = shape[block, -1], 1, strides[block, -2]
+    gather[:, C_OFFSET] = (new.offsets[big] + (firsts * strides).sum(axis=1))[block]
+    for axis in range(shape.shape[1] - 3, -1, -1):
+        place, inside = np.divmod(place, shape[block, axis])
+        gather[:, C_OFFSET] += inside * strides[block, axis]
+    gather[:, A_STRIDE] = gather[:, A_OFFSET] = 1
     scatter = gather.copy()
     scatter[:, [B_OFFSET, B_STRIDE, C_OFFSET, C_STRIDE]] = gather[:, [C_OFFSET, C_STRIDE, B_OFFSET, B_STRIDE]]
-    return _MatrixPlan(new_legs, new.size, gather, scatter, np.array(of_rows, dtype=np.float64))
+    return _MatrixPlan(new_legs, new.size, gather, scatter, signs[block].astype(np.float64))
+
+
+def _pieces(fused: tuple[FusedLeg, ...], old: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every block, a column for every group of legs: its size, the sector it falls into, where it begins there."""
+    found: list[tuple[np.ndarray, ...]] = []
+    start = 0
+    for part in fused:
+        columns = range(start, start + len(part.legs))
+        code = np.zeros(len(old.indices), dtype=np.int64)
+        for leg, column in zip(part.legs, columns, strict=True):
+            code = code * len(leg) + old.indices[:, column]
+        found.append((old.shapes[:, columns].prod(axis=1), part.sector[code], part.start[code]))
+        start += len(part.legs)
+    shape, spots, firsts = (np.stack(parts, axis=1) for parts in zip(*found, strict=True))
+    return shape, spots, firsts
+
+
+def _numbers(spots: np.ndarray, table: Layout) -> np.ndarray:
+    """The numbers of blocks with these sectors, a row each."""
+    codes = np.zeros(len(spots), dtype=np.int64)
+    known = np.zeros(len(table.indices), dtype=np.int64)
+    for n, leg in enumerate(table.legs):
+        codes, known = codes * len(leg) + spots[:, n], known * len(leg) + table.indices[:, n]
+    return np.searchsorted(known, codes)
 
 
 def _signs(fused: tuple[FusedLeg, ...], old: Layout) -> np.ndarray:
