@@ -8,7 +8,7 @@ from tests.suites.chains import PLACES
 from tests.suites.structures import tolerance
 from tnsim.errors import NumericalError, ShapeError
 from tnsim.linalg import Truncation, svd
-from tnsim.linalg.product_svd import product_svd
+from tnsim.linalg.product_svd import _rows, product_ends, product_svd
 from tnsim.symmetry import TRIVIAL, Leg, Zn
 from tnsim.tensor import Tensor, contract, from_dense, random_tensor
 
@@ -48,6 +48,30 @@ def test_the_weight_outside_the_sketch_is_estimated():
     matrix = from_dense(turn[0] * values @ turn[1])
     _, spectrum, _ = product_svd([matrix], Truncation(chi_max=4))
     assert spectrum.discarded_weight == pytest.approx(196e-4 / (4 + 196e-4), rel=0.2)
+
+
+@pytest.mark.parametrize("sketch", [False, True])
+@pytest.mark.parametrize("name", LEGS)
+def test_the_ends_of_a_product_are_what_its_singular_vectors_make_of_them(name, sketch):
+    left, right = decaying(LEGS[name], backend_or_skip("numpy"), np.dtype("d"))
+    lower, spectrum, upper = product_ends([left], [right], Truncation(chi_max=6), sketch=sketch)
+    full = svd(contract("a b, b c -> a c", left, right), (0,), Truncation(chi_max=6))[1]
+    np.testing.assert_allclose(spectrum.values, full.values, atol=1e-12)
+    # lower upper is U^dagger (U s V) V^dagger
+    middle = contract("k b, b l -> k l", lower, upper).to_dense()
+    np.testing.assert_allclose(middle, np.diag(spectrum.values), atol=1e-12)
+
+
+def test_rounds_are_made_where_values_decay_slowly(monkeypatch):
+    """Without a tail none; with one as many as bring the rest down to the share that is cut anyway, or two."""
+    rounds = []
+    monkeypatch.setattr("tnsim.linalg.product_svd._rows", lambda *words: rounds.append(1) or _rows(*words))
+    rng = np.random.default_rng(0)
+    turn = [np.linalg.qr(rng.standard_normal((200, 200)))[0] for _ in range(2)]
+    for values, expected in ((2.0 ** -(4.0 * np.arange(200)), 1), (1 / np.arange(1, 201), 3)):
+        rounds.clear()
+        product_ends([from_dense(turn[0] * values)], [from_dense(turn[1])], Truncation(chi_max=8), noise=1e-11)
+        assert len(rounds) == expected
 
 
 def test_bad_input_is_named():

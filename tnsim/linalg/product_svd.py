@@ -5,7 +5,7 @@ Source: N. Halko, P. G. Martinsson, J. A. Tropp, SIAM Rev. 53, 217 (2011), algor
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from tnsim.linalg.truncation import Truncation
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, random_tensor, transpose
 
-# more columns than are kept, rounds of subspace iteration, and columns that probe what is left
+# more columns than are kept, and columns that probe what is left
 _SPARE, _SPARE_SHARE = 8, 0.25
-_ROUNDS = 2
 _PROBES = 6
+# rounds of subspace iteration at most; none more once so small a share of what is cut anyway lies outside, or nothing
+# above so many roundings of the whole
+_ROUNDS, _SHARE, _ROUNDING = 2, 1e-4, 50
 # a full decomposition is cheaper where the matrix is not this much larger than what is kept
 _WORTH = 2.5
 
@@ -30,30 +32,62 @@ def product_svd(
     """U, singular values, V of factors[0] factors[1] ..., matrices without charge whose legs fit; as `svd`.
 
     Small products are formed and decomposed in full, unless `sketch` asks otherwise. Else cost O(m n chi) a factor for
-    every block; the singular values are exact up to (s_last / s)^5 or so where they decay, and the discarded weight is
-    an estimate (without bias, spread a third). Raises ShapeError for other structures, NumericalError on NaN or Inf.
+    every block, twice, and twice more for every round of subspace iteration that slowly decaying values ask for; the
+    discarded weight is an estimate (without bias, spread a third). Raises ShapeError for other structures,
+    NumericalError on NaN or Inf.
 
     >>> from tnsim.tensor import from_dense
     >>> matrix = from_dense(np.diag([3.0, 2.0, 1.0]))
     >>> product_svd([matrix, matrix], Truncation(chi_max=2))[1].values
     array([9., 4.])
     """
+    sketched = _sketched(factors, truncation, seed, sketch)
+    if sketched is None:
+        return svd(_product(factors), (0,), truncation)
+    basis, (u, spectrum, v) = sketched.basis, sketched.parts
+    return contract("a m, m n -> a n", basis, u), spectrum, v
+
+
+def product_ends(
+    left: Sequence[Tensor], right: Sequence[Tensor], truncation: Truncation, *, noise: float = 0.0, sketch: bool = False
+) -> tuple[Tensor, Spectrum, Tensor]:
+    """What the singular vectors of a product make of its two halves: U^dagger left, singular values, right V^dagger.
+
+    Of the product of all factors in a row, as `product_svd`, at the cost of half a round less. noise: what may lie
+    outside the space that is looked at, relative to the norm of the product.
+    """
+    sketched = _sketched([*left, *right], truncation, 0, sketch, noise)
+    if sketched is None:
+        u, spectrum, v = svd(_product([*left, *right]), (0,), truncation)
+        return _left(left, u), spectrum, _right(right, _dagger(v))
+    u, spectrum, v = sketched.parts
+    ends = contract("m k, m b -> k b", u.conj(), sketched.halfway(len(left)))
+    return ends, spectrum, _right(right, _dagger(v))
+
+
+@dataclass(frozen=True)
+class _Sketched:
+    """Columns that span the leading left singular vectors, rows of them times the first factors, then one more, and so
+    on, and the decomposition of the last."""
+
+    basis: Tensor
+    rows: Sequence[Tensor]
+    parts: tuple[Tensor, Spectrum, Tensor]
+
+    def halfway(self, count: int) -> Tensor:
+        """The basis times so many factors."""
+        return self.rows[count - 1]
+
+
+def _sketched(
+    factors: Sequence[Tensor], truncation: Truncation, seed: Seed, sketch: bool, noise: float = 0.0
+) -> _Sketched | None:
+    """None where the product is better formed."""
     for matrix in factors:
         if matrix.ndim != 2 or matrix.charge != matrix.group.identity:
             raise ShapeError(f"a product of matrices without charge can be decomposed, found {matrix!r}.")
     bond = _sketch_leg(factors[0].legs[0], factors[-1].legs[1], truncation.chi_max, 1.0 if sketch else _WORTH)
-    if bond is None:
-        return svd(_product(factors), (0,), truncation)
-    rng = generator(seed)
-    basis = _range(factors, bond, rng)
-    small = _left(factors, basis)
-    u, spectrum, v = svd(small, (0,), truncation)
-    total = small.norm() ** 2
-    outside = _outside(factors, basis, rng)
-    if not np.isfinite(total + outside):
-        raise NumericalError("a product of matrices holds NaN or Inf: check what it was made from.")
-    weight = (spectrum.discarded_weight * total + outside) / (total + outside) if total > 0 else 0.0
-    return contract("a m, m n -> a n", basis, u), replace(spectrum, discarded_weight=float(weight)), v
+    return None if bond is None else _range(factors, bond, truncation, generator(seed), noise)
 
 
 def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float) -> Leg | None:
@@ -71,25 +105,41 @@ def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float) -> Leg | None:
     return Leg(columns.group, charges, dims, -1) if room > worth * wanted else None
 
 
-def _range(factors: Sequence[Tensor], bond: Leg, rng: np.random.Generator) -> Tensor:
-    """Orthonormal columns that span the leading left singular vectors."""
-    last = factors[-1]
-    sketch = random_tensor((last.legs[1].dual, bond), dtype=last.dtype, seed=rng, backend=last.backend)
-    basis, _ = qr(_right(factors, sketch), (0,))
-    for _ in range(_ROUNDS):
-        other, _ = qr(_dagger(_left(factors, basis)), (0,))
-        basis, _ = qr(_right(factors, other), (0,))
-    return basis
+def _range(
+    factors: Sequence[Tensor], bond: Leg, truncation: Truncation, rng: np.random.Generator, noise: float
+) -> _Sketched:
+    """Orthonormal columns that span the leading left singular vectors, and what is found within them.
 
-
-def _outside(factors: Sequence[Tensor], basis: Tensor, rng: np.random.Generator) -> float:
-    """An estimate of the squared norm of what the basis does not span."""
+    Some more columns never enter the span: they tell what lies outside it.
+    """
     last = factors[-1]
     leg = last.legs[1]
     probes = Leg(leg.group, leg.charges, [_PROBES] * len(leg), -1)
-    image = _right(factors, random_tensor((leg.dual, probes), dtype=last.dtype, seed=rng, backend=last.backend))
-    image = image - contract("a m, m c -> a c", basis, contract("a m, a c -> m c", basis.conj(), image))
-    return image.norm() ** 2 / _PROBES
+    sketch, probe = (
+        _right(factors, random_tensor((leg.dual, columns), dtype=last.dtype, seed=rng, backend=last.backend))
+        for columns in (bond, probes)
+    )
+    basis, _ = qr(sketch, (0,))
+    noise = max(noise, _ROUNDING * float(np.finfo(last.dtype).eps))
+    for count in range(_ROUNDS + 1):
+        rows = _rows(factors, basis)
+        total = rows[-1].norm() ** 2
+        u, spectrum, v = svd(rows[-1], (0,), truncation)
+        outside = _outside(probe, basis)
+        if not np.isfinite(total + outside):
+            raise NumericalError("a product of matrices holds NaN or Inf: check what it was made from.")
+        if count == _ROUNDS or outside <= max(_SHARE * spectrum.discarded_weight, noise**2) * total:
+            break
+        other, _ = qr(_dagger(rows[-1]), (0,))
+        basis, _ = qr(_right(factors, other), (0,))
+    weight = (spectrum.discarded_weight * total + outside) / (total + outside) if total > 0 else 0.0
+    return _Sketched(basis, rows, (u, replace(spectrum, discarded_weight=float(weight)), v))
+
+
+def _outside(probe: Tensor, basis: Tensor) -> float:
+    """An estimate of the squared norm of what the basis does not span, from the image of random columns."""
+    left = probe - contract("a m, m c -> a c", basis, contract("a m, a c -> m c", basis.conj(), probe))
+    return left.norm() ** 2 / _PROBES
 
 
 def _right(factors: Sequence[Tensor], vectors: Tensor) -> Tensor:
@@ -100,10 +150,16 @@ def _right(factors: Sequence[Tensor], vectors: Tensor) -> Tensor:
 
 def _left(factors: Sequence[Tensor], basis: Tensor) -> Tensor:
     """basis^dagger times the product."""
-    rows = _dagger(basis)
+    return _rows(factors, basis)[-1]
+
+
+def _rows(factors: Sequence[Tensor], basis: Tensor) -> list[Tensor]:
+    """basis^dagger times the first factor, times the first two, and so on."""
+    rows, found = _dagger(basis), []
     for matrix in factors:
         rows = contract("m a, a b -> m b", rows, matrix)
-    return rows
+        found.append(rows)
+    return found
 
 
 def _dagger(matrix: Tensor) -> Tensor:

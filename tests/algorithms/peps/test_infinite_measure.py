@@ -11,6 +11,7 @@ from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, me
 from tnsim.algorithms.peps.infinite.infinite_density import pair_density, site_density
 from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.plane.ctmrg import CTMRG
+from tnsim.algorithms.plane.directional_environment import _projectors, first_alike
 from tnsim.algorithms.plane.site_layers import open_bond, site_legs, through
 from tnsim.errors import OperatorError, SettingsError, ShapeError
 from tnsim.linalg import Truncation
@@ -207,3 +208,36 @@ def test_bad_input_is_refused():
     with pytest.raises(ShapeError, match="at least one place"):
         correlations(found.environment, PLAIN, "Sz", "Sz", 0)
     assert memory_of(psi, 100) > memory_of(psi, 10) > 0
+
+
+def test_places_that_are_one_have_one_environment(monkeypatch):
+    """A checkerboard of two tensors: half of the work, and the numbers of four environments."""
+    rng = np.random.default_rng(5)
+    arrays = [np.ones((2, 2, 2, 2, 2)) + 0.4 * rng.standard_normal((2, 2, 2, 2, 2)) for _ in "ab"]
+    states = [plain(array) for array in arrays]
+    psi = InfinitePEPS([state.tensors[0] for state in states], [[0, 1], [1, 0]], [PLAIN, PLAIN])
+    made = []
+    monkeypatch.setattr(
+        "tnsim.algorithms.plane.directional_environment._projectors", lambda *w: made.append(1) or _projectors(*w)
+    )
+    one, apart = corners(8), corners(8, share=False)
+    found, other = one.solve(psi), apart.solve(psi)
+    cell = found.environment.cell
+    assert cell[0][0] is cell[1][1] and cell[0][1] is cell[1][0] and cell[0][0] is not cell[0][1]
+    assert len({id(site) for row in other.environment.cell for site in row}) == 4
+    assert found.log_z == pytest.approx(other.log_z, abs=1e-12)
+    terms = zz_terms(psi)
+    measured = [measure_infinite(each.environment, terms) for each in (found, other)]
+    assert measured[0].energy == pytest.approx(measured[1].energy, abs=1e-10)
+    # a step takes in one column of two places from every side; else two columns
+    for environment, count in ((found.environment, 8), (other.environment, 16)):
+        made.clear()
+        environment.grown(one.truncation)
+        assert len(made) == count
+
+
+def test_equal_letters_are_one_only_where_they_see_the_same():
+    assert first_alike([[0, 1], [1, 0]]) == [[(0, 0), (0, 1)], [(0, 1), (0, 0)]]
+    assert first_alike([[0, 0, 1]]) == [[(0, 0), (0, 1), (0, 2)]]
+    assert first_alike([[0, 0], [0, 0]]) == [[(0, 0)] * 2] * 2
+    assert first_alike([[0, 1], [0, 1]]) == [[(0, 0), (0, 1)]] * 2

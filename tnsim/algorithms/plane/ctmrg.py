@@ -36,6 +36,8 @@ from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
 # plain steps before the fixed point is looked for
 _PATIENCE = 100
+# so many steps in a row have to leave nothing to come, plain ones or towards the fixed point
+_QUIET, _QUIET_DIRECT = 3, 2
 Environment = CornerEnvironment | DirectionalEnvironment
 Network = InfiniteNetwork | NormNetwork
 # far bonds of a state: summed over, or in their first state, which breaks a symmetry
@@ -139,6 +141,12 @@ class CTMRG:
         default=True, metadata={"help": "after a hundred steps, solve for the fixed point (of one corner)"}
     )
 
+    share: bool | None = field(
+        default=None,
+        metadata={"help": "four corners: places that a translation of the cell maps onto each other have one "
+                  "environment; empty: those of a PEPS, whose pattern says so"},
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         check_fields(self)
         if self.max_steps < 1 or self.check_every < 1 or not self.tol > 0:
@@ -160,10 +168,10 @@ class CTMRG:
         made: Any = self._layers_of(network)
         if resume is not None:
             self._check_resumed(made, resume)
-            return self._solve(made, resume.environment.to(made.backend), WatchedRun(observers), resume.history)
+            return self._solve(made, self._resumed(made, resume), WatchedRun(observers), resume.history)
         if self.symmetric and isinstance(made, InfiniteNetwork):
             return self._solve(made, _start(made, self.start), WatchedRun(observers))
-        return self._solve(made, _directional_start(made, self.start), WatchedRun(observers))
+        return self._solve(made, self._shared(made, _directional_start(made, self.start)), WatchedRun(observers))
 
     def _layers_of(self, network: Any) -> Network:
         """The network, or an infinite PEPS beside its conjugate."""
@@ -172,6 +180,19 @@ class CTMRG:
         if self.symmetric:
             raise SettingsError("the norm of a PEPS takes four corners: CTMRG(symmetric=False, ...).")
         return network if isinstance(network, NormNetwork) else NormNetwork(network)
+
+    def _shared(self, network: Network, environment: Environment) -> Environment:
+        """With one environment for places that are one."""
+        share = isinstance(network, NormNetwork) if self.share is None else self.share
+        return (
+            environment.shared(network.rows)
+            if share and isinstance(environment, DirectionalEnvironment)
+            else environment
+        )
+
+    def _resumed(self, network: Network, before: CornerSolution) -> Environment:
+        """The environment of a result to go on from."""
+        return self._shared(network, before.environment.to(network.backend))
 
     def _check_resumed(self, network: Any, before: CornerSolution) -> None:
         """SettingsError for a result of another kind or of another network."""
@@ -199,7 +220,7 @@ class CTMRG:
         made, chi = self._layers_of(network), self.truncation.chi_max
         self._check_resumed(made, solution)
         wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
-        return wider._solve(made, solution.environment.to(made.backend), WatchedRun())
+        return wider._solve(made, self._resumed(made, solution), WatchedRun())
 
     def _solve(
         self,
@@ -208,41 +229,38 @@ class CTMRG:
         run: WatchedRun,
         before: tuple[CornerReport, ...] = (),
     ) -> CornerSolution:
-        history: list[CornerReport] = list(before)
+        history, settled = list(before), False
         tol = max(self.tol, 20 * float(np.finfo(network.dtype).eps))
-        for report, environment in self._run(network, environment, history):  # noqa: B020
+        steps = _Steps(self, environment, before[-1].step if before else 0, tol)
+        for report in self._run(network, steps, history[-1:]):
             history.append(report)
-            found = CornerSolution(report.log_z, environment, RUNNING, tuple(history), network.impurities)
-            if run.tell(report, found) or _settled(history[len(before) :], tol):
+            settled = steps.settled
+            found = CornerSolution(report.log_z, steps.environment, RUNNING, tuple(history), network.impurities)
+            if run.tell(report, found) or settled:
                 break
-        status = run.interrupted() if run.stop_reason else self._judge(history[len(before) :] or history, tol)
-        return CornerSolution(history[-1].log_z, environment, status, tuple(history), network.impurities)
+        status = run.interrupted() if run.stop_reason else self._judge(history[-1], settled)
+        return CornerSolution(history[-1].log_z, steps.environment, status, tuple(history), network.impurities)
 
-    def _run(
-        self, network: Network, environment: Environment, before: Sequence[CornerReport]
-    ) -> Iterator[tuple[CornerReport, Environment]]:
-        """A report every few plain steps, and after every one towards the fixed point."""
+    def _run(self, network: Network, steps: "_Steps", before: Sequence[CornerReport]) -> Iterator[CornerReport]:
+        """A report every few plain steps, after the last one, and after every one towards the fixed point."""
         log_z, clock = before[-1].log_z if before else float("nan"), time.perf_counter()
         first = before[-1].step if before else 0
-        steps = _Steps(self, environment, first)
-        for step in range(first + 1, self.max_steps + 1):
+        for step in range(first + 1, max(self.max_steps, first + 1) + 1):
             steps.advance()
-            if not steps.direct and step % self.check_every and step < self.max_steps:
+            if not (steps.direct or steps.settled or step % self.check_every == 0 or step >= self.max_steps):
                 continue
-            previous, environment = log_z, steps.environment
-            log_z = (environment.log_z() + network.log_scale) / network.sites
+            previous, log_z = log_z, (steps.environment.log_z() + network.log_scale) / network.sites
             yield CornerReport(
                 step=step, log_z=log_z, log_z_change=log_z - previous, corner_change=steps.change,
-                left=steps.left(), trunc_err=steps.trunc_err, chi=environment.chi,
+                left=steps.left, trunc_err=steps.trunc_err, chi=steps.environment.chi,
                 seconds=time.perf_counter() - clock,
-            ), environment  # fmt: skip
+            )  # fmt: skip
             clock = time.perf_counter()
 
-    def _judge(self, history: list[CornerReport], tol: float) -> Status:
-        last = history[-1]
+    def _judge(self, last: CornerReport, settled: bool) -> Status:
         if not np.isfinite(last.log_z):
             return Status("not positive", False, "the partition function is not positive: raise chi_max.")
-        if _settled(history, tol):
+        if settled:
             return Status("converged", True, "nothing to do; certify() goes on at a larger chi.")
         return Status(
             "max_steps reached", False,
@@ -252,65 +270,68 @@ class CTMRG:
 
 
 class _Steps:
-    """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it."""
+    """Plain steps, and once these have been many, steps towards the fixed point where there is a way to it.
 
-    def __init__(self, settings: "CTMRG", environment: Environment, done: int) -> None:
-        self.environment, self._settings = environment, settings
-        self.change, self.trunc_err = float("inf"), 0.0
+    left: what is still to come, at least what a plain step would change; settled: it was nothing, or changes were down
+    at rounding, in several steps in a row.
+    """
+
+    def __init__(self, settings: "CTMRG", environment: Environment, done: int, tol: float) -> None:
+        self.environment, self._settings, self._tol = environment, settings, tol
+        self.change, self.left, self.trunc_err = float("inf"), float("inf"), 0.0
         self.direct: CornerFixedPoint | None = None
         # bonds that are to grow need plain steps first
         done = done if environment.chi >= settings.truncation.chi_max else 0
         quick = settings.accelerate and settings.symmetric
         self._patience = max(0, _PATIENCE - done) if quick else settings.max_steps
-        self._decay, self._age, self._plain_change = _Decay(), 0, 0.0
+        self._decay, self._quiet, self._plain_change = _Decay(), 0, 0.0
+
+    @property
+    def settled(self) -> bool:
+        return self._quiet >= (_QUIET_DIRECT if self.direct else _QUIET)
 
     def advance(self) -> None:
         """One step of either kind."""
         before = self.environment
         if self._patience == 0 and isinstance(before, CornerEnvironment):
-            self.direct, self._decay, self._age = CornerFixedPoint(before), _Decay(), 0
-        self._patience, self._age = self._patience - 1, self._age + 1
+            self.direct, self._decay, self._quiet = CornerFixedPoint(before), _Decay(), 0
+        self._patience -= 1
         try:
             if self.direct:
                 self.environment = self.direct.advance()
                 grown, self.trunc_err = self._plain(self.environment)
                 self._plain_change = _apart(grown, self.environment)
         except NumericalError:
-            self.direct, self._decay, self._age, self._plain_change = None, _Decay(), 1, 0.0
+            self.direct, self._decay, self._plain_change = None, _Decay(), 0.0
         if not self.direct:
             self.environment, self.trunc_err = self._plain(before)
         self.change = _apart(self.environment, before)
+        self.left = max(self._decay.after(self.change), self._plain_change)
+        is_quiet = self.left <= self._tol or self.change <= 1e-2 * self._tol
+        self._quiet = self._quiet + 1 if is_quiet else 0
 
     def _plain(self, environment: Environment) -> tuple[Environment, float]:
         truncation, projector = self._settings.truncation, self._settings.projector
         return environment.grown(truncation, projector) if projector else environment.grown(truncation)
 
-    def left(self) -> float:
-        """What is still to come; at least what a plain step would change."""
-        return max(self._decay.after(self._age, self.change), self._plain_change)
-
 
 class _Decay:
-    """What is left of a series of changes that fall geometrically."""
+    """What is left of a series of changes, one a step, that fall geometrically."""
 
     def __init__(self) -> None:
-        self._seen: list[tuple[int, float]] = []
+        self._seen: list[float] = []
 
-    def after(self, step: int, change: float) -> float:
+    def after(self, change: float) -> float:
         """The sum of all changes still to come, from the rate since half as many steps; infinite without one."""
-        self._seen.append((step, change))
-        earlier = [(s, c) for s, c in self._seen if s <= step / 2 and c > 0]
+        self._seen.append(change)
+        step = len(self._seen)
+        earlier = next((k for k in range(step // 2, 0, -1) if self._seen[k - 1] > 0), 0)
         if change == 0:
             return 0.0
-        if not earlier or change >= earlier[-1][1]:
+        if not earlier or change >= self._seen[earlier - 1]:
             return float("inf")
-        rate = np.log(earlier[-1][1] / change) / (step - earlier[-1][0])
+        rate = np.log(self._seen[earlier - 1] / change) / (step - earlier)
         return float(change / -np.expm1(-rate))
-
-
-def _settled(history: list[CornerReport], tol: float) -> bool:
-    """Nothing left, or changes down at rounding, in two reports in a row."""
-    return len(history) > 1 and all(report.left <= tol or report.corner_change <= 1e-2 * tol for report in history[-2:])
 
 
 def _apart(first: Environment, second: Environment) -> float:

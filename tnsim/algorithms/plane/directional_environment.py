@@ -10,7 +10,7 @@ Sources: T. Nishino, K. Okunishi, J. Phys. Soc. Jpn. 65, 891 (1996); R. Orus, G.
 projectors from four quadrants, and cells: P. Corboz, T. M. Rice, M. Troyer, Phys. Rev. Lett. 113, 046402 (2014).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -18,17 +18,19 @@ import numpy as np
 
 from tnsim.algorithms.plane.coarse_cell import log_of_positive
 from tnsim.algorithms.plane.corner_environment import around, length_of
-from tnsim.algorithms.plane.site_layers import closed, is_state, site_legs, through, turned_site
+from tnsim.algorithms.plane.site_layers import closed, density_between, is_state, site_legs, through, turned_site
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.linalg.arnoldi import dominant
-from tnsim.linalg.product_svd import product_svd
+from tnsim.linalg.product_svd import product_ends
 from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.symmetry import Charge
-from tnsim.tensor import Tensor, contract, fuse, random_tensor, split, transpose
+from tnsim.tensor import Tensor, contract, fuse, random_tensor, split
 
 Four = tuple[Tensor, Tensor, Tensor, Tensor]
+# share of a ring that random projections may miss
+_NOISE = 1e-11
 # what cuts a bond between two rows: (what lies above, what lies below)
 Cut = tuple[Tensor, Tensor]
 
@@ -120,11 +122,13 @@ class Surroundings:
         return _unit(through(self.tensor, self.quarter(number), number, is_open=True))
 
     def density(self) -> Tensor:
-        """The density matrix of the site, legs (ket, bra), not normalised."""
-        return contract("l e o p q, l e o -> p q", self.west_half(is_open=True), self.east_edge())
+        """The density matrix of the site, legs (ket, bra), not normalised. Cost O(chi^2 D^6 d + chi^3 D^4)."""
+        opposite = contract("o a, a x y b, b i -> i x y o", self.corners[1], self.quarter(2), self.corners[3])
+        return density_between(self.tensor, self.quarter(0), opposite)
 
 
 Cell = tuple[tuple[Surroundings, ...], ...]
+Square = tuple[Surroundings, Surroundings, Surroundings, Surroundings]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,15 +148,26 @@ class DirectionalEnvironment:
         return [site for row in self.cell for site in row]
 
     @property
+    def _different(self) -> list[Surroundings]:
+        """Every one once."""
+        return list({id(site): site for site in self._sites}.values())
+
+    @property
     def chi(self) -> int:
         """The largest bond dimension of the boundary."""
-        return max(corner.legs[0].dim for site in self._sites for corner in site.corners)
+        return max(corner.legs[0].dim for site in self._different for corner in site.corners)
 
     def to(self, backend: str | Backend) -> "DirectionalEnvironment":
         """The same environment on another library's device."""
-        return DirectionalEnvironment(
-            tuple(tuple(site.to(backend) for site in row) for row in self.cell), self.trunc_err
-        )
+        return DirectionalEnvironment(_each(self.cell, lambda site: site.to(backend)), self.trunc_err)
+
+    def shared(self, rows: Sequence[Sequence[object]]) -> "DirectionalEnvironment":
+        """The same with one environment for places that a translation maps onto each other, of things in rows.
+
+        Only where they see the same is that true: an order that no tensor knows of may break the translation.
+        """
+        cell = tuple(tuple(self.cell[i][j] for i, j in row) for row in first_alike(rows))
+        return DirectionalEnvironment(cell, self.trunc_err)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -166,8 +181,8 @@ class DirectionalEnvironment:
 
     @cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
-        """Singular values of the four corners of every site, the largest of each 1."""
-        found = [svd(corner, (0,))[1] for site in self._sites for corner in site.corners]
+        """Singular values of the four corners of every site (alike ones once), the largest of each 1."""
+        found = [svd(corner, (0,))[1] for site in self._different for corner in site.corners]
         return tuple(Spectrum(s.leg, s.values / max(float(s.values.max(initial=0.0)), 1e-300)) for s in found)
 
     @property
@@ -175,7 +190,7 @@ class DirectionalEnvironment:
         """That of the north-western corner."""
         return self.spectra[0]
 
-    @property
+    @cached_property
     def marks(self) -> tuple[np.ndarray, ...]:
         """What is compared from step to step: fourth powers of the corner spectra, largest first, and what surrounds
         the sites.
@@ -184,12 +199,14 @@ class DirectionalEnvironment:
         alone may stand still while the edges still move, as between chains that hardly couple.
         """
         corners = [np.sort(spectrum.values**4)[::-1] for spectrum in self.spectra]
-        return (*corners, *(around(_seen(site)) for site in self._sites))
+        return (*corners, *(around(_seen(site)) for site in self._different))
 
     # -- growing -----------------------------------------------------------------------------------------
 
     def grown(self, truncation: Truncation, projector: str = "full") -> tuple["DirectionalEnvironment", float]:
-        """One step: a cell from every side; the largest discarded weight. Cost O(chi^3 D^3) a site.
+        """One step: from every side so many columns that all differ; the largest discarded weight.
+
+        Cost O(chi^3 D^3) a site; places that have one environment count once.
 
         projector: from the "full" ring of four quadrants, or "half" of it, the two on the side that grows, which costs
         half and is less accurate; both by random projection where singular values are many times as many as are kept.
@@ -197,8 +214,9 @@ class DirectionalEnvironment:
         """
         cell, worst = self.cell, 0.0
         for _ in range(4):
-            for j in range(len(cell[0])):
-                cell, weight = _moved(cell, j, truncation, projector)
+            period = _period(cell)
+            for j in range(period):
+                cell, weight = _moved(cell, range(j, len(cell[0]), period), truncation, projector)
                 worst = max(worst, weight)
             cell = _turned(cell)
         return DirectionalEnvironment(cell, worst), worst
@@ -214,7 +232,9 @@ class DirectionalEnvironment:
 
         What lies below a row is that which the row above it sees, so all factors of the tensors cancel in the product.
         """
-        parts = np.array([_parts(self.cell, i, j) for i in range(len(self.cell)) for j in range(len(self.cell[0]))])
+        alike = [place for row in first_alike(self.cell) for place in row]
+        found = {place: _parts(self.cell, *place) for place in alike}
+        parts = np.array([found[place] for place in alike])
         if not np.abs(parts).all() or not np.isfinite(parts).all():
             return float("nan")
         values = parts[:, 0] * parts[:, 1] / (parts[:, 2] * parts[:, 3])
@@ -287,25 +307,57 @@ class DirectionalEnvironment:
 # -- cells of surroundings, rows downwards ----------------------------------------------------------------------
 
 
+def translations(rows: Sequence[Sequence[object]]) -> list[tuple[int, int]]:
+    """By so many rows and columns of a cell that repeats, each thing in it comes to stand on itself."""
+    m, n = len(rows), len(rows[0])
+    places = list(np.ndindex(m, n))
+    return [(a, b) for a, b in places if all(rows[(i + a) % m][(j + b) % n] is rows[i][j] for i, j in places)]
+
+
+def first_alike(rows: Sequence[Sequence[object]]) -> list[list[tuple[int, int]]]:
+    """For every place of a cell the first one that a translation of the cell onto itself leads to."""
+    m, n = len(rows), len(rows[0])
+    ways = translations(rows)
+    return [[min(((i + a) % m, (j + b) % n) for a, b in ways) for j in range(n)] for i in range(m)]
+
+
+def _each(cell: Cell, change: Callable[[Surroundings], Surroundings]) -> Cell:
+    """Every place changed; those that are one stay one."""
+    made = {id(site): change(site) for row in cell for site in row}
+    return tuple(tuple(made[id(site)] for site in row) for row in cell)
+
+
 def _turned(cell: Cell) -> Cell:
     """A quarter turn counterclockwise: the last column becomes the first row."""
-    columns = range(len(cell[0]) - 1, -1, -1)
-    return tuple(tuple(row[j].turned() for row in cell) for j in columns)
+    cell = _each(cell, Surroundings.turned)
+    return tuple(tuple(row[j] for row in cell) for j in range(len(cell[0]) - 1, -1, -1))
 
 
-def _moved(cell: Cell, j: int, truncation: Truncation, projector: str) -> tuple[Cell, float]:
-    """Column j is taken in from the west, by what lies west of the next column."""
+def _period(cell: Cell) -> int:
+    """How many columns differ by more than their height."""
+    return min((b for _, b in translations(cell) if b), default=len(cell[0]))
+
+
+def _moved(cell: Cell, columns: Iterable[int], truncation: Truncation, projector: str) -> tuple[Cell, float]:
+    """Columns that do not differ are taken in from the west, by what lies west of the next column."""
     m, n = len(cell), len(cell[0])
-    cuts, worst = [], 0.0
-    for i in range(m):
-        upper, lower, east = cell[i], cell[(i + 1) % m], (j + 1) % n
-        *cut, weight = _projectors((upper[j], upper[east], lower[east], lower[j]), truncation, projector)
-        cuts.append(tuple(cut))
-        worst = max(worst, weight)
-    rows = [list(row) for row in cell]
-    for i, row in enumerate(cell):
-        old = rows[i][(j + 1) % n]
-        rows[i][(j + 1) % n] = old.with_west(*_absorbed(row[j], cuts[i - 1], cuts[i]))  # type: ignore[arg-type]
+    cuts: dict[Square, tuple[Cut, float]] = {}
+    sites: dict[tuple, Surroundings] = {}
+    rows, worst = [list(row) for row in cell], 0.0
+    for j in columns:
+        east, seen = (j + 1) % n, []
+        for i in range(m):
+            square = (cell[i][j], cell[i][east], cell[(i + 1) % m][east], cell[(i + 1) % m][j])
+            if square not in cuts:
+                cuts[square] = _projectors(square, truncation, projector)
+            worst = max(worst, cuts[square][1])
+            seen.append(square)
+        for i in range(m):
+            key = (cell[i][east], seen[i - 1], seen[i])
+            if key not in sites:
+                west = _absorbed(cell[i][j], cuts[seen[i - 1]][0], cuts[seen[i]][0])
+                sites[key] = cell[i][east].with_west(*west)
+            rows[i][east] = sites[key]
     return tuple(map(tuple, rows)), worst
 
 
@@ -320,9 +372,7 @@ def _absorbed(site: Surroundings, north: Cut, south: Cut) -> tuple[Tensor, Tenso
     return _unit(c1), _unit(c4), _unit(t4)
 
 
-def _projectors(
-    square: tuple[Surroundings, Surroundings, Surroundings, Surroundings], truncation: Truncation, projector: str
-) -> tuple[Tensor, Tensor, float]:
+def _projectors(square: Square, truncation: Truncation, projector: str) -> tuple[Cut, float]:
     """Of the bond in the west between two rows, from the singular values of all quadrants around it (or of two).
 
     square: the sites north-west, north-east, south-east and south-west of the middle.
@@ -334,16 +384,11 @@ def _projectors(
         below.insert(0, _matrix(square[2].quadrant(2)))
     rounding = 50 * float(np.finfo(north_west.dtype).eps)
     ring = replace(truncation, svd_min=max(truncation.svd_min**2, rounding))
-    u, spectrum, v = product_svd([*below, *above], ring, sketch=projector == "randomized")
-    upper, lower = transpose(v.conj(), (1, 0)), u.conj()
-    for matrix in reversed(above):
-        upper = contract("a b, b k -> a k", matrix, upper)
-    for matrix in below:
-        lower = contract("a k, a c -> c k", lower, matrix)
+    lower, spectrum, upper = product_ends(below, above, ring, noise=_NOISE, sketch=projector == "randomized")
     root = Spectrum(spectrum.leg, 1 / np.sqrt(spectrum.values))
     upper = split(scale_columns(upper, root), 0, north_west.legs[:2])
-    lower = split(scale_rows(transpose(lower, (1, 0)), root), 1, south_west.legs[2:])
-    return upper, lower, spectrum.discarded_weight
+    lower = split(scale_rows(lower, root), 1, south_west.legs[2:])
+    return (upper, lower), spectrum.discarded_weight
 
 
 def _matrix(quadrant: Tensor) -> Tensor:
