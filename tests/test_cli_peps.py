@@ -55,6 +55,22 @@ def test_a_variational_state_begins_with_a_simple_update(tmp_path):
     assert {report.D for report in found.prepared.history} == {2}
 
 
+def test_cells_and_finite_lattices_are_minimised_too(tmp_path):
+    """2 x 2 sites: the minimum at D = 2, above the exact -1/2; on the plane, less than a simple update leads to."""
+    path = tmp_path / "finite.h5"
+    words = ("--lattice", "square", "--Lx", 2, "--Ly", 2, "--conserve", "none", "--D", 2, "--chi", 4)
+    done = call("peps", "heisenberg", *words, "--update", "gradient", "--iterations", 20, "--out", path)
+    assert "iteration" in done.output, done.output
+    assert tn.load(path).energy == pytest.approx(-(1 + 8**0.5) / 8, abs=1e-4)
+    path = tmp_path / "cell.h5"
+    words = ("--conserve", "none", "--D", 2, "--chi", 6, "--update", "gradient", "--iterations", 2)
+    done = call("ipeps", "heisenberg", *words, "--cooled", *QUICK, "--out", path)
+    assert "iteration" in done.output, done.output
+    found = tn.load(path)
+    assert -0.664 < found.energy < -0.6593 and {report.D for report in found.prepared.history} == {2}
+    assert call("info", path).exit_code == 0
+
+
 def test_a_finite_state_is_found_and_measured(tmp_path):
     path = tmp_path / "peps.h5"
     words = ("--lattice", "square", "--Lx", 3, "--Ly", 2, "--D", 2, "--chi", 16)
@@ -104,8 +120,11 @@ def test_jobs_are_read_back():
         (_table(dts="0.1,x"), "such as 0.1,0.01"),
         (_table(dts="-0.1"), "above 0"),
         (
-            {"model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}}, "ipeps": {"D": 2}},
-            "fermions",
+            {
+                "model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}},
+                "ipeps": {"D": 2, "update": "variational"},
+            },
+            "of fermions",
         ),
         ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
         ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),

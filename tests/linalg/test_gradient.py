@@ -6,7 +6,7 @@ import pytest
 from tests.suites.gradients import check, overlap_with
 from tnsim.linalg import Truncation
 from tnsim.linalg import gradient as lg
-from tnsim.symmetry import U1, Leg, trivial_leg
+from tnsim.symmetry import U1, Group, Leg, trivial_leg
 from tnsim.tensor import diagonal, from_dense, inner, random_tensor, transpose
 from tnsim.tensor import gradient as g
 from tnsim.tensor.tape import value_and_gradient
@@ -14,6 +14,8 @@ from tnsim.tensor.tape import value_and_gradient
 CUT = Truncation(chi_max=4)
 CHARGED = Leg(U1("N"), [(0,), (1,)], [4, 3])
 WIDE = Leg(U1("N"), [(0,), (1,), (2,)], [2, 6, 3])
+FERMIONS = Group(("N",), (0,), fermionic=(0,))
+GRADED = [Leg(FERMIONS, leg.charges, leg.dims) for leg in (CHARGED, WIDE)]
 
 
 @pytest.fixture(params=["d", "D"], ids=["float64", "complex128"])
@@ -21,10 +23,12 @@ def dtype(request):
     return np.dtype(request.param)
 
 
-@pytest.fixture(params=["trivial", "U1"])
+@pytest.fixture(params=["trivial", "U1", "fermions"])
 def legs(request):
     """A tall and a wide leg."""
-    return (trivial_leg(5), trivial_leg(8)) if request.param == "trivial" else (CHARGED, WIDE)
+    return {"trivial": (trivial_leg(5), trivial_leg(8)), "U1": (CHARGED, WIDE), "fermions": tuple(GRADED)}[
+        request.param
+    ]
 
 
 def _matrix(first, second, dtype, backend, seed=1):
@@ -48,14 +52,14 @@ def test_qr(legs, dtype, backend, tall):
     check(function, x)
 
 
-def test_qr_of_many_legs(dtype, backend):
-    leg = CHARGED
+@pytest.mark.parametrize("leg", [CHARGED, GRADED[0]], ids=["U1", "fermions"])
+def test_qr_of_many_legs(leg, dtype, backend):
     x = random_tensor((leg, leg, leg.dual, leg.dual), (1,), dtype=dtype, seed=1, backend=backend)
     check(lambda x: overlap_with(lg.qr(x, (2, 0))[0], 5) + overlap_with(lg.qr(x, (1,))[1], 5), x)
 
 
 def test_column_space(legs, dtype, backend):
-    columns = legs[0] if legs[0] is not CHARGED else Leg(U1("N"), [(0,), (1,)], [2, 3])
+    columns = legs[0] if len(legs[0]) == 1 else Leg(legs[0].group, [(0,), (1,)], [2, 3])
     x = _matrix(legs[1], columns, dtype, backend)
 
     def function(x):

@@ -1,12 +1,14 @@
 """Gradients of the operations on tensors, against finite differences, and the tape itself."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.strict_device import sync_budget
 from tests.suites.gradients import check, overlap_with, random_like
 from tests.suites.structures import STRUCTURES
-from tnsim.errors import ChargeError, ShapeError
+from tnsim.errors import ShapeError
 from tnsim.symmetry import Group, Leg
 from tnsim.tensor import Tensor, from_dense, inner, random_tensor, scalar
 from tnsim.tensor import gradient as g
@@ -140,10 +142,26 @@ def test_only_real_numbers_have_gradients():
         value_and_gradient(g.unit, x)
 
 
-def test_graded_tensors_are_refused():
-    leg = Leg(Group(("N",), (0,), fermionic=(0,)), [(0,), (1,)], [1, 1])
-    with pytest.raises(ChargeError, match="no signs of fermions"):
-        value_and_gradient(g.norm, random_tensor([leg, leg.dual], seed=0))
+@pytest.mark.parametrize("charge", [(0,), (1,)])
+def test_graded_tensors(dtype, charge):
+    """Odd legs anticommute, and so do odd tensors; gradients are those of the numbers in them."""
+    N = Group(("N",), (0,), fermionic=(0,))
+    sectors = ([-1, 0, 1], [1, 2, 2]), ([0, 1], [2, 1]), ([0, 1, 2], [1, 2, 1]), ([-1, 0, 1, 2], [1, 1, 2, 1])
+    legs = {name: Leg(N, [(q,) for q in qs], dims) for name, (qs, dims) in zip("abcd", sectors, strict=True)}
+    legs |= {name.upper(): leg.dual for name, leg in legs.items()}
+
+    def made(word, seed, charge=None):
+        return random_tensor([legs[x] for x in word], charge, dtype=dtype, seed=seed)
+
+    structure = SimpleNamespace(charge=charge)
+    test_contractions(made, structure)
+    test_copies(made, structure)
+    test_sums_and_numbers(made, structure)
+    x, y = made("abC", 1, (1,)), made("cBd", 2, (1,))
+    check(lambda x, y: overlap_with(g.contract("a b c, c b d -> d a", x, y), 9), x, y)
+    check(lambda x, y: overlap_with(g.contract("c b d, a b c -> d a", y, x), 9), x, y)
+    z = made("BCA", 3, tuple(-q for q in charge))
+    check(lambda x: g.real(g.contract("a b c, b c a -> ", x, z)), made("abc", 4, charge))
 
 
 def test_a_gradient_reads_the_device_once():

@@ -1,6 +1,6 @@
 """Jobs that look for a ground state in the plane as a PEPS: model, how it is found and measured, and where it goes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,10 @@ from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
 from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
 from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
+from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import SettingsError, check_fields, suggest
 from tnsim.io.job import model_from_table
@@ -24,8 +26,13 @@ from tnsim.models.model import Facts, Model
 from tnsim.networks.peps import PlaneTerms, SquareState, finite_start, infinite_start
 
 UPDATES = ("simple", "neighbourhood", "full")
-VARIATIONAL = "variational"
+# minimisations: over all tensors of a cell or of a finite lattice, or over one symmetric tensor
+GRADIENT, VARIATIONAL = "gradient", "variational"
+# small singular values of the cuts around a cell grow in its gradient
+_CELL_SVD_MIN = 1e-5
 CELLS = {"checkerboard": ((0, 1), (1, 0))}
+# of new elements; one symmetric tensor has few of them
+_NOISE, _SYMMETRIC_NOISE = 0.3, 0.1
 # bonds of the environment for bonds D of the state, where none are asked for
 _CHI_SHARE, _CHI_LEAST = 4, 16
 
@@ -36,12 +43,16 @@ class PEPSSettings:
 
     D: int = field(metadata={"help": "largest bond dimension of the state"})
     chi: int = field(default=0, metadata={"help": "bond dimension of the environment; 0: 4 D^2, at least 16"})
-    update: str = field(default="simple", metadata={"help": f"one of {', '.join(UPDATES)}, or (ipeps) {VARIATIONAL}"})
+    update: str = field(default="simple", metadata={"help": f"one of {', '.join((*UPDATES, GRADIENT))}, or (ipeps) {VARIATIONAL}"})
     dts: str = field(default="0.1,0.03,0.01", metadata={"help": "steps in imaginary time, one after the other"})
     tol: float = field(default=1e-5, metadata={"help": "next step: bonds change by less per unit of time"})
     max_steps: int = field(default=3000, metadata={"help": "of every length of steps at most"})
     every: int = field(default=50, metadata={"help": "steps between two reports"})
     fused: bool = field(default=False, metadata={"help": "all sites of a lattice cell in one place"})
+    seed: int = field(default=0, metadata={"help": "by gradient: of the first tensor and of the noise"})
+    attempts: int = field(default=1, metadata={"help": "by gradient: starts at each D, of which the lowest goes on"})
+    cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
+    iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -54,7 +65,7 @@ class PEPSSettings:
     @property
     def updates(self) -> tuple[str, ...]:
         """The ways to the ground state."""
-        return UPDATES
+        return (*UPDATES, GRADIENT)
 
     @property
     def environment(self) -> Truncation:
@@ -63,7 +74,15 @@ class PEPSSettings:
 
     def preparation(self) -> Any:
         """The settings of the way to the ground state."""
-        return self.cooling()
+        return self.cooling() if self.update != GRADIENT else VariationalPEPS(**self.minimization())
+
+    def minimization(self) -> dict[str, Any]:
+        """What all minimisations are made from."""
+        return {
+            "D": self.D, "environment": EnvironmentSettings(chi_max=self.environment.chi_max), "seed": self.seed,
+            "attempts": self.attempts, "cooling": self.cooling() if self.cooled else None, "noise": _NOISE,
+            "minimization": MinimizationSettings(max_iterations=self.iterations),
+        }  # fmt: skip
 
     def cooling(self) -> Cooling:
         """Those of an update in imaginary time."""
@@ -77,11 +96,11 @@ class PEPSSettings:
             raise SettingsError(f"dts are above 0, found {self.dts!r}.")
         shared: dict[str, Any] = {"dt": dts[0], "truncation": Truncation(chi_max=self.D), "imaginary": True}
         kinds: dict[str, Any] = {
-            "simple": SimpleUpdate, "neighbourhood": NeighbourhoodUpdate, "full": FullUpdate, VARIATIONAL: SimpleUpdate
+            "simple": SimpleUpdate, "neighbourhood": NeighbourhoodUpdate, "full": FullUpdate
         }  # fmt: skip
         if self.update == "full":
             shared["environment"] = self.environment
-        update: Evolution = kinds[self.update](**shared)
+        update: Evolution = kinds.get(self.update, SimpleUpdate)(**shared)
         return Cooling(update=update, dts=dts, tol=self.tol, max_steps=self.max_steps, every=self.every)
 
 
@@ -95,10 +114,6 @@ class InfinitePEPSSettings(PEPSSettings):
     certify: bool = field(default=False, metadata={"help": "measure at 3/2 chi and in other ways too"})
     memory_gib: float = field(default=8.0, metadata={"help": "refuse environments that take more memory"})
 
-    seed: int = field(default=0, metadata={"help": "variational: of the first tensor and of the noise"})
-    attempts: int = field(default=1, metadata={"help": "variational: starts at each D, of which the lowest goes on"})
-    cooled: bool = field(default=False, metadata={"help": "variational: begin with a simple update by dts"})
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.update == VARIATIONAL and self.cell not in ("checkerboard", "1x1"):
@@ -110,17 +125,18 @@ class InfinitePEPSSettings(PEPSSettings):
 
     @property
     def updates(self) -> tuple[str, ...]:
-        return (*UPDATES, VARIATIONAL)
+        return (*UPDATES, GRADIENT, VARIATIONAL)
 
     def preparation(self) -> Any:
         if self.update != VARIATIONAL:
-            return self.cooling()
-        environment = EnvironmentSettings(chi_max=self.environment.chi_max)
-        turned = self.cell == "checkerboard"
-        return SymmetricVariationalPEPS(
-            D=self.D, environment=environment, antiferromagnetic=turned, seed=self.seed, attempts=self.attempts,
-            cooling=self.cooling() if self.cooled else None,
-        )  # fmt: skip
+            return super().preparation()
+        return SymmetricVariationalPEPS(**self.minimization(), antiferromagnetic=self.cell == "checkerboard")
+
+    def minimization(self) -> dict[str, Any]:
+        made = super().minimization()
+        if self.update == VARIATIONAL:
+            return made | {"noise": _SYMMETRIC_NOISE}
+        return made | {"environment": replace(made["environment"], svd_min=_CELL_SVD_MIN, tol=1e-8)}
 
     @property
     def pattern(self) -> tuple[tuple[int, ...], ...]:
@@ -157,10 +173,10 @@ class PEPSJob:
     run: PEPSOptions
 
     def __post_init__(self) -> None:
-        if self.is_infinite and any(site.is_fermionic for site in self.model.sites):
+        if self.settings.update == VARIATIONAL and any(site.is_fermionic for site in self.model.sites):
             raise SettingsError(
-                f"{type(self.model).__name__} has fermions, whose signs the corners of an infinite lattice do not know "
-                "yet: take a finite one (tnsim peps)."
+                "one tensor for all places, minimised by gradient, is one of spins and bosons: of fermions take "
+                "another update, or VariationalPEPS with a cell of two tensors."
             )
         if self.settings.update == VARIATIONAL and self.model.sites[0].group.names:
             raise SettingsError("a variational state conserves nothing: take conserve = none.")

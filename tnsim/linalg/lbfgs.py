@@ -1,23 +1,17 @@
 """L-BFGS, one iteration at a time: all that it knows is in a frozen state, so that a run can be stopped and resumed.
 
-Source: J. Nocedal, S. Wright, Numerical Optimization, 2nd edition, algorithms 7.4 and 7.5; the line search, for the
-strong Wolfe conditions, is that of SciPy.
+Source: J. Nocedal, S. Wright, Numerical Optimization, 2nd edition, algorithms 7.4 and 7.5.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import line_search
 
-from tnsim.errors import NumericalError
+from tnsim.linalg.line_search import Function, Trial, line_search, trial
 
-# point -> value and gradient
-Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 # applies a positive matrix
 Metric = Callable[[np.ndarray], np.ndarray]
-_ARMIJO, _WOLFE = 1e-4, 0.9
 # a step that bends less than this tells nothing about the curvature
 _CURVED = 1e-10
 
@@ -49,7 +43,8 @@ class LBFGS:
     @classmethod
     def start(cls, function: Function, point: np.ndarray) -> "LBFGS":
         """Nothing known but the value and the gradient at a point."""
-        return cls(point, *_checked(function(point)))
+        found = trial(function, point, point, 0.0)
+        return cls(point, found.value, found.gradient)
 
     @property
     def slope(self) -> float:
@@ -62,8 +57,9 @@ class LBFGS:
 
     def moved(self, function: Function) -> "LBFGS":
         """The same point of a function that has changed a little."""
-        value, gradient = _checked(function(self.point))
-        return replace(self, value=value, gradient=gradient, evaluations=self.evaluations + 1, stuck=False)
+        found = trial(function, self.point, self.point, 0.0)
+        count = self.evaluations + 1
+        return replace(self, value=found.value, gradient=found.gradient, evaluations=count, stuck=False)
 
     def direction(self, metric: Metric = np.copy) -> np.ndarray:
         """Minus the gradient times the inverse Hessian, as far as the last steps tell it, beyond them a metric."""
@@ -80,76 +76,47 @@ class LBFGS:
         return result
 
     def advanced(
-        self, function: Function, *, memory: int = 20, first_step: float = 0.1, metric: Metric = np.copy
+        self,
+        function: Function,
+        *,
+        memory: int = 20,
+        first_step: float = 0.1,
+        metric: Metric = np.copy,
+        noise: float = 0.0,
     ) -> "LBFGS":
         """One iteration: a line search along the direction; the first step has the length first_step times the point's.
 
-        metric: applies a positive inverse Hessian that is known beforehand, up to a factor.
-
-        Where the search fails, first the memory is forgotten; if that does not help either, `stuck` says so.
+        metric: applies a positive inverse Hessian that is known beforehand, up to a factor; noise: what values are
+        uncertain by. Where the search fails, first the memory is forgotten; if that does not help either, `stuck` says
+        so.
         """
+        state, count = self, self.evaluations
+        for _ in range(2 if self.steps else 1):
+            way = state._way(metric, first_step)
+            if way is not None:
+                start = Trial(0.0, state.point, state.value, state.gradient, float(way @ state.gradient))
+                made = line_search(function, start, way, noise)
+                count += made.count
+                state = replace(state, value=made.start.value, gradient=made.start.gradient)
+                if made.found is not None:
+                    return state._at(made.found, count, memory)
+            state = state.forgotten()
+        return replace(state, iteration=self.iteration + 1, evaluations=count, stuck=True)
+
+    def _way(self, metric: Metric, first_step: float) -> np.ndarray | None:
+        """The direction, of a length that is worth trying; None where it does not lead down."""
         way = self.direction(metric)
-        if self.steps and way @ self.gradient > -1e-12 * np.linalg.norm(way) * self.slope:
-            return self.forgotten().advanced(function, memory=memory, first_step=first_step, metric=metric)
-        if not self.steps:
-            longest = first_step * max(1.0, float(np.linalg.norm(self.point)))
-            way = way * min(1.0, longest / max(float(np.linalg.norm(way)), 1e-300))
-        seen = _Seen(function)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = line_search(
-                seen.value, seen.gradient, self.point, way, self.gradient, self.value, c1=_ARMIJO, c2=_WOLFE, maxiter=12
-            )
-        length = found[0] if found[0] is not None else seen.lower_than(self, way)
-        count = self.evaluations + seen.count
-        if length is None:
-            if self.steps:
-                state = replace(self.forgotten(), evaluations=count)
-                return state.advanced(function, memory=memory, first_step=first_step, metric=metric)
-            return replace(self, iteration=self.iteration + 1, evaluations=count, stuck=True)
-        point = self.point + length * way
-        value, gradient = seen(point)
-        step, change = point - self.point, gradient - self.gradient
+        size = float(np.linalg.norm(way))
+        if not way @ self.gradient < -1e-12 * size * self.slope:
+            return None
+        if self.steps:
+            return way
+        longest = first_step * max(1.0, float(np.linalg.norm(self.point)))
+        return way * min(1.0, longest / max(size, 1e-300))
+
+    def _at(self, found: Trial, count: int, memory: int) -> "LBFGS":
+        step, change = found.point - self.point, found.gradient - self.gradient
         steps, changes = self.steps, self.changes
         if step @ change > _CURVED * np.linalg.norm(step) * np.linalg.norm(change):
             steps, changes = (*steps, step)[-memory:], (*changes, change)[-memory:]
-        return LBFGS(point, value, gradient, steps, changes, self.iteration + 1, self.evaluations + seen.count)
-
-
-class _Seen:
-    """A function that is asked for value and gradient apart, and evaluated once a point."""
-
-    def __init__(self, function: Function) -> None:
-        self._function, self._known = function, {}  # type: ignore[var-annotated]
-        self.count = 0
-
-    def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        key = point.tobytes()
-        if key not in self._known:
-            self._known[key] = _checked(self._function(point))
-            self.count += 1
-        return self._known[key]
-
-    def value(self, point: np.ndarray) -> float:
-        return self(point)[0]
-
-    def gradient(self, point: np.ndarray) -> np.ndarray:
-        return self(point)[1]
-
-    def lower_than(self, state: LBFGS, way: np.ndarray) -> float | None:
-        """The best step seen that lowers the value, or a shorter one; None without any."""
-        tries = [(self._known[key][0], np.frombuffer(key)) for key in self._known]
-        best = min(tries, key=lambda entry: entry[0], default=(np.inf, None))
-        if best[1] is not None and best[0] < state.value:
-            return float((best[1] - state.point) @ way / (way @ way))
-        for length in 0.1 ** np.arange(1, 5):
-            if self(state.point + length * way)[0] < state.value:
-                return float(length)
-        return None
-
-
-def _checked(found: tuple[float, np.ndarray]) -> tuple[float, np.ndarray]:
-    value, gradient = found
-    if not np.isfinite(value) or not np.isfinite(gradient).all():
-        raise NumericalError("NaN or Inf in a value or gradient that is to be minimised: check the start.")
-    return float(value), gradient
+        return LBFGS(found.point, found.value, found.gradient, steps, changes, self.iteration + 1, count)

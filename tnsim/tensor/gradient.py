@@ -10,9 +10,10 @@ from typing import Any
 
 from tnsim.symmetry import Leg
 from tnsim.tensor import reshape
-from tnsim.tensor.contract import Words, contract_words, run_contraction
+from tnsim.tensor.contract import Words, contract_words, run_contraction, twist
 from tnsim.tensor.contract import transpose as copied
 from tnsim.tensor.create import eye
+from tnsim.tensor.grading import is_graded
 from tnsim.tensor.tape import Node, Value, node_of, record, value_of
 from tnsim.tensor.tensor import Tensor
 
@@ -34,7 +35,24 @@ def _pair(words_a: Words, a: Value, words_b: Words, b: Value, words: Words) -> V
         of_b = contract_words(words_a, first.conj(), words, g, words_b) if nodes[1] else None
         return of_a, of_b
 
-    return record(result, nodes, pull)
+    def graded_pull(g: Tensor) -> tuple[Tensor | None, ...]:
+        # a number contract(functional(g), a, b) of order g, a, b: what is asked for is moved to its end
+        row, odd = functional(g), first.group.parity(first.charge) and second.group.parity(second.charge)
+        of_a = contract_words(words, row, words_b, second, words_a) if nodes[0] else None
+        of_b = contract_words(words, row, words_a, first, words_b) if nodes[1] else None
+        of_a = functional(-of_a if odd else of_a, back=True) if of_a is not None else None
+        return of_a, functional(of_b, back=True) if of_b is not None else None
+
+    return record(result, nodes, graded_pull if is_graded(first.legs) or is_graded(second.legs) else pull)
+
+
+def functional(x: Tensor, *, back: bool = False) -> Tensor:
+    """x* with contract(x*, y) over all legs, in this order, = <x, y>: the adjoint, twisted where x flows out.
+
+    back: the tensor of a functional.
+    """
+    flow = 1 if back else -1
+    return twist(x.conj(), [n for n, leg in enumerate(x.legs) if leg.flow == flow])
 
 
 def transpose(x: Any, order: Sequence[int]) -> Any:

@@ -120,7 +120,7 @@ def _signs(
     order: tuple[int, ...],
 ) -> np.ndarray | None:
     """The sign of every product of blocks of graded tensors; a, b: legs as stored, charge, which axes those are."""
-    if not is_graded(a[0]) or not is_graded(b[0]):
+    if not is_graded(a[0]) and not is_graded(b[0]):
         return None
     odd, flows = [], []
     for (legs, charge, stored), column in ((a, A_OFFSET), (b, B_OFFSET)):

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from tnsim.errors import ChargeError, ShapeError
+from tnsim.errors import ShapeError
 from tnsim.symmetry import Charge, Group, Leg
 from tnsim.tensor.create import scalar, zeros
-from tnsim.tensor.grading import is_graded
 from tnsim.tensor.tensor import Tensor
 
 # gradients of the outputs -> gradients of the inputs, None for those that are constant
@@ -101,9 +100,7 @@ Value = Tensor | Node
 
 
 def variable(tensor: Tensor) -> Node:
-    """The start of a tape. Raises ChargeError for graded tensors, as gradients know no signs of fermions."""
-    if is_graded(tensor.legs):
-        raise ChargeError(f"gradients know no signs of fermions, found a tensor that counts them: {tensor.group!r}.")
+    """The start of a tape."""
     return Node(tensor, Operation((tensor,), (), tuple))
 
 
@@ -183,8 +180,7 @@ def _zeros(like: Tensor) -> Tensor:
 def value_and_gradient(function: Callable[..., Value], *tensors: Tensor) -> tuple[float, list[Tensor]]:
     """A real function of tensors, made of recorded operations, and its gradient with respect to each of them.
 
-    Raises ShapeError where the function gives no real number, ChargeError for graded tensors. Cost: three to four times
-    that of the function.
+    Raises ShapeError where the function gives no real number. Cost: three to four times that of the function.
 
     >>> import numpy as np
     >>> from tnsim.tensor import from_dense

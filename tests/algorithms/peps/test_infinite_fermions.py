@@ -12,10 +12,12 @@ from tnsim.algorithms.peps.infinite.infinite_density import pair_density
 from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.cell_problem import CellProblem
+from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
-from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms
+from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms, grown
 from tnsim.networks.sites import fermion_site
 
 SQUARE = Lattice("square", 2, 2)
@@ -98,3 +100,39 @@ def test_corners_tell_the_metric_of_a_bond():
     )
     propagator = update.propagator(PlaneTerms(tuple(map(tuple, sites)), {}, pairs, True, True), plane)
     assert abs(4 * propagator.energy(0.0) - exact) < 1e-10 and propagator.clipped < 1e-12
+
+
+def insulator(pattern) -> tuple[PlaneTerms, float]:
+    """Hops between levels at +2 and -2 in turn, and the exact energy per site of the filled band."""
+    hops = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.0), pattern)
+    site = hops.sites[0][0]
+    singles = {place: 2.0 * (-1) ** sum(place) * site.op("N") for place in np.ndindex(2, 2)}
+    k = (np.arange(60) + 0.5) * 2 * np.pi / 60
+    band = 2 * (np.cos(k)[:, None] + np.cos(k))
+    return PlaneTerms(hops.sites, singles, hops.pairs, True, True), -0.5 * np.sqrt(band**2 + 4).mean()
+
+
+def test_a_band_insulator_near_its_exact_energy():
+    terms, exact = insulator([[0, 1], [1, 0]])
+    psi = InfinitePEPS.product([terms.sites[0][0]] * 2, ["empty", "full"], [[0, 1], [1, 0]])
+    update = SimpleUpdate(dt=0.05, truncation=Truncation(chi_max=2), imaginary=True, every=40)
+    state = update.run(terms, psi, time=2.0).state.psi
+    found = measure_infinite(corners(8, max_steps=8).solve(state).environment, terms)
+    assert exact < found.energy < exact + 6e-3 and found.moments[0, 0]["N"] < 0.2 < 0.8 < found.moments[0, 1]["N"]
+
+
+def test_gradients_of_the_energy_of_a_cell():
+    terms, _ = insulator([[0, 1], [1, 0]])
+    psi = InfinitePEPS.product([terms.sites[0][0]] * 2, ["empty", "full"], [[0, 1], [1, 0]])
+    settings = EnvironmentSettings(chi_max=8, tol=1e-10, svd_min=1e-7, gradient_tol=1e-8)
+    problem = CellProblem(terms, psi := grown(psi, 2, noise=0.3, seed=2), settings)
+    point, way, step = (
+        problem.point(psi.tensors),
+        np.random.default_rng(0).standard_normal(len(problem.point(psi.tensors))),
+        1e-4,
+    )
+    energy, slope = problem(point)
+    energies = [problem(point + sign * step * way)[0] for sign in (1, -1)]
+    assert abs(slope @ way - (energies[0] - energies[1]) / (2 * step)) < 1e-6
+    measured = measure_infinite(corners(12, max_steps=12).solve(psi).environment, terms)
+    assert abs(energy - measured.energy) < 1e-8

@@ -12,8 +12,10 @@ from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasuremen
 from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.growing import GrowingMinimization
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
+from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
 from tnsim.errors import OperatorError, SettingsError, check_fields
@@ -64,8 +66,8 @@ class PEPSResult:
 class PEPSGroundState:
     """Settings of a search for a ground state in the plane: how the state is made, and how it is measured.
 
-    preparation: a Cooling by one of the updates, or SymmetricVariationalPEPS (infinite, one tensor); contraction:
-    CTMRG(symmetric=False, ...) of an infinite state, BoundaryMeasurement of a finite one.
+    preparation: a Cooling by one of the updates, VariationalPEPS, or SymmetricVariationalPEPS (infinite, one tensor);
+    contraction: CTMRG(symmetric=False, ...) of an infinite state, BoundaryMeasurement of a finite one.
 
     >>> from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
     >>> from tnsim.linalg import Truncation
@@ -79,7 +81,7 @@ class PEPSGroundState:
     -0.659
     """
 
-    preparation: Cooling | SymmetricVariationalPEPS = field(metadata={"help": "steps in imaginary time, or a minimum"})
+    preparation: Cooling | GrowingMinimization = field(metadata={"help": "steps in imaginary time, or a minimum"})
     contraction: CTMRG | BoundaryMeasurement = field(
         metadata={"help": "CTMRG of infinite states, BoundaryMeasurement of finite ones"}
     )
@@ -126,6 +128,8 @@ class PEPSGroundState:
     def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
         if isinstance(self.preparation, SymmetricVariationalPEPS):
             return self.preparation.solve(of_one_place(H), observers=observers, resume=before)
+        if isinstance(self.preparation, VariationalPEPS):
+            return self.preparation.solve(H, psi, observers=observers, resume=before)
         return self.preparation.solve(H, before.state.to(psi.backend) if before else psi, observers, before)
 
     def _measured(
@@ -145,7 +149,7 @@ class PEPSGroundState:
         if not isinstance(psi, InfinitePEPS):
             return
         made = self.preparation
-        D = made.D if isinstance(made, SymmetricVariationalPEPS) else made.update.truncation.chi_max
+        D = made.update.truncation.chi_max if isinstance(made, Cooling) else made.D
         chi = self.contraction.truncation.chi_max
         needed = memory_of(psi, chi, D) / 2**30
         if needed > self.memory_gib:

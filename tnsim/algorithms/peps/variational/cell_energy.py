@@ -13,8 +13,8 @@ import numpy as np
 
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.errors import OperatorError
+from tnsim.networks.gates import operator_tensor
 from tnsim.networks.peps import PlaneTerms
-from tnsim.tensor import from_dense
 from tnsim.tensor.gradient import contract, ratio, real, unit
 
 
@@ -88,13 +88,9 @@ class CellTerms:
 
 def expectation(density: Any, matrix: np.ndarray) -> Any:
     """tr(rho h) / tr(rho) for a Hermitian h in the Kronecker basis, rows out."""
-    d1, d2 = density.shape[0], density.shape[2]
-    legs = [leg.dual for leg in density.legs]
     sums = []
-    for operator in (matrix, np.eye(d1 * d2)):
+    for operator in (matrix, np.eye(len(matrix))):
         dtype = np.result_type(density.dtype, operator.dtype)
-        # rows out: <p q| h |P Q> meets bra (p, q) and ket (P, Q)
-        array = np.ascontiguousarray(operator.reshape(d1, d2, d1, d2).transpose(2, 0, 3, 1).astype(dtype))
-        constant = from_dense(array, legs, tolerance=1e-12).to(density.backend)
-        sums.append(real(contract("p P q Q, p P q Q -> ", constant, density)))
+        constant = operator_tensor(operator.astype(dtype), (density.legs[0], density.legs[2]), tolerance=1e-12)
+        sums.append(real(contract("P Q p q, p P q Q -> ", constant.to(density.backend), density)))
     return ratio(*sums)

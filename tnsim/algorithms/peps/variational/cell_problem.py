@@ -81,11 +81,16 @@ class CellProblem:
     """
 
     def __init__(self, terms: PlaneTerms, like: InfinitePEPS, settings: EnvironmentSettings) -> None:
-        like.refuse_fermions("a minimisation by gradient")
         self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
         self.pattern = CellPattern.of(like.pattern)
         self.last: ConvergedCell | None = None
         self.linear: LinearSolution | None = None
+        self.precision = settings
+
+    def aim(self, slope: float) -> float:
+        """Evaluate as precisely as a gradient of this norm needs; what energies are uncertain by then."""
+        self.precision = self.settings.aimed(slope)
+        return self.precision.noise
 
     def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
         """All tensors, each of norm 1."""
@@ -99,7 +104,7 @@ class CellProblem:
         """Energy per place, and its gradient."""
         tensors = self.tensors(point)
         start = self.last.environment if self.last is not None else None
-        self.last = converged_cell(tensors, self.pattern, start, self.settings)
+        self.last = converged_cell(tensors, self.pattern, start, self.precision)
         energy, gradients = value_and_gradient(self._energy, *tensors)
         return energy, tangent(numbers_of(gradients), point, self.like.tensors)
 
@@ -144,7 +149,7 @@ class CellProblem:
             for _ in range(self.settings.unrolled):
                 point = checkpoint(lambda *values: step(values[:count], values[count:]), *point, *tensors)
         else:
-            how = FixedPointGradient(tol=self.settings.gradient_tol)
+            how = FixedPointGradient(tol=self.precision.gradient_tol)
             point = fixed_point(step, point, tensors, how, lambda solved: setattr(self, "linear", solved))
         return self.terms.energy(environment.with_parts(point, tensors))
 

@@ -32,12 +32,15 @@ class FiniteProblem:
     """Energy and gradient at the numbers of all tensors of a finite state, each taken with norm 1."""
 
     def __init__(self, terms: PlaneTerms, like: PEPS, settings: EnvironmentSettings) -> None:
-        like.refuse_fermions("a minimisation by gradient")
         if terms.shape != like.shape:
             raise OperatorError(f"terms on {terms.shape} places do not fit a state on {like.shape}.")
         self.terms, self.like, self.settings = terms, like, settings
         self.last: Swept | None = None
         self._energies = FiniteTerms(terms, settings.truncation)
+
+    def aim(self, slope: float) -> float:
+        """Nothing to choose: boundaries are as precise as they are; rounding of an energy."""
+        return 1e-14 * len(self.like.tensors)
 
     def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
         """All tensors, each of norm 1."""

@@ -116,6 +116,7 @@ class GrowingMinimization(ABC):
         if before is None:
             optimizer = LBFGS.start(problem, problem.point(psi.tensors))
         elif goes_on and self._is_narrowed(attempt.D):
+            problem.aim(before.optimizer.slope)
             optimizer = before.optimizer.forgotten().moved(problem)
         else:
             problem.last, optimizer = before.environment, before.optimizer

@@ -19,7 +19,7 @@ from tnsim.tensor import Tensor
 _SAME_ENERGY = 1e-4
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
-STALLED = "stalled"
+STALLED, NOISE_FLOOR = "stalled", "noise floor"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,7 @@ class Problem(Protocol):
     last: Any
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]: ...
+    def aim(self, slope: float) -> float: ...
     def point(self, tensors: tuple[Tensor, ...]) -> np.ndarray: ...
     def metric(self) -> Metric: ...
     def refreshed(self, point: np.ndarray) -> bool: ...
@@ -184,6 +185,7 @@ class MinimizationSettings:
         """
         reports, clock = list(history), time.perf_counter()
         while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports):
+            noise = problem.aim(optimizer.slope)
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
             if optimizer.stuck:
@@ -191,7 +193,7 @@ class MinimizationSettings:
                 problem.last = None
                 optimizer = optimizer.forgotten().moved(problem)
             before = optimizer.value
-            optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric())
+            optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric(), noise=noise)
             found, change = problem.last, optimizer.value - before
             reports.append(MinimizationReport(
                 iteration=optimizer.iteration, D=attempt.D, energy=optimizer.value, energy_change=change,
@@ -241,6 +243,12 @@ class MinimizationSettings:
             return Status(
                 "max_iterations reached", False,
                 f"the gradient still has the norm {slope:.1e}: raise max_iterations, or resume it.",
+            )  # fmt: skip
+        if found.optimizer.stuck:
+            return Status(
+                NOISE_FLOOR, True,
+                f"energies differ by no more than their noise, the gradient has the norm {slope:.1e}: lower tol and "
+                "gradient_tol of the environment to go on.",
             )  # fmt: skip
         return Status("converged", True, "nothing to do; a larger D lowers the energy.")
 

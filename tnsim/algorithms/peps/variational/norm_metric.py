@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tnsim.linalg import eigh
-from tnsim.tensor import Tensor, contract, diagonal, fuse, split, transpose
+from tnsim.tensor import Tensor, contract, diagonal, fuse, split, transpose, twist
 
 # directions that the norm tells less of are held as if it told so much, in units of its largest eigenvalue
 HOLD = 1e-2
@@ -19,7 +19,9 @@ def inverse_metric(hole: Tensor) -> Callable[[Tensor], Tensor]:
 
     hole: legs (n, N, e, E, s, S, w, W) that those of ket (small) and bra (capital) fit. Cost O(D^12) once, O(D^8 d).
     """
-    matrix = fuse(hole, [(1, 3, 5, 7), (0, 2, 4, 6)], [1, -1])
+    # as a form on tensors: their legs that flow out are summed over with a twist
+    outwards = [axis for axis in (1, 3, 5, 7) if hole.legs[axis].flow < 0]
+    matrix = fuse(twist(hole, outwards), [(1, 3, 5, 7), (0, 2, 4, 6)], [1, -1])
     adjoint = transpose(matrix.conj(), (1, 0))
     vectors, spectrum = eigh((matrix + adjoint) * 0.5)
     values = spectrum.values * np.sign(spectrum.values.sum() or 1.0)

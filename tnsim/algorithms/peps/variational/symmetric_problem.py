@@ -25,6 +25,8 @@ from tnsim.tensor.tape import checkpoint, value_and_gradient
 GRADIENTS = ("fixed point", "unrolled")
 # steps after which a fixed point that is not found is looked for in the leading eigenvectors again
 _AGAIN = 40
+# tolerances of environment and gradient while the slope is large: in units of it, and at most
+_TOL, _GRADIENT_TOL = (1e-3, 1e-5), (3e-3, 1e-4)
 # far from the fixed point mixing may lead to another one
 _MIX_BELOW = 1e-2
 
@@ -40,7 +42,7 @@ class EnvironmentSettings:
     grow_steps: int = field(default=12, metadata={"help": "steps with a decomposition of the whole corner at a start"})
     gradient: str = field(default="fixed point", metadata={"help": f"one of {', '.join(GRADIENTS)}"})
     unrolled: int = field(default=16, metadata={"help": "steps that an unrolled gradient goes through"})
-    gradient_tol: float = field(default=1e-6, metadata={"help": "residual of the linear system of the gradient"})
+    gradient_tol: float = field(default=1e-8, metadata={"help": "residual of the linear system of the gradient"})
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -49,6 +51,16 @@ class EnvironmentSettings:
         counts = (self.chi_max, self.max_steps, self.grow_steps, self.unrolled)
         if min(counts) < 1 or not (self.tol > 0 and self.gradient_tol > 0 and 0 <= self.svd_min < 1):
             raise SettingsError("chi_max, steps and unrolled are at least 1, tolerances above 0, svd_min in [0, 1).")
+
+    def aimed(self, slope: float) -> "EnvironmentSettings":
+        """No more precise than a gradient of this norm needs; energies err by the square of the environment's error."""
+        tol, gradient_tol = (min(share * slope, most) for share, most in (_TOL, _GRADIENT_TOL))
+        return replace(self, tol=max(self.tol, tol), gradient_tol=max(self.gradient_tol, gradient_tol))
+
+    @property
+    def noise(self) -> float:
+        """What energies are uncertain by, roughly."""
+        return 1e-2 * self.tol
 
     @property
     def truncation(self) -> Truncation:
@@ -118,6 +130,12 @@ class SymmetricProblem:
         self.terms, self.like, self.site, self.settings = terms, like, site, settings
         self.last: Converged | None = None
         self.linear: LinearSolution | None = None
+        self.precision = settings
+
+    def aim(self, slope: float) -> float:
+        """Evaluate as precisely as a gradient of this norm needs; what energies are uncertain by then."""
+        self.precision = self.settings.aimed(slope)
+        return self.precision.noise
 
     def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
         """The tensor, of norm 1."""
@@ -133,7 +151,7 @@ class SymmetricProblem:
         """Energy per site, and its gradient."""
         (site,) = self.tensors(point)
         start = self.last.environment if self.last is not None else None
-        self.last = converged(site, start, self.settings)
+        self.last = converged(site, start, self.precision)
         energy, (gradient,) = value_and_gradient(self._energy, site)
         host = site.backend.to_host(symmetrised(gradient).data).astype(np.float64)
         size = float(np.linalg.norm(point))
@@ -199,6 +217,6 @@ class SymmetricProblem:
             for _ in range(self.settings.unrolled):
                 point = checkpoint(lambda *values: step(values[:2], values[2:]), *point, site)
         else:
-            how = FixedPointGradient(tol=self.settings.gradient_tol)
+            how = FixedPointGradient(tol=self.precision.gradient_tol)
             point = fixed_point(step, point, (site,), how, lambda solved: setattr(self, "linear", solved))
         return self.terms.energy(SymmetricEnvironment(*point), site)

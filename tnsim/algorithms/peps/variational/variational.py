@@ -43,8 +43,7 @@ class VariationalPEPS(GrowingMinimization):
         """The ground state of a model (or of PlaneTerms of the cell) near a start with bonds of D at most.
 
         Such as a product state, or one of imaginary time. resume: goes on from a result, exactly as if it had not been
-        stopped. Not converging is a status. Raises SettingsError, OperatorError, ShapeError for what does not fit,
-        StateError for fermions.
+        stopped. Not converging is a status. Raises SettingsError, OperatorError, ShapeError for what does not fit.
         """
         if isinstance(model, PlaneTerms):
             terms = model
