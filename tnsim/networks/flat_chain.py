@@ -80,8 +80,9 @@ class FlatChain:
         """Whether the state is what these tensors became."""
         return self.pending or all(one is other for one, other in zip(self._made, tensors, strict=True))
 
-    def apply(self, layer: Layer) -> None:
-        """Gates on bonds (bond i lies right of site i) that do not overlap. Raises NumericalError for NaN."""
+    def apply(self, layer: Layer) -> float:
+        """Gates on bonds (bond i lies right of site i) that do not overlap; returns the discarded weight, but for cuts
+        from a warm start. Raises NumericalError for NaN."""
         if not self.pending:  # from the state alone, so that a run that was resumed has the same numbers
             self._since[:] = gate_layer.MOST_WARM
             chains.fill_cores(self._chain)
@@ -102,9 +103,11 @@ class FlatChain:
         _side_by_side(self._threads(table.bonds), arguments)
         for bond in table.bonds[reports[:, gate_layer.FAILED] > 0]:
             raise NumericalError(f"{_BROKEN} in the two-site tensor on sites {bond} and {bond + 1}: {_CHECK}.")
-        self._weight += float(reports[:, gate_layer.CUT].sum())
+        weight = float(reports[:, gate_layer.CUT].sum())
+        self._weight += weight
         self.from_warm_starts = self.from_warm_starts or bool(reports[:, gate_layer.WARM].any())
         self.pending = True
+        return weight
 
     def _threads(self, bonds: np.ndarray) -> int:
         """As many as there are and gates are for, where the work is worth waking them."""

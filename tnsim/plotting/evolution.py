@@ -54,11 +54,13 @@ def _drawable(values: np.ndarray) -> bool:
 
 def _draw_errors(axis: Any, evolved: Evolved) -> None:
     history = evolved.history
-    curves = (
+    curves = [
         ([report.sum_trunc_err for report in history], "discarded weight", SECOND, "s--"),
         ([abs(report.energy_drift or 0.0) for report in history], "energy drift", ACCENT, "o-"),
         ([abs(report.norm_drift) for report in history], "norm drift", INK, "^:"),
-    )
+    ]
+    if history[-1].error_spent is not None:
+        curves.append(([report.error_spent or 0.0 for report in history], "error of the state", SECOND, "d-"))
     for numbers, name, colour, style in curves:
         values = np.array(numbers)
         good = values > 0

@@ -89,7 +89,7 @@ def test_resumed_evolution_has_the_same_history():
 @pytest.mark.parametrize(
     ("settings", "clockwork", "name", "advice"),
     [
-        ({"trunc_budget": 0.025}, Clockwork(weight=0.1), "truncation budget spent", "raise chi_max = 4"),
+        ({"norm_budget": 0.0125}, Clockwork(weight=0.1), "norm budget spent", "raise chi_max = 4"),
         ({"energy_budget": 0.025}, Clockwork(drift=0.1), "energy budget spent", "lower dt = 0.1"),
         ({}, Clockwork(weight=0.1), "finished, heavily truncated", "raise chi_max = 4"),
     ],
@@ -135,7 +135,7 @@ def test_steps_can_be_left_early():
         ({"dt": float("nan")}, "dt must be positive"),
         ({"dt": -0.1}, "a negative `time` goes backwards"),
         ({"every": 0}, "every must be at least 1"),
-        ({"trunc_budget": 0.0}, "trunc_budget must be positive"),
+        ({"norm_budget": 0.0}, "norm_budget must be positive"),
         ({"energy_budget": float("nan")}, "energy_budget must be positive"),
     ],
 )

@@ -99,9 +99,9 @@ def test_few_samples_and_spent_budgets_say_so():
     H, _, psi = heisenberg(4)
     found = tn.METTS(cooling=COOLING, samples=4, warm_up=0).run(H, psi, beta=0.5)
     assert found.status.name == "finished, few samples" and "raise samples" in repr(found)
-    tight = replace(COOLING, every=1, truncation=tn.Truncation(chi_max=1), trunc_budget=1e-6)
+    tight = replace(COOLING, every=1, truncation=tn.Truncation(chi_max=1), error_budget=1e-3)
     found = tn.METTS(cooling=tight, samples=4, warm_up=0).run(H, psi, beta=1.0)
-    assert found.status.name == "truncation budget spent" and len(found.energies) == 0
+    assert found.status.name == "error budget spent" and len(found.energies) == 0
     with pytest.raises(SettingsError, match="nothing was recorded as 'Sz'"):
         found["Sz"]
 

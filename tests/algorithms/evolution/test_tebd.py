@@ -244,14 +244,6 @@ def test_cuts_by_qr_of_bonds_with_sectors_that_lead_nowhere():
     assert abs(tn.overlap(*ends)) / (ends[0].norm() * ends[1].norm()) > 0.99
 
 
-def test_budget_stops_with_what_was_reached():
-    model = XXZ(L=10)
-    evolution = tebd(0.1, truncation=tn.Truncation(chi_max=4), trunc_budget=1e-4, order=2)
-    result = evolution.run(model.operator_sum(), model.product("neel"), time=5.0)
-    assert result.status.name == "truncation budget spent" and 0 < result.times[-1] < 5
-    assert max(result.state.bond_dimensions) == 4 and len(result.history) == len(result.times) > 2
-
-
 def test_resume_gives_the_same_numbers():
     model = XXZ(L=8)
     H, psi = model.operator_sum(), model.product("neel")

@@ -132,9 +132,9 @@ def test_every_backend(place):
 
 def test_a_spent_budget_keeps_what_was_reached():
     model = Heisenberg(L=8)
-    cooling = tdvp(truncation=tn.Truncation(chi_max=6), every=1, trunc_budget=1e-5, expansion=0, scheme="two-site")
+    cooling = tdvp(truncation=tn.Truncation(chi_max=6), every=1, error_budget=1e-2, expansion=0, scheme="two-site")
     thermal = tn.Purification(cooling=cooling).run(model.mpo(), [0.1, 0.2, 8.0])
-    assert len(thermal.betas) == 2 and thermal.status.name == "truncation budget spent"
+    assert len(thermal.betas) == 2 and thermal.status.name == "error budget out of reach"
     assert "2 temperatures from 10 to 5" in repr(thermal)
     with pytest.raises(SettingsError, match="nothing was recorded as 'Sz'"):
         thermal["Sz"]

@@ -77,9 +77,9 @@ def test_what_turned_ancillas_cut_is_told_and_spends_the_budget():
     model, cut = Heisenberg(L=4), tn.Truncation(chi_max=3)
     sums, states = [], []
     for sweeps in (0, 1):
-        cooling = tn.TDVP(dt=0.1, truncation=cut, imaginary=True, every=100, trunc_budget=2e-3)
+        cooling = tn.TDVP(dt=0.1, truncation=cut, imaginary=True, every=100, error_budget=0.3, scheme="two-site")
         thermal = tn.Purification(cooling=cooling, specific_heat=False, disentangle=sweeps).run(model.mpo(), [1.0])
-        assert thermal.status.name == ("truncation budget spent" if sweeps else "finished")
+        assert thermal.status.name == ("error budget spent" if sweeps else "finished")
         assert len(thermal.energies) == 1
         sums.append(thermal.evolved.sum_trunc_err)
         states.append(thermal.state)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import CutShares
 from tnsim.algorithms.evolution.evolution_report import Propagator
 from tnsim.measure.transfer_spectrum import infidelity
 from tnsim.networks.canonical import canonicalize
@@ -29,8 +30,9 @@ class AdaptiveSteps:
     way where a step would have been shorter than `shortest` (stalled).
     """
 
-    def __init__(self, inner: Propagator, tolerance: float, shortest: float, length: float) -> None:
-        self.inner, self.tolerance, self.shortest, self.length = inner, tolerance, shortest, length
+    def __init__(self, inner: Propagator, cuts: CutShares, tolerance: float, shortest: float, length: float) -> None:
+        self.inner, self.cuts = inner, cuts
+        self.tolerance, self.shortest, self.length = tolerance, shortest, length
         self.conserves, self.energy, self.entropy = inner.conserves, inner.energy, inner.entropy
         self.error = self.gone = 0.0
         self.stalled = False
@@ -44,16 +46,18 @@ class AdaptiveSteps:
         """Over the time of some steps dt, in steps of its own."""
         way, longest, weight, log_norm = dt * steps, abs(dt), 0.0, 0.0
         self.error = self.gone = 0.0
+        shared, cut_error = self.cuts.allowed, 0.0
         while abs(way - self.gone) > _NEGLIGIBLE * longest:
             left = way - self.gone
             trial = left / ceil(abs(left) / min(self.length, longest) - _NEGLIGIBLE)
             start = self.inner.remember()
-            done, error, allowed = self._attempt(time + self.gone, trial)
+            share = (shared - cut_error) * trial / left
+            done, error, most, allowed = self._attempt(time + self.gone, trial, share)
             factor = _CAUTION * (allowed / max(error, 1e-300)) ** (1 / self.inner.order)
             wanted = abs(trial) * min(_GROW, max(_SHRINK, factor))
             if error <= allowed:
-                self.gone, self.error = self.gone + trial, self.error + error
-                weight, log_norm = weight + done[0], log_norm + done[1]
+                self.gone, self.error = self.gone + trial, self.error + min(most, allowed)
+                weight, log_norm, cut_error = weight + done[0], log_norm + done[1], cut_error + self.cuts.error
                 self.length = min(longest, max(wanted, self.length) if factor >= 1 else wanted)
                 continue
             self.inner.return_to(start)
@@ -61,19 +65,23 @@ class AdaptiveSteps:
                 self.stalled = True
                 break
             self.length = wanted
+        self.cuts.error = cut_error
         return weight, log_norm
 
-    def _attempt(self, time: float, dt: float) -> tuple[tuple[float, float], float, float]:
-        """One step in two halves: what `advance` returns, its estimated error, and what that may be."""
+    def _attempt(self, time: float, dt: float, share: float) -> tuple[tuple[float, float], float, float, float]:
+        """One step in two halves: what `advance` returns, its estimated error, what that is where cuts hide some of it,
+        and what it may be; share: of cuts, once in one step and once in two."""
         start = self.inner.remember()
+        self.cuts.allow(share)
         coarse_weight, _ = self.inner.advance(time, dt, 1)
         coarse = self.inner.state
         self.inner.return_to(start)
+        self.cuts.allow(share)
         done = self.inner.advance(time, dt / 2, 2)
-        square = distance(coarse, self.inner.state) ** 2 - (coarse_weight**0.5 + done[0] ** 0.5) ** 2
+        apart, cut = distance(coarse, self.inner.state), coarse_weight**0.5 + done[0] ** 0.5
         rounding = 100 * float(np.finfo(coarse.dtype).eps)
-        allowed = max(self.tolerance * abs(dt), rounding)
-        return done, max(square, 0.0) ** 0.5 / (2**self.inner.order - 1), allowed
+        allowed, rate = max(self.tolerance * abs(dt), rounding), 2**self.inner.order - 1
+        return done, max(apart**2 - cut**2, 0.0) ** 0.5 / rate, apart / rate, allowed
 
 
 def distance(first: MPS | InfiniteMPS, second: MPS | InfiniteMPS) -> float:

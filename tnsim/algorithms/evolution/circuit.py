@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import CutShares, check_budget, remedy
 from tnsim.algorithms.evolution.evolution import check_start
+from tnsim.algorithms.solution import Status
 from tnsim.backend import block_threads
 from tnsim.errors import OperatorError, ShapeError
 from tnsim.linalg import Truncation
@@ -19,7 +21,7 @@ from tnsim.networks.gates import gate_tensor
 from tnsim.networks.mps import MPS
 from tnsim.networks.precision import matching_dtype
 from tnsim.networks.sites import Site
-from tnsim.networks.two_site_gate import two_site_gate
+from tnsim.networks.two_site_gate import TwoSiteGate, two_site_gate
 
 _UNITARY = 1e-10
 
@@ -27,14 +29,18 @@ _UNITARY = 1e-10
 @dataclass(frozen=True)
 class CircuitResult:
     """The state after a circuit; sum_trunc_err: discarded weight of all cuts; fidelity: estimate of the squared
-    overlap with the exact state, the product of what every cut kept."""
+    overlap with the exact state, the product of what every cut kept; error: the norm of the difference from it at most,
+    relative to that of the start; status: whether an error budget was held."""
 
     state: MPS
     sum_trunc_err: float
     fidelity: float
+    error: float
+    status: Status
 
     def __repr__(self) -> str:
-        return f"CircuitResult(fidelity {self.fidelity:.6g}, discarded {self.sum_trunc_err:.1e}): {self.state!r}"
+        text = f"fidelity {self.fidelity:.6g}, error {self.error:.1e} at most, discarded {self.sum_trunc_err:.1e}"
+        return f"CircuitResult({self.status.name}): {text}: {self.state!r}"
 
 
 @dataclass(frozen=True)
@@ -94,29 +100,43 @@ class Circuit:
     def __repr__(self) -> str:
         return f"Circuit of {len(self)} gates, {sum(len(sites) == 2 for _, sites in self.gates)} of them on two sites"
 
-    def run(self, psi: MPS, *, truncation: Truncation, split: str = "auto") -> CircuitResult:
+    def run(
+        self, psi: MPS, *, truncation: Truncation, split: str = "auto", error_budget: float = np.inf
+    ) -> CircuitResult:
         """The state after all gates, its norm that of psi times what cuts left; cost O(chi^3 d^3) a cut.
 
-        A gate over a distance of r sites takes r cuts at most. Raises ShapeError for a site that is not there, a
-        matrix of the wrong size or different sites to be swapped, ChargeError for a gate that breaks a charge,
-        StateError for a state that is zero or not finite.
+        A gate over a distance of r sites takes r cuts at most. error_budget lets chi follow, up to chi_max, so that
+        `error` stays below it; every gate may take the unspent share of those that are left. Raises ShapeError for a
+        site that is not there, a matrix of the wrong size or different sites to be swapped, ChargeError for a gate that
+        breaks a charge, StateError for a state that is zero or not finite.
         """
         check_start(psi)
+        check_budget(error_budget, truncation)
         psi = psi.astype(matching_dtype(psi.dtype, *(matrix for matrix, _ in self.gates)))
-        line = _Line(GatedState(psi, truncation, split=split))
+        shares = CutShares(truncation)
+        shares.allow(error_budget)
+        line = _Line(GatedState(psi, truncation, split=split), shares, sum(len(sites) == 2 for _, sites in self.gates))
         with block_threads():
             for matrix, sites in self.gates:
                 line.apply(matrix, sites)
             line.sort()
-        gated = line.gated
-        return CircuitResult(gated.state * (gated.norm * gated.fidelity**0.5), gated.weight, gated.fidelity)
+        gated, status = line.gated, Status("finished", True, "nothing to do; raise chi_max to lower the error.")
+        if shares.error > error_budget:
+            advice = (
+                f"{remedy(truncation, max(gated.state.bond_dimensions))}, or raise error_budget = {error_budget:.1e}."
+            )
+            status = Status("error budget spent", False, f"the error is up to {shares.error:.1e}: {advice}")
+        psi = gated.state * (gated.norm * gated.fidelity**0.5)
+        return CircuitResult(psi, line.weight, gated.fidelity, shares.error, status)
 
 
 class _Line:
-    """A state whose sites may stand in another order; places: where every site stands."""
+    """A state whose sites may stand in another order; pairs: gates on two sites that are to come; cuts: of
+    the gate under way."""
 
-    def __init__(self, gated: GatedState) -> None:
-        self.gated = gated
+    def __init__(self, gated: GatedState, shares: CutShares, pairs: int) -> None:
+        self.gated, self.shares, self.pairs, self.weight = gated, shares, pairs, 0.0
+        self.cuts = 0
         self.order = list(range(len(gated.sites)))  # the site at every place
 
     def apply(self, matrix: np.ndarray, sites: tuple[int, ...]) -> None:
@@ -127,13 +147,25 @@ class _Line:
             self._on_site(matrix, places[0])
             return
         first, last = sorted(places)
+        self.cuts = last - first
         for place in range(last - 1, first, -1):
             self.swap(place, rightwards=False)
         pair = self._sites(first)
         if places[0] > places[1]:
             swap = swap_matrix(pair)
             matrix = swap @ matrix @ swap.T
-        self.gated.on_bond(first, two_site_gate(matrix, pair), rightwards=True)
+        self._on_bond(first, two_site_gate(matrix, pair), rightwards=True)
+        self.pairs -= 1
+
+    def _on_bond(self, bond: int, gate: TwoSiteGate, *, rightwards: bool) -> None:
+        """A gate and its cut, one of `cuts` that share what is free for one of the gates to come; the last swaps of all
+        count as one more gate."""
+        gated = self.gated
+        gated.truncation, gated.weight = self.shares.rule(1, (self.pairs + 1) * self.cuts), 0.0
+        gated.on_bond(bond, gate, rightwards=rightwards)
+        self.cuts -= 1
+        self.weight += gated.weight
+        self.shares.spend(gated.weight)
 
     def _on_site(self, matrix: np.ndarray, place: int) -> None:
         tensor = self.gated.tensors[place]
@@ -147,11 +179,13 @@ class _Line:
 
     def swap(self, bond: int, *, rightwards: bool) -> None:
         """Exchange the sites at two neighbouring places."""
-        self.gated.on_bond(bond, swap_gate(self._sites(bond)), rightwards=rightwards)
+        self._on_bond(bond, swap_gate(self._sites(bond)), rightwards=rightwards)
         self.order[bond : bond + 2] = self.order[bond : bond + 2][::-1]
 
     def sort(self) -> None:
         """Bring every site back to its own place, the last ones first."""
+        order = np.array(self.order)
+        self.cuts = int(np.triu(order[:, None] > order, 1).sum())
         for site in range(len(self.order) - 1, -1, -1):
             for bond in range(self.order.index(site), site):
                 self.swap(bond, rightwards=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import check_budget
 from tnsim.algorithms.evolution.evolution_report import (
     EvolutionObserver,
     EvolutionReport,
@@ -27,9 +28,10 @@ from tnsim.networks.mps import MPS
 class Evolution(ABC):
     """Settings that all schemes of time evolution share, and the calls that run them.
 
-    Real time applies exp(-i H t), imaginary time exp(-H t) with the norm restored after every step. An error budget is
-    kept by `step_tol`, which lets the step follow, and by `Truncation(trunc_err=...)`, which lets chi follow; budgets
-    stop the run where their sums exceed them.
+    Real time applies exp(-i H t), imaginary time exp(-H t) with the norm restored after every step. `error_budget` lets
+    chi follow, up to chi_max, so that the state at the end is within so much of the exact one; `step_tol` lets the step
+    follow, and its errors count. Without it those of the steps of dt do not, nor does what TDVP projects out of terms
+    beyond neighbours. The other budgets stop the run where they are exceeded.
     """
 
     dt: float = field(metadata={"help": "time step, positive (in 1 / energy)"})
@@ -38,8 +40,9 @@ class Evolution(ABC):
     every: int = field(
         default=1, metadata={"help": "steps between reports; in between nothing is measured, and half steps join"}
     )
-    trunc_budget: float = field(
-        default=np.inf, metadata={"help": "stop where the summed discarded weight exceeds this"}
+    error_budget: float = field(
+        default=np.inf,
+        metadata={"help": "let chi follow, up to chi_max: error of the state at the end (norm of the difference)"},
     )
     energy_budget: float = field(
         default=np.inf, metadata={"help": "stop where a conserved energy drifted by more than this (energy units)"}
@@ -62,7 +65,8 @@ class Evolution(ABC):
             raise SettingsError(f"dt must be positive and finite, found {self.dt!r}; a negative `time` goes backwards.")
         if self.every < 1:
             raise SettingsError(f"every must be at least 1 step, found {self.every}.")
-        for name in ("trunc_budget", "energy_budget", "norm_budget"):
+        check_budget(self.error_budget, self.truncation)
+        for name in ("energy_budget", "norm_budget"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be positive (inf sets none), found {getattr(self, name)!r}.")
         if not 0 <= self.step_tol < 1:

@@ -1,7 +1,7 @@
 """What an evolution reports and returns, and what the loop needs of a scheme."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -24,7 +24,9 @@ class EvolutionReport:
     trunc_err, sum_trunc_err: discarded weight of all cuts since the last report, and since the start; entropy: at the
     middle bond, natural logarithm; seconds: since the last report, measurements included. Where steps adapt,
     sum_step_err: estimated error of the state by all steps, a bound as errors may cancel; dt: length of the next step.
-    clipped: the largest negative share of an environment that was made positive, where a full update did so.
+    clipped: the largest negative share of an environment that was made positive, where a full update did so. Where
+    there is an error budget, error_spent: how far the state may be from the exact one, by cuts and by steps that adapt
+    (norm of the difference; its square bounds the infidelity); error_left: of the budget.
     """
 
     step: int
@@ -41,6 +43,17 @@ class EvolutionReport:
     sum_step_err: float | None = None
     dt: float | None = None
     clipped: float | None = None
+    error_spent: float | None = None
+    error_left: float | None = None
+
+    def after_cut(self, weight: float) -> "EvolutionReport":
+        """The report after one more layer of cuts."""
+        sums = {"trunc_err": self.trunc_err + weight, "sum_trunc_err": self.sum_trunc_err + weight}
+        if self.error_spent is None or self.error_left is None:
+            return replace(self, **sums)
+        return replace(
+            self, error_spent=self.error_spent + weight**0.5, error_left=self.error_left - weight**0.5, **sums
+        )
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f"energy {self.energy:.10g}, "
@@ -96,6 +109,8 @@ class Evolved:
             drift = "" if last.energy_drift is None else f", drift {last.energy_drift:.2e}"
             lines.append(f"  energy         {last.energy:.12g}{drift}")
         lines.append(f"  discarded      {last.sum_trunc_err:.2e} in all, norm drift {last.norm_drift:.2e}")
+        if last.error_spent is not None:
+            lines.append(f"  error          {last.error_spent:.2e} at most, {last.error_left:.2e} of the budget left")
         if last.sum_step_err is not None:
             lines.append(f"  steps          error of about {last.sum_step_err:.2e}, the next one of {last.dt:.3g}")
         lines.append(f"  bond dimension {last.chi}, entropy {last.entropy:.6g} in the middle")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tnsim.algorithms.evolution.adaptive_steps import AdaptiveSteps
+from tnsim.algorithms.evolution.error_budget import CutShares, ErrorBudget
 from tnsim.algorithms.evolution.evolution_report import (
     EvolutionObserver,
     EvolutionReport,
@@ -40,15 +41,19 @@ class EvolutionRun:
         resume: Evolved | None,
     ) -> None:
         self.settings, self.end, self.observe = settings, end, dict(observe)
-        length = resume.history[-1].dt if resume and resume.history else None
+        self.history: list[EvolutionReport] = list(resume.history) if resume else []
+        length = self.history[-1].dt if self.history else None
+        cuts = getattr(propagator, "cuts", None)
+        self._budget = checked_budget(settings, end, cuts, self.history) if settings.error_budget < np.inf else None
+        self._cuts = cuts or CutShares(settings.truncation)
+        self._known = len(self.history)
         self._adaptive = (
-            AdaptiveSteps(propagator, settings.step_tol, settings.dt_min, length or settings.dt)
+            AdaptiveSteps(propagator, self._cuts, settings.step_tol, settings.dt_min, length or settings.dt)
             if settings.step_tol
             else None
         )
         self.propagator = self._adaptive or propagator
         self.stop_reason = ""
-        self.history: list[EvolutionReport] = list(resume.history) if resume else []
         if resume and set(resume.records) != set(self.observe):
             raise SettingsError(
                 f"an evolution that recorded {sorted(resume.records)} goes on with the same records, found "
@@ -88,6 +93,8 @@ class EvolutionRun:
 
     def _advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps of the scheme; what fails on the way is a NumericalError that names the time."""
+        if self._budget:
+            self._cuts.allow(self._budget.allowed(self.history[-1], dt * steps))
         try:
             with block_threads():
                 return self.propagator.advance(time, dt, steps)
@@ -120,6 +127,7 @@ class EvolutionRun:
         conserved = self.propagator.conserves and energy is not None and start is not None
         for name, measure in self.observe.items():
             self._records[name].append(measure(state))
+        spent = self._error_spent(last)
         now = clock.perf_counter()
         report = EvolutionReport(
             step=step, time=time, energy=energy, energy_drift=energy - start if conserved else None,  # type: ignore[operator]
@@ -127,9 +135,10 @@ class EvolutionRun:
             trunc_err=done[0], sum_trunc_err=done[0] + (last.sum_trunc_err if last else 0.0),
             chi=max(state.bond_dimensions), entropy=self.propagator.entropy(), seconds=now - self._clock,
             sum_step_err=self._step_err(last), dt=self._length(),
-            clipped=getattr(self.propagator, "clipped", None),
+            clipped=getattr(self.propagator, "clipped", None), error_spent=spent,
+            error_left=None if spent is None else self.settings.error_budget - spent,
         )  # fmt: skip
-        if not np.isfinite([report.sum_trunc_err, report.log_norm, 0.0 if energy is None else energy]).all():
+        if not np.isfinite([report.sum_trunc_err, report.log_norm, energy or 0.0, spent or 0.0]).all():
             raise NumericalError(f"the evolution is no longer finite at time {time:.6g}: check H for NaN, or lower dt.")
         self._clock = now
         self.history.append(report)
@@ -142,6 +151,16 @@ class EvolutionRun:
         if self._adaptive is None:
             return None
         return self._adaptive.error + ((last.sum_step_err or 0.0) if last else 0.0)
+
+    def _error_spent(self, last: EvolutionReport | None) -> float | None:
+        """Sum of the errors of cuts and of steps that adapt, where there is a budget for it."""
+        if not self._budget:
+            return None
+        steps = self._adaptive.error if self._adaptive else 0.0
+        return self._cuts.error + steps + ((last.error_spent or 0.0) if last else 0.0)
+
+    def _over_budget(self) -> Status | None:
+        return self._budget.trouble(self.history, len(self.history) - self._known) if self._budget else None
 
     def _length(self) -> float | None:
         """Of the next step, where steps change."""
@@ -164,7 +183,7 @@ class EvolutionRun:
     def _overspent(self) -> bool:
         last, settings = self.history[-1], self.settings
         return (
-            last.sum_trunc_err > settings.trunc_budget
+            self._over_budget() is not None
             or abs(last.energy_drift or 0.0) > settings.energy_budget
             or abs(last.norm_drift) > settings.norm_budget
         )
@@ -173,15 +192,9 @@ class EvolutionRun:
         settings = self.settings
         if not self.history:
             return Status("not started", False, "call steps().")
-        last, cut = self.history[-1], settings.truncation
-        if last.sum_trunc_err > settings.trunc_budget:
-            return Status(
-                "truncation budget spent",
-                False,
-                f"the summed discarded weight {last.sum_trunc_err:.1e} exceeds trunc_budget = "
-                f"{settings.trunc_budget:.1e} at time {last.time:.6g}: raise chi_max = {cut.chi_max} or lower svd_min "
-                "and trunc_err, and resume from an earlier state, or stop there.",
-            )
+        last, cut, over_budget = self.history[-1], settings.truncation, self._over_budget()
+        if over_budget:
+            return over_budget
         if abs(last.energy_drift or 0.0) > settings.energy_budget:
             return Status(
                 "energy budget spent",
@@ -220,3 +233,20 @@ class EvolutionRun:
                 f"least {last.sum_trunc_err**0.5:.0e}: raise chi_max = {cut.chi_max}.",
             )
         return Status("finished", True, "nothing to do; lower dt and raise chi_max to lower the errors.")
+
+
+def checked_budget(
+    settings: "Evolution", end: float, cuts: CutShares | None, history: Sequence[EvolutionReport]
+) -> ErrorBudget:
+    """The error budget of a run. Raises SettingsError where the scheme or the run before it cannot have one."""
+    if cuts is None:
+        raise SettingsError(
+            "error_budget needs a scheme whose cuts say how far they move the state: TEBD, MPOEvolution and "
+            'TDVP(scheme="two-site") of finite states; leave it out here.'
+        )
+    if history and history[-1].error_spent is None:
+        raise SettingsError(
+            "the run to be resumed had no error_budget, so what it spent is not known: leave error_budget out, or "
+            "start anew from its state."
+        )
+    return ErrorBudget(settings, end)

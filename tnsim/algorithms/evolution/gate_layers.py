@@ -36,6 +36,7 @@ class GateLayers(ABC):
         self.conserves = isinstance(H, OperatorSum) and not settings.imaginary and not settings.non_hermitian
         self._constant = self._checked(H) if isinstance(H, OperatorSum) else None
         self._layers: dict[tuple[int, float], Layer] = {}
+        self._runs_after = 0  # how many runs of stages follow the one under way
 
     @abstractmethod
     def _matrices(self, H: OperatorSum) -> tuple[Terms, bool]:
@@ -81,7 +82,9 @@ class GateLayers(ABC):
             self._run(self._constant, join_steps([step] * steps), dt)
         else:
             for number in range(steps):
-                for H, duration in constant_parts(self.at, time + number * dt, dt, self.settings.order):
+                parts = constant_parts(self.at, time + number * dt, dt, self.settings.order)
+                for place, (H, duration) in enumerate(parts):
+                    self._runs_after = (steps - number) * len(parts) - place - 1
                     self._layers.clear()
                     self._run(self._checked(H), step, duration)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import CutShares
 from tnsim.algorithms.evolution.evolution import Evolution
 from tnsim.algorithms.evolution.whole_state import WholeState
 from tnsim.errors import SettingsError, suggest
@@ -66,6 +67,7 @@ class OperatorEvolution(WholeState):
 
     def __init__(self, settings: MPOEvolution, H: MPO, psi: MPS) -> None:
         super().__init__(settings, H, psi)
+        self.cuts = CutShares(settings.truncation)
         self._mpos: dict[float, tuple[MPO, ...]] = {}
 
     @property
@@ -76,8 +78,12 @@ class OperatorEvolution(WholeState):
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps; the state has norm 1 after every MPO."""
         self._weight = self._log_norm = 0.0
-        for mpo in self._step(dt) * steps:
-            self._replace(*apply_with_weight(mpo, self._psi, self.settings.truncation, self.settings.apply))
+        mpos = self._step(dt) * steps
+        for number, mpo in enumerate(mpos):
+            rule = self.cuts.rule(self._psi.L - 1, len(mpos) - number)
+            psi, weight = apply_with_weight(mpo, self._psi, rule, self.settings.apply)
+            self.cuts.spend(weight)
+            self._replace(psi, weight)
         if not self.settings.imaginary:
             self._norm *= float(np.exp(self._log_norm))
         return self._weight, self._log_norm

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import CutShares
 from tnsim.algorithms.evolution.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
 from tnsim.algorithms.evolution.tdvp_infinite import UniformEvolution
 from tnsim.backend import Array
@@ -119,6 +120,9 @@ class SweepEvolution:
         self.environments = Environments(list((psi / psi.norm()).tensors), H.site_operators)
         self._method = choose_method("auto", settings.truncation, psi.dtype)
         self._weight = self._log_norm = 0.0
+        self._rule = settings.truncation
+        # what one site cannot hold is not cut, so nothing says how much it is
+        self.cuts = CutShares(settings.truncation) if settings.scheme == "two-site" else None
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -146,10 +150,10 @@ class SweepEvolution:
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps, each a sweep right and a sweep left over half its time."""
         self._weight = self._log_norm = 0.0
-        for _ in range(steps):
+        for number in range(steps):
             self._expand()
-            self._sweep(dt / 2, rightwards=True)
-            self._sweep(dt / 2, rightwards=False)
+            self._sweep(dt / 2, 2 * (steps - number), rightwards=True)
+            self._sweep(dt / 2, 2 * (steps - number) - 1, rightwards=False)
         if not self.settings.imaginary:
             self._norm *= float(np.exp(self._log_norm))
         return self._weight, self._log_norm
@@ -187,9 +191,12 @@ class SweepEvolution:
 
     # -- a sweep ---------------------------------------------------------------------------------------
 
-    def _sweep(self, tau: float, *, rightwards: bool) -> None:
-        """Every site forward in time, every bond (or site between two pairs) back, one after the other."""
-        last = len(self.tensors) - 1
+    def _sweep(self, tau: float, left: int, *, rightwards: bool) -> None:
+        """Every site forward in time, every bond (or site between two pairs) back, one after the other; `left` sweeps
+        are left."""
+        last, before = len(self.tensors) - 1, self._weight
+        if self.cuts:
+            self._rule = self.cuts.rule(last, left)
         if last == 0:
             self._evolve_site(0, tau)
         for bond in range(last) if rightwards else reversed(range(last)):
@@ -204,6 +211,8 @@ class SweepEvolution:
             self._pass_bond(bond, tau, rightwards)
             if closing:
                 self._evolve_site(there, tau)
+        if self.cuts:
+            self.cuts.spend(self._weight - before)
 
     def _takes_two(self, bond: int) -> bool:
         """Whether the bond is cut anew."""
@@ -219,7 +228,7 @@ class SweepEvolution:
         heff = TwoSiteHamiltonian(environments.left(bond), first, second, environments.right(bond + 1))
         theta = self._exponential(heff, heff.join(tensors[bond], tensors[bond + 1]), tau)
         with named(f"the pair of sites {bond} and {bond + 1}"):
-            cut = split_two_site(heff, theta, self.settings.truncation, rightwards=rightwards, method=self._method)
+            cut = split_two_site(heff, theta, self._rule, rightwards=rightwards, method=self._method)
         tensors[bond], tensors[bond + 1] = cut.first, cut.second
         if rightwards:
             environments.put_left(bond + 1, heff.grow(cut.bond, cut.isometry, True))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tnsim.algorithms.evolution.error_budget import CutShares
 from tnsim.algorithms.evolution.evolution import check_start, middle_entropy
 from tnsim.algorithms.evolution.gate_layers import GateLayers, Layer, Terms, TimeDependent, exponential
 from tnsim.algorithms.evolution.splitting import composition_lengths
@@ -41,6 +42,7 @@ class FiniteTEBD(GateLayers):
         dtype = self._dtype(psi.dtype)
         self._gated = GatedState(psi.astype(dtype), settings.truncation, split=settings.split, unitary=self.unitary)
         self._norm = 1.0 if settings.imaginary else self._gated.norm
+        self.cuts, self._weight = CutShares(settings.truncation), 0.0
         self._mpo: MPO | None = None
         self._flat: FlatChain | None = None
 
@@ -63,12 +65,12 @@ class FiniteTEBD(GateLayers):
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps; in real time the norm keeps what truncation left of it."""
-        self._gated.weight = self._gated.log_norm = 0.0
+        self._weight = self._gated.weight = self._gated.log_norm = 0.0
         self._evolve(time, dt, steps)
         self._settle()
         if not self.settings.imaginary:
             self._norm *= float(np.exp(self._gated.log_norm))
-        return self._gated.weight, self._gated.log_norm
+        return self._weight, self._gated.log_norm
 
     def remember(self) -> Any:
         """Tensors are replaced, never changed: the list is enough."""
@@ -88,12 +90,13 @@ class FiniteTEBD(GateLayers):
             super()._run(terms, stages, dt)
             return
         self._settle()
-        for number, length in enumerate(composition_lengths(stages)):
+        lengths = composition_lengths(stages)
+        for number, length in enumerate(lengths):
             key = number % 2, length * dt
             if key not in self._layers:
                 self._layers[key] = self._walks(terms, backwards=bool(number % 2), tau=length * dt)
             if length:
-                self._apply_walks(self._layers[key])
+                self._apply_walks(self._layers[key], len(lengths) * (1 + self._runs_after) - number)
 
     def _walks(self, terms: Terms, *, backwards: bool, tau: float) -> Layer:
         """Every site walks to the right by swaps, meets all that it has terms with, and walks back.
@@ -114,25 +117,41 @@ class FiniteTEBD(GateLayers):
             steps += [(bond, swap_gate(self._sites[bond : bond + 2])) for bond in range(reach - 2, i - 1, -1)]
         return steps[::-1] if backwards else steps
 
-    def _apply_walks(self, steps: Layer) -> None:
+    def _apply_walks(self, steps: Layer, left: int) -> None:
+        """One gate after the other, each a layer of its own; `left` such walks are left."""
         for number, (bond, gate) in enumerate(steps):
             following = steps[min(number + 1, len(steps) - 1)][0]
+            self._gated.truncation = self.cuts.rule(1, left * len(steps) - number)
             self._gated.on_bond(bond, gate, rightwards=following > bond)
+            self._count(1)
 
     def _apply_layers(self, layers: list[Layer]) -> None:
         """Whole layers on the flat chain, or with two threads two layers at a time on both halves of the chain:
         outwards, then back to the middle."""
         gated = self._gated
+        left = len(layers) * (1 + self._runs_after)
         if self.unitary and FlatChain.takes(gated.tensors[0], gated.method):
             if self._flat is None or not self._flat.holds(gated.tensors):
                 self._flat = FlatChain(gated.state, gated.truncation)
-            for layer in layers:
-                self._flat.apply(layer)
+            for number, layer in enumerate(layers):
+                self._flat.truncation = self.cuts.rule(len(layer), left - number)
+                self.cuts.spend(self._flat.apply(layer))
             return
-        pairs = len(layers) // 2 if self._has_halves() else 0
-        for number in range(pairs):
-            self._apply_pair(*layers[2 * number : 2 * number + 2])
-        super()._apply_layers(layers[2 * pairs :])
+        together = 2 if self._has_halves() else 1
+        for number in range(0, len(layers), together):
+            now = layers[number : number + together]
+            gated.truncation = self.cuts.rule(max(map(len, now)), left - number)
+            if len(now) == 2:
+                self._apply_pair(*now)
+            else:
+                self._apply_layer(*now)
+            self._count(len(now))
+
+    def _count(self, layers: int) -> None:
+        """What gates of some layers cut."""
+        weight, self._gated.weight = self._gated.weight, 0.0
+        self._weight += weight
+        self.cuts.spend(weight, layers)
 
     def _settle(self) -> None:
         """What the flat chain did comes back to the state."""
@@ -140,7 +159,7 @@ class FiniteTEBD(GateLayers):
             return
         psi, weight, log_norm = self._flat.finish()
         self._gated.tensors, self._gated.center = psi.tensors, 0
-        self._gated.weight += weight
+        self._weight += weight
         self._gated.log_norm += log_norm
 
     def _has_halves(self) -> bool:

@@ -127,11 +127,13 @@ class Purification:
         rows: list[tuple[float, float, float, float]] = []
         records: dict[str, list[Any]] = {name: [] for name in observe}
         for beta in wanted:
-            evolved = self.cooling.run(generator, psi, time=beta / 2, resume=evolved)
+            # the budget of errors is spread over all temperatures
+            cooling = replace(self.cooling, error_budget=self.cooling.error_budget * beta / wanted[-1])
+            evolved = cooling.run(generator, psi, time=beta / 2, resume=evolved)
             if abs(evolved.history[-1].time - beta / 2) > 1e-6 * max(beta, self.cooling.dt):
                 break
             if self.disentangle:
-                evolved = self._turned(generator, evolved, own)
+                evolved = self._turned(cooling, generator, evolved, own)
             psi = evolved.state
             rows.append((beta, *averages(mpo, evolved, self.specific_heat)))
             for name, measure in observe.items():
@@ -139,13 +141,12 @@ class Purification:
         assert evolved is not None
         return from_rows(own, rows, records, evolved)
 
-    def _turned(self, generator: Any, evolved: Evolved, sites: Sequence[Site]) -> Evolved:
+    def _turned(self, cooling: Evolution, generator: Any, evolved: Evolved, sites: Sequence[Site]) -> Evolved:
         """The run with its ancillas turned; what that cuts is added to the last report and spends the budget."""
-        lean, weight = disentangled(evolved.state, sites, self.cooling.truncation, sweeps=self.disentangle)
+        lean, weight = disentangled(evolved.state, sites, cooling.truncation, sweeps=self.disentangle)
         *before, last = evolved.history
-        last = replace(last, trunc_err=last.trunc_err + weight, sum_trunc_err=last.sum_trunc_err + weight)
-        turned = replace(evolved, state=lean, history=(*before, last))
-        return self.cooling.start(generator, lean, time=last.time, resume=turned).so_far()
+        turned = replace(evolved, state=lean, history=(*before, last.after_cut(weight)))
+        return cooling.start(generator, lean, time=last.time, resume=turned).so_far()
 
     def _operators(self, H: Any, sites: Sequence[Site] | None) -> tuple[MPO, Any, Sequence[Site]]:
         """H on purified sites, what the cooling takes, and the sites without ancillas."""
