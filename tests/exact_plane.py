@@ -13,11 +13,14 @@ def dense_state(psi: PEPS) -> np.ndarray:
     for i in range(m):
         for j in range(n):
             tensor = psi.tensor(i, j).to("numpy").to_dense()
-            north, south = ("v", i - 1, j), ("v", i, j)
+            around = psi.closed[0]
+            north, south = ("v", (i - 1) % m, j), ("v", i, j)
             west, east = ("h", i, j - 1), ("h", i, j)
             keep = [
                 name if inside else None
-                for name, inside in zip((north, east, south, west), (i > 0, j < n - 1, i < m - 1, j > 0), strict=True)
+                for name, inside in zip(
+                    (north, east, south, west), (around or i > 0, j < n - 1, around or i < m - 1, j > 0), strict=True
+                )
             ]
             tensor = tensor.reshape([d for d, name in zip(tensor.shape[:4], keep, strict=True) if name] + [-1])
             operands += [tensor, [*(name for name in keep if name), ("p", i, j)]]
@@ -35,7 +38,7 @@ def dense_hamiltonian(terms: PlaneTerms) -> np.ndarray:
     size = int(np.prod(dims))
     total = np.zeros((size, size), dtype=complex)
     for term in terms.bonds:
-        a, b = (place[0] * n + place[1] for place in (term.first, term.second))
+        a, b = (place[0] % m * n + place[1] for place in (term.first, term.second))
         matrix = term.matrix.reshape(dims[a], dims[b], dims[a], dims[b])
         whole = np.eye(size, dtype=complex).reshape(dims + dims)
         whole = np.tensordot(matrix, whole, axes=([2, 3], [a, b]))

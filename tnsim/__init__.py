@@ -104,7 +104,8 @@ _PUBLIC = {
     "InfiniteMPO": "tnsim.networks.infinite_mpo",
     **dict.fromkeys(["FiniteNetwork", "InfiniteNetwork"], "tnsim.networks.square_network"),
     **dict.fromkeys(
-        ["InfinitePEPS", "PEPS", "PlaneTerms", "finite_start", "grown", "infinite_start"], "tnsim.networks.peps"
+        ["CylinderPEPS", "InfinitePEPS", "PEPS", "PlaneTerms", "finite_start", "grown", "infinite_start"],
+        "tnsim.networks.peps",
     ),
     "Cooling": "tnsim.algorithms.peps.updates.cooling",
     "FullUpdate": "tnsim.algorithms.peps.updates.full_update",

@@ -26,14 +26,16 @@ from tnsim.io.infinite import get_infinite, put_infinite
 from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
 from tnsim.networks.infinite_mps import InfiniteMPS
-from tnsim.networks.peps import PEPS, InfinitePEPS
+from tnsim.networks.peps import PEPS, CylinderPEPS, InfinitePEPS
 from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Group
 
 KIND = "evolution"
 # what states in the plane are made of
-_PLANE: dict[str, type] = {cls.__name__: cls for cls in (WeightedPEPS, PEPS, InfinitePEPS, Spectrum, Site, Group)}
+_PLANE: dict[str, type] = {
+    cls.__name__: cls for cls in (WeightedPEPS, PEPS, CylinderPEPS, InfinitePEPS, Spectrum, Site, Group)
+}
 
 
 def put_evolved(file: h5py.File, evolved: Evolved, job: str = "") -> None:

@@ -36,7 +36,7 @@ from tnsim.io.hdf5 import get_text, open_file, put_text, write_file
 from tnsim.io.tree import get_tree, put_tree
 from tnsim.linalg import Spectrum
 from tnsim.linalg.lbfgs import LBFGS
-from tnsim.networks.peps import PEPS, InfinitePEPS
+from tnsim.networks.peps import PEPS, CylinderPEPS, InfinitePEPS
 from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Group
@@ -44,7 +44,7 @@ from tnsim.symmetry import Group
 KIND = "peps"
 LEGS = "north east south west phys; flows +1 -1 -1 +1 +1; row 0 is the northernmost, columns run east"
 PEPSThing = PEPS | InfinitePEPS | WeightedPEPS | PEPSResult | MinimizedState
-PEPS_THINGS = (PEPS, InfinitePEPS, WeightedPEPS, PEPSResult, MinimizedState)
+PEPS_THINGS = (PEPS, CylinderPEPS, InfinitePEPS, WeightedPEPS, PEPSResult, MinimizedState)
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (

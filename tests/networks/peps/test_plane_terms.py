@@ -122,9 +122,9 @@ def in_a_row(H: OperatorSum) -> PlaneTerms:
         (lambda: in_a_row(OperatorSum().add(1.0, "Sz", 5)), OperatorError, "names site 5"),
         (lambda: PlaneTerms.from_sum(OperatorSum(), spin_sites(2), [(0, 0)]), ShapeError, "needs a place"),
         (
-            lambda: PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 3, 3, bc_y="periodic"))),
+            lambda: PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 3, 3, bc_x="periodic"))),
             SettingsError,
-            "open edges",
+            "open along x",
         ),
         (lambda: PlaneTerms.infinite_of(models.SSH(L=4), [[0]]), SettingsError, "open Lattice"),
         (lambda: PlaneTerms.infinite_of(models.Heisenberg(L=4), [[0]]), SettingsError, "lives on a chain"),

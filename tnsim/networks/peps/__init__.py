@@ -1,12 +1,12 @@
 """Projected entangled pair states on the square lattice, finite and infinite, and sums of terms in the plane."""
 
 from tnsim.networks.peps.norm_network import NormNetwork
-from tnsim.networks.peps.peps import PEPS, InfinitePEPS
+from tnsim.networks.peps.peps import PEPS, CylinderPEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PairTerm, PlaneTerms
 from tnsim.networks.peps.square_state import Bond, SquareState, grown
 from tnsim.networks.peps.starts import finite_start, infinite_start
 
 __all__ = [
-    "Bond", "InfinitePEPS", "NormNetwork", "PEPS", "PairTerm", "PlaneTerms", "SquareState", "finite_start", "grown",
-    "infinite_start",
+    "Bond", "CylinderPEPS", "InfinitePEPS", "NormNetwork", "PEPS", "PairTerm", "PlaneTerms", "SquareState",
+    "finite_start", "grown", "infinite_start",
 ]  # fmt: skip

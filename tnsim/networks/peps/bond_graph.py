@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tnsim.errors import OperatorError, ShapeError
-from tnsim.networks.peps.square_state import Pattern, Place, bonds
+from tnsim.networks.peps.square_state import Closed, Pattern, Place, bonds
 from tnsim.networks.square_network import EAST, SOUTH, WEST
 
 _STEPS = {EAST: (0, 1), SOUTH: (1, 0)}
@@ -29,7 +29,7 @@ class Walk(NamedTuple):
 class BondGraph:
     """The bonds of a pattern of tensors; at[tensor][leg] is the number of the bond there, None at an open edge."""
 
-    def __init__(self, pattern: Pattern, closed: bool) -> None:
+    def __init__(self, pattern: Pattern, closed: Closed) -> None:
         self.pattern, self.closed = pattern, closed
         count = max(map(max, pattern)) + 1
         self.links: tuple[Link, ...] = tuple(dict.fromkeys(self._link(bond) for bond in bonds(self.shape, closed)))
@@ -50,9 +50,9 @@ class BondGraph:
         return len(self.pattern), len(self.pattern[0])
 
     def number(self, place: Place) -> int:
-        """Number of the tensor in a place: of any integers where the pattern repeats."""
+        """Number of the tensor in a place: of any integers along a direction that is closed."""
         (i, j), (m, n) = place, self.shape
-        if not self.closed and not (0 <= i < m and 0 <= j < n):
+        if not all(ring or 0 <= k < size for ring, k, size in zip(self.closed, place, self.shape, strict=True)):
             raise ShapeError(f"{m} x {n} sites have no place {place}.")
         return self.pattern[i % m][j % n]
 
@@ -98,10 +98,10 @@ class BondGraph:
 
 
 @lru_cache(maxsize=64)
-def bond_graph(pattern: Pattern, closed: bool) -> BondGraph:
+def bond_graph(pattern: Pattern, closed: Closed) -> BondGraph:
     """The bonds of a pattern. Raises ShapeError where equal tensors have different neighbours.
 
-    >>> bond_graph(((0, 1), (1, 0)), True).links[:2]
+    >>> bond_graph(((0, 1), (1, 0)), (True, True)).links[:2]
     (Link(first=0, second=1, direction=1), Link(first=0, second=1, direction=2))
     """
     return BondGraph(pattern, closed)

@@ -1,19 +1,20 @@
-"""PEPS on a finite square lattice with open edges, and on the infinite one with a cell that repeats."""
+"""PEPS on a finite square lattice with open edges, on a cylinder, and on the infinite one with a cell that repeats."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from tnsim.backend import Backend, Seed
 from tnsim.errors import ShapeError
 from tnsim.networks.peps.graded_sites import graded_sites
-from tnsim.networks.peps.site_tensor import DIRECTIONS, State, product_tensor
+from tnsim.networks.peps.site_tensor import DIRECTIONS, SITE_FLOWS, State, product_tensor
 from tnsim.networks.peps.square_state import SquareState, check_pattern, random_tensors
 from tnsim.networks.sites import Site
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
 from tnsim.networks.unsymmetric import unsymmetric, unsymmetric_site
-from tnsim.tensor import Tensor
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor, contract, eye, from_dense, fuse
 
 Sites = Sequence[Sequence[Site]]
 
@@ -28,7 +29,7 @@ class PEPS(SquareState):
     PEPS: 2 x 3 sites, spin-1/2, D = 2, float64 on numpy
     """
 
-    closed = False
+    closed = False, False
 
     def __init__(self, rows: Sequence[Sequence[Tensor]], sites: Sites) -> None:
         check_rows("tensors", rows)
@@ -39,7 +40,7 @@ class PEPS(SquareState):
         m, n = self.shape
         for i, j in self.places():
             outside = {NORTH: i == 0, EAST: j == n - 1, SOUTH: i == m - 1, WEST: j == 0}
-            for direction in (way for way, is_outside in outside.items() if is_outside):
+            for direction in (way for way, is_outside in outside.items() if is_outside and not self.closed[way % 2]):
                 leg = self.tensor(i, j).legs[direction]
                 if leg.dim != 1:
                     raise ShapeError(
@@ -79,7 +80,7 @@ class PEPS(SquareState):
         sites = graded_sites(sites)
         given = None if states is None else _flat(states)
         pattern, kinds = _numbered(sites), _flat(sites)
-        tensors = random_tensors(pattern, False, kinds, D, given, seed, dtype, backend)
+        tensors = random_tensors(pattern, cls.closed, kinds, D, given, seed, dtype, backend)
         return cls([[tensors[n] for n in row] for row in pattern], sites)
 
     @property
@@ -97,14 +98,68 @@ class PEPS(SquareState):
             raise ShapeError(f"{self.shape[0]} x {self.shape[1]} sites have no place {(i, j)}.")
         return self.pattern[i][j]
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "PEPS":
-        return PEPS([[tensors[n] for n in row] for row in self.pattern], self.sites)
+    def opened(self) -> "PEPS":
+        """The same state with open edges: this one."""
+        return self
 
-    def without_symmetry(self) -> "PEPS":
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Self:
+        return type(self)([[tensors[n] for n in row] for row in self.pattern], self.sites)
+
+    def without_symmetry(self) -> Self:
         """The same state on sites that conserve nothing: one dense block a tensor. Raises StateError for fermions."""
         self.refuse_fermions("a tensor without charges")
         rows = [[unsymmetric(tensor) for tensor in row] for row in self.rows]
-        return PEPS(rows, [[unsymmetric_site(site) for site in row] for row in self.sites])
+        return type(self)(rows, [[unsymmetric_site(site) for site in row] for row in self.sites])
+
+
+class CylinderPEPS(PEPS):
+    """A state on a cylinder of m x n sites: columns are rings of m >= 2 sites, the first row follows the last one.
+
+    Simple and neighbourhood updates act on it as it is; whatever contracts it takes its `opened` form. Raises
+    ShapeError for a ring of one site, StateError for fermions.
+
+    >>> from tnsim.networks.sites import spin_site
+    >>> psi = CylinderPEPS.random([[spin_site(conserve=None)] * 4] * 3, D=2, seed=0)
+    >>> psi
+    CylinderPEPS: 3 x 4 sites on a cylinder, spin-1/2, D = 2, float64 on numpy
+    >>> psi.opened()
+    PEPS: 3 x 4 sites, spin-1/2, D = 4, float64 on numpy
+    """
+
+    closed = True, False
+
+    def __init__(self, rows: Sequence[Sequence[Tensor]], sites: Sites) -> None:
+        if len(rows) < 2:
+            raise ShapeError("a cylinder has at least 2 sites around, found 1: take a PEPS.")
+        super().__init__(rows, sites)
+        self.refuse_fermions("a cylinder")
+
+    def number(self, i: int, j: int) -> int:
+        return super().number(i % self.shape[0], j)
+
+    def opened(self) -> PEPS:
+        """The same state with open edges: the bond from the last row to the first one runs beside all the others.
+
+        Vertical bonds have the dimension of both. Cost O(D^6 d) a site.
+        """
+        columns = [_unrolled([row[j] for row in self.rows]) for j in range(self.shape[1])]
+        return PEPS(list(zip(*columns, strict=True)), self.sites)
+
+
+def _unrolled(ring: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors of a column whose last one meets the first one, with that bond beside the others."""
+    around, last = ring[0].legs[NORTH], len(ring) - 1
+    edge = Leg(around.group, [around.group.identity], [1])
+    parts = [from_dense(np.ones(1), [edge]), from_dense(np.ones(1), [edge.dual]), eye(around.dual, backend="numpy")]
+    above, below, passing = (part.astype(ring[0].dtype).to(ring[0].backend) for part in parts)
+    top = contract("n e s w p, o -> o e s n w p", ring[0], above)
+    bottom = contract("n e s w p, o -> n s e o w p", ring[last], below)
+    middle = [contract("n e s w p, a b -> n a e s b w p", tensor, passing) for tensor in ring[1:last]]
+    return [
+        fuse(top, [(0,), (1,), (2, 3), (4,), (5,)], SITE_FLOWS),
+        *(fuse(tensor, [(0, 1), (2,), (3, 4), (5,), (6,)], SITE_FLOWS) for tensor in middle),
+        fuse(bottom, [(0, 1), (2,), (3,), (4,), (5,)], SITE_FLOWS),
+    ]
 
 
 class InfinitePEPS(SquareState):
@@ -118,7 +173,7 @@ class InfinitePEPS(SquareState):
     InfinitePEPS: a 2 x 2 cell with 2 tensors, spin-1/2, D = 1, symmetry U(1) 2Sz, float64 on numpy
     """
 
-    closed = True
+    closed = True, True
 
     def __init__(self, tensors: Sequence[Tensor], pattern: Sequence[Sequence[int]], sites: Sequence[Site]) -> None:
         super().__init__(tensors, pattern, sites)
@@ -155,7 +210,7 @@ class InfinitePEPS(SquareState):
     ) -> "InfinitePEPS":
         """Normal random numbers; states: of which the tensors take their charges, where something is conserved."""
         rows, sites = check_pattern(pattern, len(sites)), graded_sites([sites])[0]
-        return cls(random_tensors(rows, True, sites, D, states, seed, dtype, backend), rows, sites)
+        return cls(random_tensors(rows, cls.closed, sites, D, states, seed, dtype, backend), rows, sites)
 
     @property
     def sites(self) -> tuple[Site, ...]:

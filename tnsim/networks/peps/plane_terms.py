@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from itertools import product
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from tnsim.networks.peps.fused_site import empty_site, fused_site
 from tnsim.networks.peps.graded_sites import graded_sites
 from tnsim.networks.peps.peps import check_rows
 from tnsim.networks.peps.square_places import REACH, Place, is_fused, place_of, with_margin
+from tnsim.networks.peps.square_state import Closed
 from tnsim.networks.sites import Site, multiply
 
 _HERMITIAN = 1e-12
@@ -50,7 +51,8 @@ class PlaneTerms:
     """Terms that add up to a Hamiltonian: on places (i, j) of a lattice, or of a cell that repeats.
 
     sites[i][j]: what stands there, several sites of the lattice as one where they share a place; singles: a matrix for
-    places with terms of their own, constants included; members: the sites of the model in every place.
+    places with terms of their own, constants included; members: the sites of the model in every place; is_cylinder: the
+    first row follows the last one, and pairs across have their second place below it.
 
     >>> from tnsim.models import Heisenberg, Lattice
     >>> terms = PlaneTerms.of(Heisenberg(lattice=Lattice("square", 3, 2)))
@@ -66,25 +68,30 @@ class PlaneTerms:
     infinite: bool
     is_hermitian: bool
     members: Mapping[Place, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    is_cylinder: bool = False
 
     @classmethod
     def of(cls, model: Any, *, fused: bool | None = None) -> "PlaneTerms":
-        """The terms of a model on a finite lattice with open edges; without a lattice its sites stand in a row.
+        """The terms of a model on a finite lattice or a cylinder (bc_y); without a lattice its sites stand in a row.
 
         fused: all sites of a cell in one place; by default on kagome only. Raises SettingsError for a lattice that is
-        closed, OperatorError for terms on three places and more.
+        closed along x, OperatorError for terms on three places and more.
         """
         geometry = getattr(model, "geometry", None)
         if geometry is None:
             return cls.from_sum(model.operator_sum(), model.sites, [(0, i) for i in range(len(model.sites))])
-        if geometry.is_periodic:
-            raise SettingsError(f"a finite PEPS has open edges, but {geometry!r} is closed: take open bc_x and bc_y.")
-        joined = is_fused(geometry.kind, fused)
+        joined, around = is_fused(geometry.kind, fused), geometry.bc_y == "periodic"
+        if geometry.bc_x == "periodic":
+            raise SettingsError(f"a finite PEPS is open along x, but {geometry!r} is closed: take open bc_x.")
+        if around and geometry.kind == "honeycomb" and not joined:
+            raise SettingsError("the brick wall of a honeycomb does not close around a cylinder: take fused = True.")
         places = [place_of(geometry.kind, vertex, joined) for vertex in geometry.vertices]
-        return cls.from_sum(model.operator_sum(), model.sites, places)
+        return cls.from_sum(model.operator_sum(), model.sites, places, is_cylinder=around)
 
     @classmethod
-    def from_sum(cls, H: OperatorSum, sites: Sequence[Site], places: Sequence[Place]) -> "PlaneTerms":
+    def from_sum(
+        cls, H: OperatorSum, sites: Sequence[Site], places: Sequence[Place], *, is_cylinder: bool = False
+    ) -> "PlaneTerms":
         """Any sum of terms on a finite lattice: places[n] is where site n stands; what is left free stays empty."""
         if len(places) != len(sites) or not sites:
             raise ShapeError(f"every site needs a place, and there is one: {len(sites)} sites, {len(places)} places.")
@@ -94,7 +101,9 @@ class PlaneTerms:
         grid = _Grid(sites, moved)
         singles, pairs = _collected(H, grid, lambda place: True)
         rows = tuple(tuple(grid.site((i, j)) for j in range(right - left + 1)) for i in range(bottom - top + 1))
-        return _made(rows, singles, pairs, False, grid.members)
+        if not is_cylinder:
+            return _made(rows, singles, pairs, False, grid.members)
+        return replace(_made(rows, singles, _around(pairs, rows), False, grid.members), is_cylinder=True)
 
     @classmethod
     def infinite_of(cls, model: Any, pattern: Sequence[Sequence[int]], *, fused: bool | None = None) -> "PlaneTerms":
@@ -161,13 +170,32 @@ class PlaneTerms:
             if min(before) >= 0:
                 yield (before, place), False
 
+    @property
+    def closed(self) -> Closed:
+        """Whether the first row follows the last one, and whether the first column does."""
+        return self.infinite or self.is_cylinder, self.infinite
+
+    def opened(self) -> "PlaneTerms":
+        """Of a cylinder: the same terms on places inside, as `CylinderPEPS.opened` is measured."""
+        if not self.is_cylinder:
+            return self
+        m, inside = self.shape[0], []
+        for term in self.pairs:
+            second = term.second[0] % m, term.second[1]
+            swap = second < term.first
+            matrix = _exchanged(term.matrix, self.site(*term.first).dim) if swap else term.matrix
+            inside.append(PairTerm(*sorted((term.first, second)), matrix))
+        return replace(self, pairs=tuple(inside), is_cylinder=False)
+
     def site(self, i: int, j: int) -> Site:
-        """What stands at row i, column j: any integers where the cell repeats."""
-        return self.sites[i % self.shape[0]][j % self.shape[1]] if self.infinite else self.sites[i][j]
+        """What stands at row i, column j: any integers along a direction that is closed."""
+        rows, columns = self.closed
+        return self.sites[i % self.shape[0] if rows else i][j % self.shape[1] if columns else j]
 
     def __repr__(self) -> str:
         m, n = self.shape
         where = f"a {m} x {n} cell" if self.infinite else f"{m} x {n} places"
+        where += " of a cylinder" if self.is_cylinder else ""
         kind = "Hermitian" if self.is_hermitian else "not Hermitian"
         return f"PlaneTerms on {where}: {len(self.pairs)} pairs, {len(self.singles)} single places, {kind}"
 
@@ -239,6 +267,23 @@ def _collected(H: OperatorSum, grid: _Grid, keep: Callable[[Place], bool]) -> tu
             pair = (places[0], places[1])
             pairs[pair] = pairs.get(pair, 0.0) + matrix
     return singles, pairs
+
+
+def _around(pairs: Pairs, rows: Sequence[Sequence[Site]]) -> Pairs:
+    """Pairs of a cylinder whose shorter way leads from the last row to the first, with the lower place first."""
+    m, found = len(rows), {}
+    for (a, b), matrix in pairs.items():
+        if 2 * (b[0] - a[0]) > m:
+            a, b, matrix = b, (a[0] + m, a[1]), _exchanged(matrix, rows[a[0]][a[1]].dim)
+        found[a, b] = matrix
+    return found
+
+
+def _exchanged(matrix: np.ndarray, first: int) -> np.ndarray:
+    """A matrix on two places, of which the first has dimension `first`, in the basis (second, first)."""
+    second = len(matrix) // first
+    parts = matrix.reshape(first, second, first, second)
+    return parts.transpose(1, 0, 3, 2).reshape(matrix.shape)
 
 
 def _place(term: Term, n: int, grid: _Grid) -> Place:

@@ -26,6 +26,8 @@ from tnsim.tensor import Tensor, random_tensor
 
 Place = tuple[int, int]
 Pattern = tuple[tuple[int, ...], ...]
+# whether the first row follows the last one, and the first column the last one
+Closed = tuple[bool, bool]
 
 
 class Bond(NamedTuple):
@@ -43,8 +45,8 @@ class SquareState(ABC):
     A tensor may carry a charge. Values are frozen: functions return new states.
     """
 
-    closed: bool
-    """Whether the pattern repeats in both directions."""
+    closed: Closed
+    """Whether the first row follows the last one, and whether the first column does."""
 
     def __init__(self, tensors: Sequence[Tensor], pattern: Sequence[Sequence[int]], kinds: Sequence[Site]) -> None:
         self.tensors, self.kinds = tuple(tensors), tuple(kinds)
@@ -78,6 +80,11 @@ class SquareState(ABC):
     def number(self, i: int, j: int) -> int:
         """Number of the tensor at row i, column j: any integers where the pattern repeats."""
         return self.pattern[i % self.shape[0]][j % self.shape[1]]
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the pattern repeats in both directions."""
+        return self.closed == (True, True)
 
     def tensor(self, i: int, j: int) -> Tensor:
         """The tensor at row i, column j."""
@@ -115,7 +122,8 @@ class SquareState(ABC):
         (m, n), group = self.shape, self.kinds[0].group
         names = ", ".join(sorted({site.name for site in self.kinds}))
         symmetry = f", symmetry {group!r}" if group.names else ""
-        cell = f"a {m} x {n} cell with {len(self.tensors)} tensors" if self.closed else f"{m} x {n} sites"
+        cell = f"a {m} x {n} cell with {len(self.tensors)} tensors" if self.infinite else f"{m} x {n} sites"
+        cell += " on a cylinder" if self.closed == (True, False) else ""
         return (
             f"{type(self).__name__}: {cell}, {names}, D = {self.bond_dimension}{symmetry}, {self.dtype} on "
             f"{self.backend.name}"
@@ -136,13 +144,13 @@ class SquareState(ABC):
         return self.with_tensors([tensor.astype(dtype) for tensor in self.tensors])
 
 
-def bonds(shape: Place, closed: bool) -> Iterator[Bond]:
-    """Bonds between neighbours of a lattice or of a cell that repeats."""
+def bonds(shape: Place, closed: Closed) -> Iterator[Bond]:
+    """Bonds between neighbours of a lattice, of a cylinder or of a cell that repeats."""
     m, n = shape
     for i, j in product(range(m), range(n)):
-        if closed or j + 1 < n:
+        if closed[1] or j + 1 < n:
             yield Bond((i, j), (i, j + 1), EAST)
-        if closed or i + 1 < m:
+        if closed[0] or i + 1 < m:
             yield Bond((i, j), (i + 1, j), SOUTH)
 
 
@@ -163,7 +171,12 @@ AnyState = TypeVar("AnyState", bound=SquareState)
 
 
 def legs_of(
-    pattern: Pattern, closed: bool, kinds: Sequence[Site], charges: Sequence[Charge], D: int, old: Sequence[Tensor] = ()
+    pattern: Pattern,
+    closed: Closed,
+    kinds: Sequence[Site],
+    charges: Sequence[Charge],
+    D: int,
+    old: Sequence[Tensor] = (),
 ) -> list[list[Leg]]:
     """The four bonds of every tensor with dimension D (1 at the edges), larger than those of the old tensors.
 
@@ -221,7 +234,7 @@ def grown(psi: AnyState, D: int, noise: float = 0.02, seed: Seed = 0) -> AnyStat
 
 def random_tensors(
     pattern: Pattern,
-    closed: bool,
+    closed: Closed,
     kinds: Sequence[Site],
     D: int,
     states: Sequence[State] | None,

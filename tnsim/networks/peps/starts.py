@@ -9,7 +9,7 @@ import numpy as np
 from tnsim.backend import generator
 from tnsim.errors import StateError
 from tnsim.networks.peps.fused_site import fused_site
-from tnsim.networks.peps.peps import PEPS, InfinitePEPS
+from tnsim.networks.peps.peps import PEPS, CylinderPEPS, InfinitePEPS
 from tnsim.networks.peps.plane_terms import PlaneTerms
 from tnsim.networks.peps.square_places import Place, is_fused, with_margin
 from tnsim.networks.peps.square_state import check_pattern
@@ -33,7 +33,8 @@ def finite_start(
         [_together(terms.members.get((i, j), ()), sites, vectors) for j in range(terms.shape[1])]
         for i in range(terms.shape[0])
     ]
-    return PEPS.product(terms.sites, states, backend=backend)
+    kind = CylinderPEPS if terms.is_cylinder else PEPS
+    return kind.product(terms.sites, states, backend=backend)
 
 
 def infinite_start(

@@ -88,6 +88,7 @@ class BoundaryMeasurement:
 
     All boundaries of a direction are made once, and all terms read off in one pass of every row; a pair on two rows
     is seen through the isometries of the boundary between them. What rows and columns do not agree on is the error.
+    A cylinder is measured in its `opened` form, whose vertical bonds have D^2 states.
     Cost O(m n (chi^3 D^4 + chi^2 D^6 d)) for bonds D; exact where nothing is discarded.
 
     >>> from tnsim.models import Heisenberg, Lattice
@@ -108,6 +109,7 @@ class BoundaryMeasurement:
     def boundaries(self, psi: PEPS, bras: Sequence[Sequence] | None = None) -> list[PlaneBoundaries]:
         """Those of every direction, to be made when they are asked for; bras: other ones than those of the state."""
         check_finite(psi)
+        psi = psi.opened()
         ways = (ROWS, COLUMNS) if self.directions == "both" else (self.directions,)
         return [PlaneBoundaries(psi, way, self.truncation, bras) for way in ways]
 
@@ -117,6 +119,7 @@ class BoundaryMeasurement:
         Raises ShapeError for another lattice, OperatorError for a pair that no direction sees.
         """
         check_lattice(psi, terms)
+        psi, terms = psi.opened(), terms.opened()
         operators = {place: [single(matrix, terms.site(*place), psi)] for place, matrix in terms.singles.items()}
         singles, pairs = defaultdict(list), defaultdict(list)
         logs, ways = [], self.boundaries(psi)
@@ -225,7 +228,7 @@ def check_lattice(psi: PEPS, terms: PlaneTerms) -> None:
     check_finite(psi)
     if not isinstance(terms, PlaneTerms):
         raise OperatorError(f"a PEPS is measured by PlaneTerms, such as PlaneTerms.of(model), found {terms!r}.")
-    if terms.infinite or psi.shape != terms.shape:
+    if terms.closed != psi.closed or psi.shape != terms.shape:
         raise ShapeError(f"terms and a finite PEPS of one shape are needed, found {terms!r} and {psi!r}.")
     for place in psi.places():
         if psi.site(*place).leg is not terms.site(*place).leg:

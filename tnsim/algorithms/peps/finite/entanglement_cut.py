@@ -57,6 +57,7 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     -0.0
     """
     check_finite(psi)
+    psi = psi.opened()
     if psi.shape[0] == 1:
         raise SettingsError("a state of one row has no rows to cut between: turn it, or take an MPS.")
     if not 0 <= row < psi.shape[0] - 1:

@@ -74,7 +74,7 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
         raise ShapeError(f"sampling needs at least one shot, and a whole number of them, found {shots!r}.")
     if any(site.is_fermionic for row in psi.sites for site in row):
         raise StateError("sampling takes states without fermions: their amplitudes need the order of all sites.")
-    rng, plain = generator(seed), psi.without_symmetry()  # dense, so that a local state can be cut out
+    rng, plain = generator(seed), psi.opened().without_symmetry()  # dense, so that a local state can be cut out
     lines = PlaneBoundaries(plain, ROWS, run.truncation)
     upper = BoundaryMPS(truncation=run.truncation)
     first = amplitude_network(plain.rows, np.zeros(psi.shape, dtype=int))

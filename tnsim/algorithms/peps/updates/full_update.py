@@ -16,11 +16,11 @@ from tnsim.algorithms.peps.updates.corner_metric import CornerMetric
 from tnsim.algorithms.peps.updates.metric_gates import MetricGates
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.solution import Status
-from tnsim.errors import SettingsError
+from tnsim.errors import SettingsError, StateError
 from tnsim.linalg import Truncation
-from tnsim.networks.peps import PlaneTerms, SquareState
+from tnsim.networks.peps import CylinderPEPS, PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Link
-from tnsim.networks.peps.weighted import WeightedPEPS
+from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.square_network import EAST, WEST
 from tnsim.tensor import Tensor
 
@@ -72,9 +72,14 @@ class FullyUpdated(MetricGates):
 
     def __init__(self, settings: FullUpdate, H: PlaneTerms, psi: SquareState | WeightedPEPS) -> None:
         super().__init__(settings, H, psi, settings.order)
+        plain = without_weights(psi)
+        if isinstance(plain, CylinderPEPS):
+            raise StateError(
+                "full update knows no surroundings of a bond on a cylinder: take SimpleUpdate or NeighbourhoodUpdate."
+            )
         self.clipped, self._count = 0.0, 0
         self._around: CornerMetric | BoundaryMetric
-        if self.graph.closed:
+        if plain.infinite:
             self._around = CornerMetric(settings.ctmrg(), self.graph, self.tensors)
         else:
             self._around = BoundaryMetric(settings.environment, self.graph, self.tensors)

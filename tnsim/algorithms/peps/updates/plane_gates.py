@@ -49,7 +49,7 @@ class PlaneGates(ABC):
         self._sites = tuple(H.sites[i][j] for i, j in first_places(psi))
         self._terms = walk_terms(H, psi, self.graph)
         self._layers = layers_of([term.walk for term in self._terms])
-        self._places = len(list(psi.places())) if psi.closed else 1
+        self._places = len(list(psi.places())) if psi.infinite else 1
         self._dtype = evolving_dtype(settings, psi.dtype, *(term.matrix.dtype for term in self._terms))
         self._known: dict[tuple[int, float], Tensor] = {}
         self.tensors: list[Tensor] = []
@@ -169,7 +169,7 @@ def check_input(settings: Evolution, H: Any, psi: Any) -> None:
         )
     if not isinstance(psi, SquareState):
         raise StateError(f"an update starts from a PEPS or an InfinitePEPS, found {type(psi).__name__}.")
-    if H.infinite != psi.closed or H.shape != psi.shape:
+    if H.closed != psi.closed or H.shape != psi.shape:
         raise ShapeError(f"the terms, {H!r}, and the state, {psi!r}, do not fit.")
     check_hermitian(settings, H.is_hermitian)
     for i, j in psi.places():
@@ -211,7 +211,7 @@ def walk_terms(H: PlaneTerms, psi: SquareState, graph: BondGraph) -> list[WalkTe
             )
         place, (down, right) = next(iter(by_place)), _offset(walk)
         sites = H.site(*place), H.site(place[0] + down, place[1] + right)
-        found.append(WalkTerm(walk, first, sites, standing if psi.closed else 1))
+        found.append(WalkTerm(walk, first, sites, standing if psi.infinite else 1))
     return found
 
 

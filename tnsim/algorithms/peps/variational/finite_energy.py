@@ -33,6 +33,8 @@ class FiniteTerms:
     def __init__(self, terms: PlaneTerms, truncation: Truncation) -> None:
         if terms.infinite or not terms.is_hermitian:
             raise OperatorError(f"a finite state takes Hermitian terms of a finite lattice, found {terms!r}.")
+        if terms.is_cylinder:
+            raise OperatorError("nothing on a cylinder is minimised by gradient: cool it with NeighbourhoodUpdate.")
         self.shape, self.truncation = terms.shape, truncation
         self.bonds = {(term.first, term.offset): term.matrix for term in terms.bonds}
         for _, offset in self.bonds:

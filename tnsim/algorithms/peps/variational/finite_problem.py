@@ -32,8 +32,8 @@ class FiniteProblem:
     """Energy and gradient at the numbers of all tensors of a finite state, each taken with norm 1."""
 
     def __init__(self, terms: PlaneTerms, like: PEPS, settings: EnvironmentSettings) -> None:
-        if terms.shape != like.shape:
-            raise OperatorError(f"terms on {terms.shape} places do not fit a state on {like.shape}.")
+        if terms.shape != like.shape or terms.closed != like.closed:
+            raise OperatorError(f"the terms, {terms!r}, do not fit the state, {like!r}.")
         self.terms, self.like, self.settings = terms, like, settings
         self.last: Swept | None = None
         self._energies = FiniteTerms(terms, settings.truncation)
