@@ -43,7 +43,9 @@ class PEPSSettings:
 
     D: int = field(metadata={"help": "largest bond dimension of the state"})
     chi: int = field(default=0, metadata={"help": "bond dimension of the environment; 0: 4 D^2, at least 16"})
-    update: str = field(default="simple", metadata={"help": f"one of {', '.join((*UPDATES, GRADIENT))}, or (ipeps) {VARIATIONAL}"})
+    update: str = field(
+        default="simple", metadata={"help": f"one of {', '.join((*UPDATES, GRADIENT))}, or (ipeps) {VARIATIONAL}"}
+    )
     dts: str = field(default="0.1,0.03,0.01", metadata={"help": "steps in imaginary time, one after the other"})
     tol: float = field(default=1e-5, metadata={"help": "next step: bonds change by less per unit of time"})
     max_steps: int = field(default=3000, metadata={"help": "of every length of steps at most"})
