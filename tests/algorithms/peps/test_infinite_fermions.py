@@ -8,6 +8,7 @@ import tnsim.models as models
 from tests.algorithms.peps.test_fermions import half_filled
 from tests.exact.fock import fock_state
 from tests.exact.plane import dense_hamiltonian, embedded_pair
+from tnsim.algorithms.peps.infinite.cylinder_spectrum import cylinder_spectrum
 from tnsim.algorithms.peps.infinite.infinite_density import pair_density
 from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
@@ -19,6 +20,7 @@ from tnsim.linalg import Truncation
 from tnsim.models import Lattice
 from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms, grown
 from tnsim.networks.sites import fermion_site
+from tnsim.tensor import contract, random_tensor
 
 SQUARE = Lattice("square", 2, 2)
 CLUSTERS = {
@@ -136,3 +138,20 @@ def test_gradients_of_the_energy_of_a_cell():
     assert abs(slope @ way - (energies[0] - energies[1]) / (2 * step)) < 1e-6
     measured = measure_infinite(corners(12, max_steps=12).solve(psi).environment, terms)
     assert abs(energy - measured.energy) < 1e-8
+
+
+@pytest.mark.parametrize("filled", [(1, 0, 0, 0), (1, 0, 0, 1)])
+def test_a_cut_around_a_cylinder_of_fermions(filled):
+    """Two sites around, two along, and no bonds further: the vector in Fock space of the left pair and the right."""
+    psi = PEPS.product([[fermion_site()] * 2] * 2, [["empty"] * 2] * 2)
+    site = psi.site(0, 0)
+    one, bond = psi.tensors[0].legs[0], site.leg
+    legs = [(bond, bond.dual, bond.dual, one, bond), (bond, one.dual, bond.dual, bond, bond)] * 2
+    tensors = [random_tensor(legs[n], (filled[n],), dtype="D", seed=n) for n in range(4)]
+    words = ("n a s x p", "n2 y s2 a q", "s b n z r", "s2 w n2 b t")
+    whole = contract(f"{', '.join(words)} -> x y z w p r q t", *tensors)
+    exact = np.linalg.svd(whole.to_dense().reshape(4, 4), compute_uv=False) ** 2
+    plane = InfinitePEPS(tensors, [[1, 0], [3, 2]], [site] * 4)
+    weights = cylinder_spectrum(plane, 2).weights
+    assert np.abs(weights[:4] - exact / exact.sum()).max() < 1e-12 and len(weights) == 4
+    assert cylinder_spectrum(InfinitePEPS(tensors, [[0, 1], [2, 3]], [site] * 4), 2).weights[0] == 1

@@ -38,12 +38,16 @@ def open_bond(tensor: Tensor, direction: int, *, first: bool = False) -> Tensor:
     if not is_state(tensor):
         raise LegError(f"only a site of a state has legs that can be traced, found {tensor!r}.")
     leg = tensor.legs[direction].dual
-    matrix = eye(leg, dtype=tensor.dtype, backend=tensor.backend)
+    return fuse(joined_layers(tensor, direction, first=first), [(0, 1)], [leg.flow])
+
+
+def joined_layers(tensor: Tensor, direction: int, *, first: bool = False) -> Tensor:
+    """Ket and bra joined at a bond as in a norm, or in the first state: legs that those of ket and bra fit."""
+    leg = tensor.legs[direction].dual
+    bond = eye(leg, dtype=tensor.dtype, backend=tensor.backend)
     if first:
-        matrix = diagonal(tensor.backend.asarray(np.eye(leg.dim, 1, dtype=tensor.dtype)[:, 0].copy()), leg)
-    if leg.flow > 0:  # the bond flows out of the ket
-        matrix = twist(matrix, (0,))
-    return fuse(matrix, [(0, 1)], [leg.flow])
+        bond = diagonal(tensor.backend.asarray(np.eye(leg.dim, 1, dtype=tensor.dtype)[:, 0].copy()), leg)
+    return bond if leg.flow < 0 else twist(bond, (0,))
 
 
 def through(tensor: Tensor, quarter: Tensor, number: int, *, is_open: bool = False) -> Tensor:

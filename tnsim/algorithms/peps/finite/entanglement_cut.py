@@ -12,9 +12,10 @@ from tnsim.algorithms.peps.finite.cut_terms import ROWS
 from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary
 from tnsim.algorithms.peps.finite.plane_boundaries import PlaneBoundaries
 from tnsim.errors import NumericalError, SettingsError, ShapeError
+from tnsim.linalg import Spectrum, eigh
 from tnsim.networks.peps import PEPS
-from tnsim.networks.unsymmetric import unsymmetric
-from tnsim.tensor import contract
+from tnsim.networks.scaling import scale_columns
+from tnsim.tensor import Tensor, contract, diagonal_of, fuse, transpose, twist
 
 # the largest space of the bonds that are cut, which becomes a dense matrix
 MAX_SPACE = 4096
@@ -48,7 +49,7 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     """The Schmidt weights of the rows up to `row` with those after it.
 
     Exact where the boundaries cut nothing; cost of the boundaries, and O(D^(3n)) for n columns. Raises SettingsError
-    for a row without another below it, ShapeError where the bonds span more than 4096 states, StateError for fermions.
+    for a row without another below it, ShapeError where the bonds span more than 4096 states.
 
     >>> from tnsim.linalg import Truncation
     >>> from tnsim.networks.sites import spin_site
@@ -65,17 +66,20 @@ def entanglement_below(psi: PEPS, row: int, run: BoundaryMeasurement) -> CutSpec
     space = int(np.prod([psi.tensor(row, j).shape[2] for j in range(psi.shape[1])]))
     if space > MAX_SPACE:
         raise ShapeError(f"the bonds that are cut span {space} states, at most {MAX_SPACE}: cut where D is smaller.")
-    psi.refuse_fermions("the spectrum of a cut")
     lines = PlaneBoundaries(psi, ROWS, run.truncation)
-    upper, lower = boundary_matrix(lines.above(row + 1)), boundary_matrix(lines.below(row))
-    return spectrum_of(upper, lower)
+    return spectrum_of(boundary_matrix(lines.above(row + 1)), boundary_matrix(lines.below(row)))
 
 
-def spectrum_of(first: np.ndarray, second: np.ndarray) -> CutSpectrum:
-    """sqrt(first) second^T sqrt(first) has the spectrum of either part."""
-    values, vectors = np.linalg.eigh(first)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.conj().T
-    weights = np.linalg.eigvalsh(root @ second.T @ root)[::-1]
+def spectrum_of(first: Tensor, second: Tensor) -> CutSpectrum:
+    """From what both parts make of the bonds between them: legs (ket, bra) that flow (out, in), and their duals.
+
+    The transpose of the first and the second with a twist are positive matrices, whose product has the spectrum of
+    either part.
+    """
+    vectors, values = eigh(_positive(transpose(first, (1, 0))))
+    root = scale_columns(vectors, Spectrum(values.leg, np.sqrt(np.maximum(values.values, 0))))
+    whole = contract("m a, a b, b n -> m n", dagger(root), _positive(twist(second, (0,))), root)
+    weights = np.sort(eigh(_positive(whole))[1].values)[::-1]
     negative = float(-np.minimum(weights, 0).sum() / weights.sum())
     if not negative < _NEGATIVE:
         raise NumericalError(f"the Schmidt weights have a negative share of {negative:.1e}: raise chi_max.")
@@ -83,15 +87,22 @@ def spectrum_of(first: np.ndarray, second: np.ndarray) -> CutSpectrum:
     return CutSpectrum(weights / weights.sum(), negative)
 
 
-def boundary_matrix(boundary: DoubleBoundary) -> np.ndarray:
-    """The operator on the bonds of a boundary, rows ket and columns bra, Hermitian, on the host."""
-    sites = [unsymmetric(site) for site in boundary.sites]
-    total = contract("a k b r -> r a k b", sites[0])
-    dense = np.asarray(total.backend.to_host(total.array))[:, 0]
-    for site in sites[1:]:
-        other = np.asarray(site.backend.to_host(site.array))
-        joined = np.einsum("rkb,rKBs->skKbB", dense, other)
-        rows, columns = joined.shape[1] * joined.shape[2], joined.shape[3] * joined.shape[4]
-        dense = joined.reshape(joined.shape[0], rows, columns)
-    matrix = dense[0]
-    return (matrix + matrix.conj().T) / 2
+def _positive(matrix: Tensor) -> Tensor:
+    """The Hermitian part, with the sign of a positive trace."""
+    hermitian = (matrix + dagger(matrix)) * 0.5
+    backend = hermitian.backend
+    return -hermitian if backend.read(backend.real(backend.sum(diagonal_of(hermitian)))) < 0 else hermitian
+
+
+def dagger(matrix: Tensor) -> Tensor:
+    """The adjoint of a matrix, legs exchanged."""
+    return transpose(matrix.conj(), (1, 0))
+
+
+def boundary_matrix(boundary: DoubleBoundary) -> Tensor:
+    """The operator on the bonds of a boundary, its kets and its bras as one leg each."""
+    total = boundary.sites[0]
+    for site in boundary.sites[1:]:
+        joined = contract("a k b r, r K B s -> a k K b B s", total, site)
+        total = fuse(joined, [(0,), (1, 2), (3, 4), (5,)])
+    return fuse(total, [(0, 1), (2, 3)], [total.legs[1].flow, total.legs[2].flow])

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
+from tnsim.algorithms.plane.site_layers import joined_layers
 from tnsim.linalg import Truncation
 from tnsim.linalg.gradient import power, svd
 from tnsim.linalg.polar import polar
 from tnsim.linalg.product_svd import product_svd
-from tnsim.symmetry import Leg, trivial_leg
-from tnsim.tensor import Tensor, diagonal, eye, from_dense, inner, twist
+from tnsim.symmetry import trivial_leg
+from tnsim.tensor import Tensor, diagonal, from_dense, inner
 from tnsim.tensor import contract as plain
 from tnsim.tensor.gradient import contract, fuse, split, transpose, unit
 from tnsim.tensor.tape import Node, value_of
@@ -81,7 +82,7 @@ class CellEnvironment:
         for tensor in map(value_of, tensors):
             one = trivial_leg(1, 1, tensor.group)
             corner = from_dense(np.ones((1, 1), dtype=tensor.dtype), (one, one.dual)).to(tensor.backend)
-            bonds = [joined(leg, tensor) for leg in tensor.legs[:4]]
+            bonds = [joined_layers(tensor, direction) for direction in range(4)]
             edges = tuple(unit(plain("a b, k l -> a k l b", corner, bond)) for bond in bonds)
             made.append(Surrounded(tensor, (corner,) * 4, edges))  # type: ignore[arg-type]
         return cls(tuple(made), pattern)
@@ -144,12 +145,6 @@ class CellEnvironment:
             east = at.neighbour(n, 0, 1)
             new[east] = _absorbed(self.sites[n], self.sites[east], cuts[at.neighbour(n, -1, 0)], cuts[n])
         return replace(self, sites=tuple(new)), tuple((value_of(a), value_of(b)) for a, b in cuts)
-
-
-def joined(leg: Leg, like: Tensor) -> Tensor:
-    """A bond of ket and bra, summed over as in a norm: legs that those of ket and bra fit."""
-    bond = eye(leg.dual, dtype=like.dtype, backend=like.backend)
-    return bond if leg.flow > 0 else twist(bond, (0,))
 
 
 def _absorbed(site: Surrounded, east: Surrounded, north: Cut, south: Cut) -> Surrounded:
