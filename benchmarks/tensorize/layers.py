@@ -131,7 +131,7 @@ def label(factors: tuple[int, ...], rank: int, rows: int) -> str:
 def sweep(rounds: int) -> list[dict[str, Any]]:
     """The plan picked (whole matrix allowed, as in evaluation) against all plans, and nn.Linear."""
     rows_of = []
-    planner = tz.Planner(seconds=1.0, remember=False, whole_matrix=True)
+    planner = tz.Planner(seconds=1.0, remember=False)
     for features, factors, rank, rows in SWEEP:
         layer = tz.TTLinear(features, features, chi=rank, factors=(factors, factors)).eval()
         dense, x = nn.Linear(features, features), torch.randn(rows, features)

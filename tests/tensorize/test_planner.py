@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 
+import tnsim.tensorize as tz
 from tnsim.errors import SettingsError
 from tnsim.networks.mpo import MPO
 from tnsim.tensorize import Planner, planner
@@ -42,16 +43,27 @@ def test_the_fastest_of_the_measured_plans_is_taken(cache, mpo, monkeypatch):
         return [len(act.plan.groups) + bool(act.plan.block) + 2 * act.plan.again for act in acts]
 
     monkeypatch.setattr(planner, "fastest_seconds", seconds)
-    assert QUICK.plan(mpo, 20).groups == (1, 1)
-    assert Planner(seconds=0.02, whole_matrix=True, candidates=50).plan(mpo, 20).groups == (2,)
+    assert Planner(seconds=0.02, whole_matrix=False).plan(mpo, 20).groups == (1, 1)
+    assert Planner(seconds=0.02, candidates=1).plan(mpo, 20).groups == (2,)
     timed = QUICK.measure(mpo, 20)
     assert timed == sorted(timed, key=lambda pair: pair[0])
 
 
 def test_without_leave_no_plan_keeps_the_whole_matrix(mpo):
-    for _, plan in QUICK.measure(mpo, 4, 1000):
+    for _, plan in Planner(seconds=0.02, whole_matrix=False).measure(mpo, 4, 1000):
         assert len(plan.groups) > 1 or plan.again
-    assert any(plan.groups == (2,) and not plan.again for _, plan in Planner(whole_matrix=True).measure(mpo, 4, 1000))
+    for candidates in (1, 1000):
+        assert any(plan.groups == (2,) and not plan.again for _, plan in QUICK.measure(mpo, 4, candidates))
+
+
+def test_the_whole_matrix_is_taken_only_where_it_saves_a_twentieth():
+    whole, chain = tz.ApplyPlan(groups=(2,)), tz.ApplyPlan(groups=(1, 1))
+    again = tz.ApplyPlan(groups=(2,), again=True)
+    assert planner.picked([(1.0, whole), (1.04, chain)]) == chain
+    assert planner.picked([(1.0, whole), (1.06, chain)]) == whole
+    assert planner.picked([(1.0, whole), (1.01, again)]) == again
+    assert planner.picked([(1.0, chain), (2.0, whole)]) == chain
+    assert planner.picked([(1.0, whole)]) == whole
 
 
 def test_a_damaged_or_unwritable_file_costs_measurements_only(cache, mpo, monkeypatch, caplog):

@@ -22,12 +22,18 @@ from tnsim.networks.batch_apply import RowMap, prepare, site_shapes
 from tnsim.networks.mpo import MPO
 from tnsim.version import __version__
 
+# the whole matrix is kept where it is faster by this factor than any chain of products
+_WORTH = 1.05
+
 _LOG = logging.getLogger("tnsim.tensorize")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
     """Times the most promising plans for a chain and a batch size, and remembers the fastest, in memory and on disk.
+
+    Where no chain of products is as fast as the whole matrix to within a twentieth, the matrix itself is kept and used:
+    small matrices and large ranks are no faster as chains, and this makes them no slower.
 
     The file is `apply-plans.json` in the folder TNSIM_CACHE (else ~/.cache/tnsim); its keys name processor, threads,
     library, dtype and shapes. A damaged or unwritable file costs measurements, nothing else.
@@ -40,7 +46,9 @@ class Planner:
 
     candidates: int = field(default=8, metadata={"help": "so many plans of least estimated cost are timed"})
     seconds: float = field(default=0.5, metadata={"help": "time for all measurements of one shape, about"})
-    whole_matrix: bool = field(default=False, metadata={"help": "allow plans that keep the whole matrix in memory"})
+    whole_matrix: bool = field(
+        default=True, metadata={"help": "allow the whole matrix to be kept in memory where that is faster"}
+    )
     remember: bool = field(default=True, metadata={"help": "use the file of measured plans"})
 
     def __post_init__(self) -> None:
@@ -57,7 +65,7 @@ class Planner:
         if rows < 1:
             raise SettingsError(f"a batch has at least one row, found {rows}.")
         rows = 1 << (rows - 1).bit_length()
-        return self.remembered(_key(mpo, rows, self.whole_matrix), lambda: self.measure(mpo, rows)[0][1])
+        return self.remembered(_key(mpo, rows, self.whole_matrix), lambda: picked(self.measure(mpo, rows)))
 
     def remembered(self, key: str, measure: Callable[[], ApplyPlan]) -> ApplyPlan:
         """The plan that is known under a key, or measured now and kept."""
@@ -72,7 +80,9 @@ class Planner:
         """So many plans (`count`, else `candidates`) of least estimated cost, within what may be kept in memory."""
         choices = plans(shapes, rows, itemsize, self._numbers_max(shapes))
         found = sorted(choices, key=lambda plan: estimated_seconds(shapes, plan, rows, itemsize))
-        return found[: count or self.candidates]
+        # what everything is compared with is always among them
+        whole = [plan for plan in found if is_whole(plan)]
+        return list(dict.fromkeys([*whole, *found[: count or self.candidates]]))
 
     def measure(self, mpo: MPO, rows: int, count: int = 0) -> list[tuple[float, ApplyPlan]]:
         """(seconds, plan) of the plans of least estimated cost (`count` of them, else `candidates`), fastest first."""
@@ -93,6 +103,17 @@ class Planner:
         if self.whole_matrix:
             return whole
         return min(whole - 1, max(whole // 4, 2 * sum(prod(shape) for shape in shapes)))
+
+
+def is_whole(plan: ApplyPlan) -> bool:
+    """Whether the whole matrix is kept, for all rows at once."""
+    return len(plan.groups) == 1 and not plan.again and not plan.block
+
+
+def picked(timed: Sequence[tuple[float, ApplyPlan]]) -> ApplyPlan:
+    """The fastest plan; the whole matrix, which takes memory, only where it saves more than a twentieth."""
+    small = next(((seconds, plan) for seconds, plan in timed if len(plan.groups) > 1 or plan.again), timed[0])
+    return small[1] if small[0] <= _WORTH * timed[0][0] else timed[0][1]
 
 
 def fastest_seconds(

@@ -20,6 +20,11 @@ from tnsim.networks.apply_plan import ApplyPlan, Shapes, estimated_seconds, laye
 _TRACED_ROWS = 256
 
 
+def is_traced() -> bool:
+    """Whether a graph is being made of what runs, for numbers that are not known yet."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
 class Step(NamedTuple):
     """1_before x matrix x 1_after, as in `tnsim.networks.stack`."""
 
@@ -30,7 +35,7 @@ class Step(NamedTuple):
 def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPlan | None = None) -> torch.Tensor:
     """The matrix that the cores (left, out, in, right) stand for, on every row; without a plan, that estimated best."""
     shapes = core_shapes(cores)
-    tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    tracing = is_traced()
     if plan is None:
         plan = estimated_plan(shapes, _TRACED_ROWS if tracing else max(1, rows.shape[0]), rows.element_size())
     _check_groups(plan, len(shapes))
@@ -48,21 +53,27 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
 def prepared_chain(
     cores: Sequence[torch.Tensor], plan: ApplyPlan
 ) -> Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]:
-    """The chain with its cores merged once and for all, to be called with rows and a bias; without gradients."""
+    """The chain with its cores merged once and for all, to be called with vectors and a bias; without gradients.
+
+    Vectors stand on the last axis, in any number of others.
+    """
     _check_groups(plan, len(cores))
     if len(plan.groups) == 1:
         return partial(_times, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
     layers = [_on_one_row(step, matrix) for step, matrix in zip(steps, matrices, strict=True)]
-    width = 1, _width(steps, matrices)
+    width, out = prod(core.shape[2] for core in cores), _width(steps, matrices)
 
-    def act(rows: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        if rows.shape[0] != 1:
-            return plus_bias(_in_blocks(rows, steps, plan.block, matrices), bias)
-        rows = rows.contiguous()
-        for shape, layer in layers:
-            rows = layer(rows.view(shape))
-        return plus_bias(rows.view(width), bias)
+    def act(x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        shape = (*x.shape[:-1], out)
+        if x.shape[-1:] != (width,):
+            raise RuntimeError(f"this chain acts on {width} numbers, found shape {tuple(x.shape)}.")
+        if x.numel() == width:
+            for form, layer in layers:
+                x = layer(x.reshape(form))
+        else:
+            x = _in_blocks(x.reshape(prod(shape[:-1]), width), steps, plan.block, matrices)
+        return plus_bias(x.view(shape), bias)
 
     return act
 

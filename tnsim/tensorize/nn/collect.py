@@ -31,7 +31,8 @@ def collect_grams(model: nn.Module, batches: Iterable[Any]) -> dict[str, Gram]:
     grams: dict[str, Gram] = {}
     seen = 0
     with evaluation(model), torch.no_grad():
-        hooks = [layer.module.register_forward_pre_hook(_watch(layer, grams, counts)) for layer in layers]
+        watch = {layer.module: _watch(layer, grams, counts) for layer in layers}
+        hooks = [module.register_forward_pre_hook(act, with_kwargs=True) for module, act in watch.items()]
         try:
             for batch in batches:
                 call_model(model, batch)
@@ -70,17 +71,23 @@ def evaluation(model: nn.Module) -> Iterator[None]:
 def _watch(layer: DenseLayer, grams: dict[str, Gram], counts: dict[str, torch.Tensor]) -> Callable[..., None]:
     name, module = layer.name, layer.module
 
-    def count_tokens(_: nn.Module, args: tuple) -> None:
+    def count_tokens(_: nn.Module, args: tuple, named: dict) -> None:
         if module.num_embeddings <= _TOKENS_MAX:
-            found = torch.bincount(args[0].reshape(-1), minlength=module.num_embeddings)
+            found = torch.bincount(input_of(args, named).reshape(-1), minlength=module.num_embeddings)
             counts[name] = counts[name] + found if name in counts else found
 
-    def gather(_: nn.Module, args: tuple) -> None:
-        rows = patches(module, args[0]) if isinstance(module, nn.Conv2d) else args[0]
+    def gather(_: nn.Module, args: tuple, named: dict) -> None:
+        x = input_of(args, named)
+        rows = patches(module, x) if isinstance(module, nn.Conv2d) else x
         gram = grams.setdefault(name, Gram(layer.shape[1], name=name))
         gram.update_(array_of(rows))
 
     return count_tokens if layer.is_embedding else gather
+
+
+def input_of(args: tuple, named: dict[str, Any]) -> torch.Tensor:
+    """The one input of a layer, as a hook is told of it."""
+    return args[0] if args else named["input"]
 
 
 def patches(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 from tnsim.errors import SettingsError, ShapeError
 from tnsim.networks.matrix_index import balanced_factors
 from tnsim.tensorize.nn.chain_module import in_autocast
+from tnsim.tensorize.nn.chain_product import is_traced
 from tnsim.tensorize.nn.new_chain import Factors, randomise_bias_, randomise_variance
 
 # numbers of the derivative of the matrix by one core, up to which `fit_` solves for it
@@ -77,11 +78,11 @@ class GraphLinear(nn.Module):
         """The whole weight, built anew at every access; `cores` are the parameters."""
         return self.matrix()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """W x + bias for every vector on the last axis."""
-        if x.shape[-1:] != (self.in_features,):
-            raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(x.shape)}.")
-        x, bias, *cores = in_autocast(x, self.bias, *self.cores)
+        if input.shape[-1:] != (self.in_features,):
+            raise ShapeError(f"this layer acts on {self.in_features} features, found shape {tuple(input.shape)}.")
+        x, bias, *cores = in_autocast(input, self.bias, *self.cores)
         rows = x.reshape(prod(x.shape[:-1]), *(self.sizes[word] for word in self.ins))
         y = _contract(((_ROWS, *self.ins), *self.nodes), (_ROWS, *self.outs), [rows, *cores])
         y = y.reshape(*x.shape[:-1], self.out_features)
@@ -236,7 +237,7 @@ def _contract(
     nodes: tuple[tuple[str, ...], ...], result: tuple[str, ...], tensors: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """A network of tensors, pair by pair in the order of least cost for a batch of about this size."""
-    tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    tracing = is_traced()
     sizes = tuple(tuple(tensor.shape) for tensor in tensors)
     if nodes[0][:1] == (_ROWS,):
         rows = _TRACED_ROWS if tracing else 1 << max(0, sizes[0][0] - 1).bit_length()

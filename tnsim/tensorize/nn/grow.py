@@ -43,6 +43,7 @@ def inflate_(layer: ChainModule, chi: int, *, optimizer: torch.optim.Optimizer |
         layer.cores[k] = nn.Parameter(wide, requires_grad=core.requires_grad)
         if optimizer is not None:
             _exchange(optimizer, core, layer.cores[k])
+    layer.forget_()
     return True
 
 
@@ -82,6 +83,7 @@ def insert_core_(layer: TTLinear, at: int, *, factor: int = 1, freeze: bool = Tr
         core.requires_grad_(core.requires_grad and not freeze)
     layer.cores = nn.ParameterList([*cores[:at], new, *cores[at:]])
     layer.plan = None
+    layer.forget_()
     if factor > 1:
         _widen(layer, at, factor)
     return new

@@ -122,12 +122,12 @@ class LazyLayer(nn.Module):
         _LOG.info("layer %s: cores read in %.1f ms", self._name, 1e3 * (time.perf_counter() - start))
         return layer
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The layer's output; its cores are read before the first."""
         if self.layer is None:
             # the model may have been moved, or put into another mode, since it was loaded
-            self.layer = self.read().to(x.device).train(self.training)
-        return self.layer(x)
+            self.layer = self.read().to(input.device).train(self.training)
+        return self.layer(input)
 
 
 def _waiting(model: nn.Module) -> Iterator[tuple[str, LazyLayer]]:

@@ -15,7 +15,7 @@ from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
 from tnsim.tensorize.nn.arrays import array_of
 from tnsim.tensorize.nn.chain_module import ChainModule, chain_repr, in_autocast
-from tnsim.tensorize.nn.chain_product import core_shapes, estimated_plan
+from tnsim.tensorize.nn.chain_product import core_shapes, estimated_plan, is_traced
 from tnsim.tensorize.nn.new_chain import (
     Ranks,
     dense_chain,
@@ -89,8 +89,9 @@ class TTConv2d(ChainModule):
         """The whole kernel, built anew at every access; `cores` are the parameters."""
         return self.matrix().reshape(self.out_channels, self.in_channels, *self.kernel_size)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The convolution of images (batch, channels, height, width), or of one without the batch."""
+        x = input
         if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels:
             raise ShapeError(f"this layer acts on images of {self.in_channels} channels, found {tuple(x.shape)}.")
         images = x if x.ndim == 4 else x[None]
@@ -107,7 +108,7 @@ class TTConv2d(ChainModule):
         return result if x.ndim == 4 else result[0]
 
     def _patches_pay(self, images: torch.Tensor, places: int) -> bool:
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if is_traced():
             return False
         shapes, rows, itemsize = core_shapes(self.chain_cores()), max(1, len(images) * places), images.element_size()
         plan = self.plan or estimated_plan(shapes, rows, itemsize)

@@ -106,8 +106,9 @@ class TTEmbedding(ChainModule):
             return table
         return table.index_copy(0, torch.tensor([self.padding_idx], device=table.device), self.padding_row[None])
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The vectors of tokens: any shape of integers, one more axis behind."""
+        ids = input
         if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
             raise ShapeError(f"tokens are whole numbers, found {ids.dtype}.")
         flat = ids.reshape(-1).long()

@@ -8,28 +8,28 @@ from torch import nn
 from tnsim.networks.apply_plan import ApplyPlan
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.chain_product import core_shapes, prepared_chain
-from tnsim.tensorize.nn.collect import call_model, evaluation
+from tnsim.tensorize.nn.collect import call_model, evaluation, input_of
 from tnsim.tensorize.nn.tt_linear import TTLinear
-from tnsim.tensorize.planner import Planner, fastest_seconds, processor
+from tnsim.tensorize.planner import Planner, fastest_seconds, picked, processor
 from tnsim.version import __version__
 
 
 def tune_plans_(model: nn.Module, batch: Any, planner: Planner | None = None) -> dict[str, ApplyPlan]:
     """Give every `TTLinear` the plan that is fastest for the rows it sees in a batch; the plans by name.
 
-    Plans are measured without gradients, remembered by shape, and kept on disk (see `Planner`; with
-    `Planner(whole_matrix=True)` the whole matrix may be kept in evaluation, so that no layer is slower than a dense
-    one). Merged cores are kept between calls in evaluation mode, and made anew after a change of the parameters by
-    their methods (not by way of `.data`) or by `train()`.
+    Plans are measured without gradients, remembered by shape, and kept on disk (see `Planner`). Where nothing else is
+    as fast, the whole matrix is kept in evaluation, so that no layer is slower than a dense one;
+    `Planner(whole_matrix=False)` saves its memory. Merged cores are kept between calls in evaluation mode, and made
+    anew after a change of the parameters by their methods (not in place by way of `.data`) or by `train()`.
     """
     rule = planner or Planner()
     rows: dict[str, int] = {}
     layers = {name: module for name, module in model.named_modules() if isinstance(module, TTLinear)}
 
     def note(name: str) -> Any:
-        return lambda module, args: rows.__setitem__(name, max(1, args[0][..., 0].numel()))
+        return lambda _, args, named: rows.__setitem__(name, max(1, input_of(args, named)[..., 0].numel()))
 
-    hooks = [layer.register_forward_pre_hook(note(name)) for name, layer in layers.items()]
+    hooks = [layer.register_forward_pre_hook(note(name), with_kwargs=True) for name, layer in layers.items()]
     try:
         with evaluation(model), torch.no_grad():
             call_model(model, batch)
@@ -38,7 +38,8 @@ def tune_plans_(model: nn.Module, batch: Any, planner: Planner | None = None) ->
             hook.remove()
     found = {name: fastest_plan(layers[name], count, rule) for name, count in rows.items()}
     for name, plan in found.items():
-        layers[name].plan, layers[name]._kept = plan, None
+        layers[name].plan = plan
+        layers[name].forget_()
     return found
 
 
@@ -50,7 +51,7 @@ def fastest_plan(layer: ChainModule, rows: int, planner: Planner) -> ApplyPlan:
     machine = f"{processor()}, {torch.get_num_threads()} threads, tnsim {__version__}, torch {torch.__version__}"
     kind = f"{cores[0].device.type}, {cores[0].dtype}"
     key = f"{machine}, {kind}, {sizes}, {rows} rows, whole matrix {planner.whole_matrix}"
-    return planner.remembered(key, lambda: measured_plans(cores, rows, planner)[0][1])
+    return planner.remembered(key, lambda: picked(measured_plans(cores, rows, planner)))
 
 
 def measured_plans(
