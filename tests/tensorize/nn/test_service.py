@@ -238,3 +238,62 @@ def test_a_trial_ends_where_the_small_network_fails(caplog):
     assert "rolled back (ValueError: no such size)" in str(verdict) and "failed in call 1" in caplog.text
     with pytest.raises(SettingsError, match="no batch was given"):
         tz.Canary().judge(served, [])
+
+
+class Named(nn.Module):
+    """A network that is called by names, as large language models are."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.layer = nn.Linear(16, 4)
+        self.scale = scale
+
+    def forward(self, ids, *, mask=None, shift=0.0):
+        return {"logits": self.scale * self.layer(ids) * (1 if mask is None else mask) + shift}
+
+
+def test_networks_in_service_are_called_as_they_are():
+    """Arguments by name reach the small network, the dense one, the shadow, and the one that steps in after a fault."""
+    torch.manual_seed(0)
+    small, dense = Named(1.0), Named(1.0)
+    dense.load_state_dict(small.state_dict())
+    x, mask = torch.randn(2, 16), torch.tensor([1.0, 0.0, 1.0, 1.0])
+    wanted = dense(x, mask=mask, shift=2.0)["logits"]
+    for mode in ("small", "dense", "shadow"):
+        served = tz.Served(small, dense, mode=mode)
+        torch.testing.assert_close(served(x, mask=mask, shift=2.0)["logits"], wanted)
+        torch.testing.assert_close(served(ids=x, mask=mask, shift=2.0)["logits"], wanted)
+    assert served.failures == 0 and served.differences == [0.0, 0.0]
+    service = tz.Watched(small, dense, version="1", compare_every=1)
+    torch.testing.assert_close(service(ids=x, mask=mask, shift=2.0)["logits"], wanted)
+    assert not sum(service.metrics.faults.values())
+    small.scale = float("nan")
+    torch.testing.assert_close(service(x, mask=mask, shift=2.0)["logits"], wanted)
+    assert service.metrics.faults["not finite"] == 1
+    batch = {"ids": x, "mask": mask}
+    assert tz.Canary(calls=100, saving_min=-1e9).judge(tz.Served(dense, dense), [batch]).promoted
+
+
+class ByName(nn.Module):
+    """Layers that are called with their input by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.table = nn.Conv2d(1, 4, 3), nn.Embedding(16, 16)
+        self.layer, self.last = nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, ids):
+        x = self.conv(input=self.table(input=ids)[:, None])
+        return self.last(input=self.layer(input=torch.nn.functional.pad(x, (1, 1))).mean((1, 2)))
+
+
+def test_layers_called_by_name_are_seen_tuned_and_replaced():
+    torch.manual_seed(0)
+    model, ids = ByName().eval(), torch.randint(16, (6, 8))
+    gram = tz.Gram.collect(model, [ids])
+    assert set(gram) == {"conv", "table", "layer", "last"}
+    rule = tz.Allocation(strategy="uniform", form=tz.LayerFormat(formats=("chain",)))
+    small = tz.tensorize(model, tz.Budget(ratio=1.5), gram, allocation=rule).model.eval()
+    assert small(ids).shape == (6, 4)
+    plans = tz.tune_plans_(small, ids, tz.Planner(seconds=0.01, remember=False))
+    assert plans and small(ids).isfinite().all()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,19 @@ class Served(nn.Module):
         finally:
             self.mode = before
 
-    def forward(self, *args: Any) -> Any:
-        """What the network in service gives."""
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """What the network in service gives; arguments are those of the networks."""
         if self.mode == "small" and not (self.flag and self.flag.exists()):
-            return self.small(*args)
-        found = self.dense(*args)
+            return self.small(*args, **named)
+        found = self.dense(*args, **named)
         if self.mode == "shadow":
-            self._shadow(found, args)
+            self._shadow(found, partial(self.small, *args, **named))
         return found
 
-    def _shadow(self, found: Any, args: tuple) -> None:
+    def _shadow(self, found: Any, small: Callable[[], Any]) -> None:
         try:
             with torch.no_grad():
-                difference = float(self.compare(self.small(*args), found))
+                difference = float(self.compare(small(), found))
         except Exception:
             # whatever goes wrong in the shadow must not reach who is served
             self.failures += 1

@@ -63,20 +63,20 @@ class Watched(nn.Module):
             self.metrics.dense_bytes = stored_bytes(self.dense)
             self.metrics.reconstruction_error = reconstruction_error(self.small, self.dense)
 
-    def forward(self, *args: Any) -> Any:
-        """What the small network gives, or after a fault the dense one."""
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """What the small network gives, or after a fault the dense one; arguments are those of the networks."""
         try:
-            return self._watched(args)
+            return self._watched(args, named)
         except ServiceFault as fault:
             self._count(fault)
             if self.dense is None:
                 raise
-            return self.dense(*args)
+            return self.dense(*args, **named)
 
-    def _watched(self, args: tuple) -> Any:
+    def _watched(self, args: tuple, named: dict[str, Any]) -> Any:
         start = self._clock()
         try:
-            found = self.small(*args)
+            found = self.small(*args, **named)
         except Exception as error:
             if kind := _kind_of(error):
                 raise ServiceFault(kind, str(error)) from error
@@ -87,13 +87,13 @@ class Watched(nn.Module):
         if not finite:
             raise ServiceFault("not finite", "an output holds NaN or Inf.")
         if self.compare_every and self.metrics.calls % self.compare_every == 0:
-            self._compare(found, args)
+            self._compare(found, args, named)
         return found
 
-    def _compare(self, found: Any, args: tuple) -> None:
+    def _compare(self, found: Any, args: tuple, named: dict[str, Any]) -> None:
         assert self.dense is not None
         with torch.no_grad():
-            difference = relative_distance(found, self.dense(*args))
+            difference = relative_distance(found, self.dense(*args, **named))
         if not difference <= self.difference_max:
             words = f"outputs differ by {difference:.3g} from the dense ones, more than {self.difference_max:g}."
             raise ServiceFault("accuracy", words)
