@@ -60,6 +60,11 @@ class Quantization:
         if self.kind not in _KINDS or (self.kind == "float" and self.bits != 8):
             raise SettingsError(f"numbers are of kind integer, or float with 8 bits, found {self.kind!r}, {self.bits}.")
 
+    @property
+    def word(self) -> str:
+        """A short name: INT8, INT4 or FP8."""
+        return f"{'FP' if self.kind == 'float' else 'INT'}{self.bits}"
+
     def quantize(self, mpo: MPO) -> "QuantizedChain":
         """Codes and scales of a chain, on the host. Raises NumericalError for numbers beyond single precision.
 

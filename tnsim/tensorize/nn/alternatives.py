@@ -1,7 +1,6 @@
 """What would do as well as chains, measured by the same function: rows that stand in every report."""
 
 import copy
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from tnsim.tensorize.nn.heal import Healing, heal_
 from tnsim.tensorize.nn.quantized import quantize_chains_, quantize_dense_, stored_bytes
 from tnsim.tensorize.nn.report import Alternative
 from tnsim.tensorize.nn.smaller import smaller_dense, weights
-from tnsim.tensorize.nn.trial import Choice, EvaluationFailed, Trial, measured_loss
+from tnsim.tensorize.nn.trial import Choice, EvaluationFailed, Trial, measured_loss, warm_seconds
 
 
 def alternatives(
@@ -51,12 +50,14 @@ def healed_dense(
     """
     model, rule = copy.deepcopy(dense), replace(healing or Healing(), only_chains=False)
     heal_(model, dense, batches, steps=steps, healing=rule, evaluate=evaluate)
-    start = time.perf_counter()
-    loss, how = measured_loss(model, evaluate), f"{steps} steps, as the tensorized one had"
-    return Alternative(
-        name="dense, trained on", how=how, numbers=numbers, bytes=stored_bytes(model), loss=loss,
-        seconds=time.perf_counter() - start,
-    )  # fmt: skip
+    return measured_row("dense, trained on", f"{steps} steps, as the tensorized one had", numbers, model, evaluate)
+
+
+def measured_row(name: str, how: str, numbers: int, model: nn.Module, evaluate: Callable[[Any], Any]) -> Alternative:
+    """What evaluate says of a model, and how long it takes; its errors go on to who called."""
+    loss, size = measured_loss(model, evaluate), stored_bytes(model)
+    seconds = warm_seconds(lambda: measured_loss(model, evaluate))
+    return Alternative(name=name, how=how, numbers=numbers, bytes=size, loss=loss, seconds=seconds)
 
 
 def _two_matrices(trial: Trial) -> Choice:
@@ -92,7 +93,8 @@ def _measured(trial: Trial, name: str, how: str, numbers: int, model: nn.Module)
         loss = trial.loss_of(model)
     except EvaluationFailed as error:
         return _missing(name, str(error))
-    return Alternative(name=name, how=how, numbers=numbers, bytes=stored_bytes(model), loss=loss, seconds=trial.seconds)
+    size, seconds = stored_bytes(model), trial.seconds_of(model)
+    return Alternative(name=name, how=how, numbers=numbers, bytes=size, loss=loss, seconds=seconds)
 
 
 def _missing(name: str, why: str) -> Alternative:

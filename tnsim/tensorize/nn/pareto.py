@@ -23,12 +23,12 @@ _LOG = logging.getLogger("tnsim.tensorize")
 @dataclass(frozen=True, kw_only=True)
 class ParetoPoint:
     """All layers at one ratio. error: mean relative error of the outputs; best: no other point has both fewer numbers
-    and a lower loss."""
+    and a lower loss; seconds: of a warm call of evaluate (median), None where none could be timed."""
 
     ratio: float
     numbers: int
     loss: float
-    seconds: float
+    seconds: float | None
     error: float
     best: bool
 
@@ -73,7 +73,7 @@ def pareto(
     """
     ladders, _ = ladders_of(model, gram, form or LayerFormat())
     trial = Trial(model, ladders, evaluate, None)
-    rows = [(1.0, trial.numbers({}), trial.dense_loss, trial.dense_seconds, 0.0)]
+    rows = [(1.0, trial.numbers({}), trial.dense_loss, trial.seconds_of(model), 0.0)]
     for ratio in ratios:
         choice = {name: ladder.nearest(ratio) for name, ladder in ladders.items()}
         try:
@@ -82,7 +82,7 @@ def pareto(
             _LOG.warning("at %gx: %s; the points until there are kept", ratio, failure)
             break
         error = float(np.mean([0.0 if rung is None else rung.error for rung in choice.values()]))
-        rows.append((float(ratio), trial.numbers(choice), loss, trial.seconds, error))
+        rows.append((float(ratio), trial.numbers(choice), loss, trial.seconds_of(trial.placed(choice)), error))
     points = []
     for ratio, numbers, loss, seconds, error in rows:
         beaten = any(n <= numbers and c <= loss and (n, c) != (numbers, loss) for _, n, c, _, _ in rows)

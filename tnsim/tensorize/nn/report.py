@@ -1,6 +1,6 @@
 """What became of each layer, every step that was tried, and the alternatives that were measured beside it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +32,8 @@ class LayerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """numbers: in the weights of the layers that take part; bytes: of the whole model; loss and seconds: of one call
-    of evaluate, None where the alternative cannot be made (`how` says why)."""
+    """numbers: in the weights of the layers that take part; bytes: of the whole model; loss: what evaluate gave;
+    seconds: of a warm call of it (median). None where the alternative cannot be made (`how` says why)."""
 
     name: str
     how: str
@@ -44,8 +44,8 @@ class Alternative:
 
 
 class Savings(NamedTuple):
-    """Shares of the dense model: memory of the whole model, numbers of the layers that take part, time of one call of
-    evaluate; rise: of the loss."""
+    """Shares of the dense model: memory of the whole model, numbers of the layers that take part, time of a warm call
+    of evaluate; rise: of the loss."""
 
     name: str
     memory: float | None
@@ -98,6 +98,10 @@ class Report:
             for row in self.alternatives
             if row.bytes is not None
         )
+
+    def with_row(self, row: Alternative) -> "Report":
+        """With one more alternative, in the place of that of the same name."""
+        return replace(self, alternatives=(*(old for old in self.alternatives if old.name != row.name), row))
 
     def __str__(self) -> str:
         return (

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from statistics import median
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from tnsim.tensorize.nn.ladder import Ladder, Rung
 from tnsim.tensorize.nn.replace import replace_layers
 
 _LOG = logging.getLogger("tnsim.tensorize")
+# calls of evaluate that a time in a report is the median of, unless they take longer together
+_WARM_CALLS, _WARM_SECONDS = 5, 1.0
 
 # by the names of layers; None is the dense one
 Choice = dict[str, Rung | None]
@@ -45,6 +48,16 @@ def measured_loss(model: nn.Module, evaluate: Callable[[Any], Any]) -> float:
         return float(evaluate(model))
 
 
+def warm_seconds(act: Callable[[], Any]) -> float:
+    """Median time of a few calls; one where that alone takes a second."""
+    times: list[float] = []
+    while not times or (len(times) < _WARM_CALLS and sum(times) < _WARM_SECONDS):
+        start = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
 class Trial:
     """evaluate is called on one copy of the model, in evaluation mode; a loss above `line` is never accepted."""
 
@@ -62,9 +75,7 @@ class Trial:
         self._placed: Choice = dict.fromkeys(ladders)
         self.best: Choice = dict.fromkeys(ladders)
         self.steps: list[Step] = []
-        self.seconds = 0.0
         self.dense_loss = self.loss({}) if evaluate is not None else float("nan")
-        self.dense_seconds = self.seconds
         self.best_loss = self.dense_loss
         self.line = float("inf") if accept is None or evaluate is None else self.dense_loss + accept
 
@@ -83,17 +94,23 @@ class Trial:
         """What evaluate says of a model; EvaluationFailed where that is no finite number."""
         if self.evaluate is None:
             raise EvaluationFailed("there is no function evaluate.")
-        start = time.perf_counter()
         try:
             loss = measured_loss(model, self.evaluate)
         except KeyboardInterrupt as error:
             raise EvaluationFailed("evaluate was interrupted.") from error
         except Exception as error:
             raise EvaluationFailed(f"evaluate raised {type(error).__name__}: {error}") from error
-        self.seconds = time.perf_counter() - start
         if not isfinite(loss):
             raise EvaluationFailed(f"evaluate returned {loss}.")
         return loss
+
+    def seconds_of(self, model: nn.Module) -> float | None:
+        """Median time of further calls of evaluate (the first one prepares what others find); None where one fails."""
+        try:
+            return warm_seconds(lambda: self.loss_of(model))
+        except EvaluationFailed as error:
+            _LOG.warning("no time can be told: %s", error)
+            return None
 
     def placed(self, choice: Mapping[str, Rung | None]) -> nn.Module:
         """The working copy with these chains; it changes with the next call."""

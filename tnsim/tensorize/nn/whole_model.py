@@ -14,7 +14,7 @@ from tnsim.algorithms.solution import Status
 from tnsim.errors import NumericalError, SettingsError, check_fields, suggest
 from tnsim.tensorize.budget import Budget
 from tnsim.tensorize.gram import Gram
-from tnsim.tensorize.nn.alternatives import alternatives, healed_dense
+from tnsim.tensorize.nn.alternatives import alternatives, healed_dense, measured_row
 from tnsim.tensorize.nn.candidates import ladders_of
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.heal import Healing, first_batches, heal_
@@ -28,6 +28,7 @@ from tnsim.tensorize.nn.trial import EvaluationFailed, Trial, measured_loss
 from tnsim.tensorize.quantize import Quantization
 
 _LOG = logging.getLogger("tnsim.tensorize")
+_HEALED = "tensorized, healed"
 _STRATEGIES = ("lagrange", "greedy", "uniform")
 
 
@@ -83,15 +84,19 @@ class Tensorized:
         given = first_batches(batches, steps)
         losses = heal_(self.model, self.dense, given, steps=steps, healing=healing, evaluate=self.evaluate)
         if self.evaluate is not None:
-            rows = self.report.alternatives
+            self._note(_HEALED, f"{steps} steps towards the dense model", self.evaluate)
             if control:
-                rows = (
-                    *rows,
-                    healed_dense(self.dense, self.report.dense_numbers, given, steps, healing, self.evaluate),
-                )
-            loss = measured_loss(self.model, self.evaluate)
-            self.report = replace(self.report, loss=loss, alternatives=rows)
+                row = healed_dense(self.dense, self.report.dense_numbers, given, steps, healing, self.evaluate)
+                self.report = self.report.with_row(row)
         return losses
+
+    def _note(self, name: str, how: str, evaluate: Callable[[Any], Any]) -> None:
+        """The loss of the model as it is now in the report, and a row of it beside the alternatives."""
+        if not self.report.alternatives:
+            self.report = replace(self.report, loss=measured_loss(self.model, evaluate))
+            return
+        row = measured_row(name, how, self.report.numbers, self.model, evaluate)
+        self.report = replace(self.report.with_row(row), loss=row.loss)
 
     def save(self, path: str | Path, *, source: str | Path | None = None, key: bytes | None = None) -> Path:
         """Write the compressed model and its report to one sealed file; `load(path, like=dense)` reads it.
@@ -115,7 +120,10 @@ class Tensorized:
             self.status = Status("line reached", False, advice)
             return self
         quantize_chains_(self.model, rule)
-        self.report = replace(self.report, loss=loss)
+        if self.evaluate is not None:
+            healed = any(row.name == _HEALED for row in self.report.alternatives)
+            name = f"{_HEALED if healed else 'tensorized'}, {Quantization.of(rule).word}"
+            self._note(name, "the chains in few bits", self.evaluate)
         return self
 
 
