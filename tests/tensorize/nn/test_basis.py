@@ -110,3 +110,10 @@ def test_the_models_given_are_untouched():
     tz.rotate_residual(model, STREAM, [ids])
     tz.permute_hidden(model, [("blocks.0.f1", "blocks.0.f2")], ids)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_is_no_linear_layer_writes_into_no_stream():
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4))
+    stream = tz.ResidualStream(writers=("1",), norms={"1": ("2",)})
+    with pytest.raises(ShapeError, match="'1' is a LayerNorm: what writes"):
+        tz.rotate_residual(model, stream, [torch.randn(2, 4)])

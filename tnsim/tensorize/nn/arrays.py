@@ -18,7 +18,7 @@ _WIDER = {torch.bfloat16: torch.float32}
 
 def array_of(tensor: torch.Tensor) -> Array:
     """The numbers of a tensor as an array on its device, without a copy (bfloat16: in single precision, a copy)."""
-    plain = tensor.detach()
+    plain: Any = tensor.detach()
     plain = plain.to(_WIDER.get(plain.dtype, plain.dtype)).contiguous()
     return plain.numpy() if plain.device.type == "cpu" else get_backend("cupy").asarray(plain)
 

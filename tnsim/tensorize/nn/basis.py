@@ -16,6 +16,7 @@ from tnsim.tensorize.nn.collect import call_model, collect_grams, evaluation
 from tnsim.tensorize.nn.replace import replace_layers
 
 _LOG = logging.getLogger("tnsim.tensorize")
+Writer = nn.Linear | nn.Embedding
 # relative change of the outputs that rounding may cause
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
@@ -66,7 +67,7 @@ def rotate_residual(
     batches = list(batches)
     turned = copy.deepcopy(model)
     modules = dict(turned.named_modules())
-    writers = [modules[name] for name in _matching(stream.writers, modules)]
+    writers = [_writer(name, modules) for name in _matching(stream.writers, modules)]
     norms = {name: [_known(r, modules) for r in stream.readers(name)] for name in _matching(stream.norms, modules)}
     with torch.no_grad():
         _without_means(writers, [modules[name] for name in norms])
@@ -101,7 +102,16 @@ def _known(name: str, modules: Mapping[str, nn.Module]) -> str:
     return name
 
 
-def _without_means(writers: Sequence[nn.Module], norms: Sequence[nn.Module]) -> None:
+def _writer(name: str, modules: Mapping[str, nn.Module]) -> Writer:
+    writer = modules[name]
+    if not isinstance(writer, Writer):
+        raise ShapeError(
+            f"{name!r} is a {type(writer).__name__}: what writes into a stream is a linear layer or an embedding."
+        )
+    return writer
+
+
+def _without_means(writers: Sequence[Writer], norms: Sequence[nn.Module]) -> None:
     """LayerNorm removes the mean of the stream: each writer can do that for its own part."""
     if not any(isinstance(norm, nn.LayerNorm) for norm in norms):
         return
@@ -113,7 +123,7 @@ def _without_means(writers: Sequence[nn.Module], norms: Sequence[nn.Module]) -> 
         else:
             writer.weight -= writer.weight.mean(0, keepdim=True)
             if writer.bias is not None:
-                writer.bias -= writer.bias.mean()
+                writer.bias.sub_(writer.bias.mean())
 
 
 def _folded(norm: nn.Module, readers: Sequence[nn.Linear]) -> nn.RMSNorm:
@@ -137,7 +147,7 @@ def principal_axes(model: nn.Module, readers: Sequence[str], batches: Iterable[A
     return torch.linalg.eigh(torch.stack(moments).sum(0)).eigenvectors.flip(1)
 
 
-def _turn(writers: Sequence[nn.Module], readers: Sequence[nn.Linear], rotation: torch.Tensor) -> None:
+def _turn(writers: Sequence[Writer], readers: Sequence[nn.Linear], rotation: torch.Tensor) -> None:
     q = rotation.double()
     one = torch.eye(len(q), dtype=q.dtype, device=q.device)
     if not torch.allclose(q.T @ q, one, atol=1e-5):

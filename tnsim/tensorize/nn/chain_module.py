@@ -76,9 +76,9 @@ class ChainModule(nn.Module):
 
     def chain_cores(self) -> list[torch.Tensor]:
         """The cores as they act."""
-        cores = self.cores
+        plain = type(self.cores) is nn.ParameterList
         # iterating a ParameterList takes a microsecond a core
-        return list(cores._parameters.values()) if type(cores) is nn.ParameterList else list(cores)
+        return list(self.cores._parameters.values() if plain else self.cores)
 
     def core_shapes(self) -> list[tuple[int, ...]]:
         """(left, out, in, right) of every core."""
@@ -182,8 +182,8 @@ class ChainModule(nn.Module):
 
     def _stored(self) -> Collection[torch.Tensor]:
         """What the cores are stored in: in few bits, or in another type, they are made anew in every call."""
-        cores = self._modules["cores"]
-        return (cores._parameters or cores._buffers).values()  # type: ignore[union-attr,return-value]
+        cores: Any = self._modules["cores"]
+        return (cores._parameters or cores._buffers).values()
 
     def forget_(self) -> None:
         """Forget merged cores and estimated plans: the cores have other shapes, or another plan is given."""

@@ -43,19 +43,24 @@ class FactoredConv(nn.Sequential):
     @property
     def numbers(self) -> int:
         """Numbers in the three kernels; the bias is not counted."""
-        return sum(conv.weight.numel() for conv in self)
+        return sum(conv.weight.numel() for conv in self._three())
+
+    def _three(self) -> tuple[Any, Any, Any]:
+        """The convolutions, in the order they act."""
+        return self[0], self[1], self[2]
 
     @property
     def bias(self) -> torch.Tensor | None:
-        return self[2].bias
+        return self._three()[2].bias
 
     @property
     def weight(self) -> torch.Tensor:
         """The kernel that the three make together, built anew at every access."""
-        groups = self[0].groups
-        first, last = (conv.weight[:, :, 0, 0].unflatten(0, (groups, -1)) for conv in (self[0], self[2]))
-        middle = self[1].weight.unflatten(0, (groups, -1))
-        if self[1].groups != groups:  # one kernel a channel
+        one, two, three = self._three()
+        groups = one.groups
+        first, last = (conv.weight[:, :, 0, 0].unflatten(0, (groups, -1)) for conv in (one, three))
+        middle = two.weight.unflatten(0, (groups, -1))
+        if two.groups != groups:  # one kernel a channel
             return torch.einsum("gor,grhw,gri->goihw", last, middle[:, :, 0], first).flatten(0, 1)
         return torch.einsum("gop,gprhw,gri->goihw", last, middle, first).flatten(0, 1)
 
@@ -174,7 +179,7 @@ def _one_by_one(matrices: np.ndarray, bias: torch.Tensor | None) -> nn.Conv2d:
     return layer
 
 
-def _convolution(kernel: np.ndarray, conv: nn.Conv2d, groups: int) -> nn.Conv2d:
+def _convolution(kernel: np.ndarray, conv: Any, groups: int) -> nn.Conv2d:
     layer = nn.Conv2d(
         kernel.shape[1] * groups, kernel.shape[0], conv.kernel_size, conv.stride, conv.padding, conv.dilation,
         groups, False, conv.padding_mode, dtype=torch.float64,
@@ -186,8 +191,9 @@ def _convolution(kernel: np.ndarray, conv: nn.Conv2d, groups: int) -> nn.Conv2d:
 
 def _corrected(result: FactoredConv, conv: nn.Conv2d, gram: Gram | None) -> FactoredConv:
     """With the bias that makes the mean output over the patches exact, where there is a bias."""
-    if gram is not None and conv.bias is not None and conv.groups == 1:
+    bias = result.bias
+    if gram is not None and bias is not None and conv.groups == 1:
         with torch.no_grad():
             lost = (conv.weight.double().cpu() - result.weight).flatten(1)
-            result[2].bias += (lost @ tensor_of(gram.mean).to(lost)).to(result[2].bias)
+            bias += (lost @ tensor_of(gram.mean).to(lost)).to(bias)
     return result

@@ -34,6 +34,8 @@ class GraphLinear(nn.Module):
     (torch.Size([3, 20]), 159)
     """
 
+    cores: Any
+
     def __init__(
         self,
         graph: str,

@@ -29,7 +29,7 @@ def recipes_of(model: nn.Module) -> dict[str, dict[str, Any]]:
 
 
 def made_anew(
-    name: str, recipe: Mapping[str, Any], dense: nn.Module, array: Callable[[str], np.ndarray], arrays: tuple[str, ...]
+    name: str, recipe: Mapping[str, Any], dense: Any, array: Callable[[str], np.ndarray], arrays: tuple[str, ...]
 ) -> nn.Module:
     """The layer of a recipe in the place of a dense one, its numbers still to be filled in.
 
@@ -48,7 +48,7 @@ def made_anew(
     raise FileError(f"the layer {name!r} is a {kind}, which this version of tnsim does not know.")
 
 
-def _graph(name: str, kind: type[GraphLinear], recipe: Mapping[str, Any], dense: nn.Module, bias: bool) -> nn.Module:
+def _graph(name: str, kind: type[GraphLinear], recipe: Mapping[str, Any], dense: Any, bias: bool) -> nn.Module:
     layer = kind.__new__(kind)
     GraphLinear.__init__(layer, recipe["graph"], recipe["sizes"], bias)
     here = (dense.out_features, dense.in_features) if isinstance(dense, nn.Linear) else type(dense).__name__

@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,7 +71,7 @@ def _without_blocks(
 
 def _hidden_pairs(model: nn.Module) -> list[tuple[str, nn.Linear, nn.Linear]]:
     """Linear layers with nothing but an elementwise activation between them."""
-    pairs = []
+    pairs: list[Any] = []
     for name, module in model.named_modules():
         children = list(module.named_children()) if isinstance(module, nn.Sequential) else []
         linear = [n for n, (_, child) in enumerate(children) if isinstance(child, nn.Linear)]
@@ -109,6 +110,8 @@ def _by_effect(name: str, second: nn.Linear, gram: Mapping[str, Gram]) -> torch.
 def _keep(
     pairs: list[tuple[str, nn.Linear, nn.Linear]], orders: list[torch.Tensor], share: float, gram: Mapping[str, Gram]
 ) -> None:
+    first: Any
+    second: Any
     with torch.no_grad():
         for (name, first, second), order in zip(pairs, orders, strict=True):
             kept = order[: max(1, int(share * len(order)))].sort().values

@@ -43,6 +43,15 @@ class TTConv2d(ChainModule):
     (torch.Size([2, 32, 10, 10]), 864)
     """
 
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    in_channels: int
+    out_channels: int
+    pads: tuple[int, ...]
+    padding_mode: str
+    bias: nn.Parameter | None
+
     @classmethod
     def from_mpo(cls, mpo: MPO, conv: nn.Conv2d, bias: torch.Tensor | None = None) -> "TTConv2d":
         """A layer on the memory of a chain, with the geometry of a convolution."""

@@ -40,6 +40,8 @@ class TTEmbedding(ChainModule):
     (torch.Size([2, 2, 64]), 3200)
     """
 
+    padding_row: torch.Tensor | None
+
     def __init__(
         self,
         num_embeddings: int,
@@ -102,7 +104,7 @@ class TTEmbedding(ChainModule):
     def weight(self) -> torch.Tensor:
         """The whole table, built anew at every access (for code that reads it); `cores` are the parameters."""
         table = self.matrix().T
-        if self.padding_idx is None:
+        if self.padding_idx is None or self.padding_row is None:
             return table
         return table.index_copy(0, torch.tensor([self.padding_idx], device=table.device), self.padding_row[None])
 
@@ -117,7 +119,7 @@ class TTEmbedding(ChainModule):
             if low < 0 or high >= self.num_embeddings:
                 raise IndexError(f"tokens lie in 0 to {self.num_embeddings - 1}, found {low if low < 0 else high}.")
         vectors = self._ordered(self._lookup(flat))
-        if self.padding_idx is not None:
+        if self.padding_idx is not None and self.padding_row is not None:
             vectors = torch.where((flat == self.padding_idx)[:, None], self.padding_row, vectors)
         return vectors.reshape(*ids.shape, self.embedding_dim)
 

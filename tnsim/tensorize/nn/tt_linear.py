@@ -42,6 +42,8 @@ class TTLinear(ChainModule):
     (torch.Size([2, 5, 1000]), 12160)
     """
 
+    bias: nn.Parameter | None
+
     def __init__(
         self,
         in_features: int,

@@ -96,6 +96,7 @@ class Tensorized:
             self.report = replace(self.report, loss=measured_loss(self.model, evaluate))
             return
         row = measured_row(name, how, self.report.numbers, self.model, evaluate)
+        assert row.loss is not None
         self.report = replace(self.report.with_row(row), loss=row.loss)
 
     def save(self, path: str | Path, *, source: str | Path | None = None, key: bytes | None = None) -> Path:
