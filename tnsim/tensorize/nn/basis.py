@@ -4,7 +4,7 @@ import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from tnsim.tensorize.nn.collect import call_model, collect_grams, evaluation
 from tnsim.tensorize.nn.replace import replace_layers
 
 _LOG = logging.getLogger("tnsim.tensorize")
-Writer = nn.Linear | nn.Embedding
+Writer: TypeAlias = nn.Linear | nn.Embedding
 # relative change of the outputs that rounding may cause
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
