@@ -268,6 +268,10 @@ def test_bad_models_and_their_data_are_refused(modelled):
         (("model.pt", "--arch", "toymodel"), SettingsError, "module:function"),
         (("model.pt", "--arch", "toymodel:bild"), SettingsError, "has no 'bild'"),
         (("model.pt", "--arch", "nomodel:build"), SettingsError, "cannot be imported"),
+        (("model.pt", "--arch", "toymodel:__name__"), SettingsError, "names a function, but .* is a str"),
+        (("model.pt", "--arch", "toymodel:loss"), SettingsError, "builds no model: it raised TypeError"),
+        (("model.pt", "--arch", "builtins:dict"), SettingsError, "builds a dict"),
+        (("model.pt", "--arch", "toymodel:build", "--evaluate", "toymodel:__name__"), SettingsError, "is a str"),
         (("model.pt", "--arch", "toymodel:build", "--data", "narrow.npz"), ShapeError, r"data of shape \(8, 23\)"),
     ]  # fmt: skip
     for words, kind, message in cases:

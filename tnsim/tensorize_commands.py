@@ -288,15 +288,24 @@ def _named(word: str, flag: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise SettingsError(f"{flag}: the module {module!r} cannot be imported: {error}") from error
     except AttributeError as error:
         raise SettingsError(f"{flag}: the module {module!r} has no {name!r}.") from error
+    if not callable(found):
+        raise SettingsError(f"{flag} names a function, but {word} is a {type(found).__name__}.")
+    return found
 
 
 def _model(arch: str, checkpoint: Path) -> Any:
-    model = _named(arch, "--arch")()
+    build = _named(arch, "--arch")
+    try:
+        model = build()
+    except Exception as error:
+        raise SettingsError(f"--arch {arch} builds no model: it raised {type(error).__name__}: {error}") from error
+    if not hasattr(model, "load_state_dict"):
+        raise SettingsError(f"--arch {arch} builds a {type(model).__name__}, but a model of PyTorch is needed.")
     try:
         model.load_state_dict(tz.read_torch(checkpoint))
     except RuntimeError as error:

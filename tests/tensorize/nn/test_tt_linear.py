@@ -166,3 +166,28 @@ def test_bad_input_is_refused_with_names_and_bounds():
         tz.GraphLinear("o0 i0 a", {"o0": 2, "i0": 2, "b": 3})
     with pytest.raises(ShapeError, match="channels of a group"):
         tz.TuckerConv.from_dense(nn.Conv2d(4, 4, 3), (5, 2))
+
+
+def test_the_transforms_of_torch_func_see_a_linear_map():
+    """As of nn.Linear: Jacobians, batches of gradients, forward derivatives and gradients by swapped parameters."""
+    torch.manual_seed(0)
+    layer, x = tz.TTLinear(12, 20, chi=3, factors=((4, 5), (3, 4))).double(), torch.randn(5, 12).double()
+    matrix = layer.weight.detach()
+    torch.testing.assert_close(torch.func.jacrev(layer)(x[0]), matrix)
+    torch.testing.assert_close(torch.func.jacfwd(layer)(x[0]), matrix)
+    torch.testing.assert_close(torch.func.vmap(layer)(x), layer(x))
+    parameters = dict(layer.named_parameters())
+
+    def loss(values, row):
+        return torch.func.functional_call(layer, values, (row,)).pow(2).sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x)
+    layer(x).pow(2).sum().backward()
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(each[name].sum(0), parameter.grad)
+
+
+def test_the_activations_of_one_layer_are_asked_for():
+    gram = tz.Gram.collect([np.random.default_rng(0).standard_normal((50, 12))])
+    with pytest.raises(ShapeError, match='found a dict: give gram\\["its name"\\]'):
+        tz.TTLinear.from_dense(nn.Linear(12, 20), (4, 5), (3, 4), 3, gram={"fc": gram})

@@ -413,3 +413,16 @@ def test_what_was_healed_and_put_into_few_bits_stands_in_the_report_with_warm_ti
     assert last.loss == found.report.loss and last.bytes < rows["tensorized, healed"].bytes
     assert {row.name for row in found.report.savings()} >= {"tensorized, healed", "tensorized, healed, INT8"}
     assert tz.decide(found.report.alternatives, tz.Needs(accept=10.0, bytes=last.bytes)).verdict != tz.DO_NOT_BUILD
+
+
+def test_few_bits_are_not_rounded_again(trained, gram):
+    model, _, loss = trained
+    found = tz.tensorize(model, tz.Budget(ratio=2), gram, allocation=tz.Allocation(strategy="uniform", form=QUICK))
+    found.quantize("int8").quantize("int8")
+    with pytest.raises(SettingsError, match="in 8 bits .integer. already.*INT4"):
+        found.quantize("int4")
+
+
+def test_a_model_that_is_one_layer_is_told_so():
+    with pytest.raises(ShapeError, match="single Linear.*TTLinear.from_dense"):
+        tz.tensorize(nn.Linear(64, 64), tz.Budget(ratio=2), allocation=tz.Allocation(strategy="uniform"))

@@ -47,6 +47,11 @@ def ladders_of(
     }
     for ladder in ladders.values():
         checked_matrix(ladder.layer.matrix(), ladder.name)
+    if not ladders and isinstance(model, Dense):
+        raise ShapeError(
+            f"the model is a single {type(model).__name__}, in whose place nothing can be put: use TTLinear.from_dense "
+            "or its like, or torch.nn.Sequential(model)."
+        )
     if not ladders:
         raise ShapeError(f"no layer can take part: {out or 'the model has none with a matrix'}.")
     return ladders, out

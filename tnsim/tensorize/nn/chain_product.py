@@ -42,7 +42,8 @@ def apply_chain(rows: torch.Tensor, cores: Sequence[torch.Tensor], plan: ApplyPl
     if len(plan.groups) == 1:
         return functional.linear(rows, chain_matrix(cores))
     steps, matrices = _steps(cores, plan)
-    if tracing:
+    if tracing or torch._C._are_functorch_transforms_active():
+        # torch.func goes through plain steps: what is computed anew backwards is nothing that it could look into
         return _last(rows, steps, matrices)
     if not torch.is_grad_enabled():
         return _in_blocks(rows, steps, plan.block, matrices)

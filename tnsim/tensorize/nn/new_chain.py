@@ -105,6 +105,8 @@ def dense_chain(
     fit: MetricFit | None = None,
 ) -> tuple[MPO, Any]:
     """The chain of a weight, fitted where activations are given, and what to add to the bias (or None)."""
+    if gram is not None and not isinstance(gram, Gram):
+        raise ShapeError(f'activations of one layer are needed, found a {type(gram).__name__}: give gram["its name"].')
     if factors is None:
         index = index or IndexOrder(pad=True)
     outs, ins = factors or balanced_pair(weight.shape)

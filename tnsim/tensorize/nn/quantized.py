@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tnsim.backend import backend_of
+from tnsim.errors import SettingsError
 from tnsim.tensorize.nn.chain_module import ChainModule
 from tnsim.tensorize.nn.dense_layers import DenseLayer, dense_layers
 from tnsim.tensorize.nn.ladder import one_site
@@ -56,11 +57,20 @@ class QuantizedCores(nn.Module):
 
 
 def quantize_layer(layer: ChainModule, rule: Quantization | str) -> ChainModule:
-    """A copy of a layer on a chain with its cores in few bits; a bias stays as it is."""
-    first = layer.chain_cores()[0]
-    if isinstance(layer.cores, QuantizedCores):
+    """A copy of a layer on a chain with its cores in few bits; a bias stays as it is.
+
+    Raises SettingsError for cores that are in other few bits already.
+    """
+    wanted, cores = Quantization.of(rule), layer.cores
+    if isinstance(cores, QuantizedCores):
+        if (cores.bits, cores.kind) != (wanted.bits, wanted.kind):
+            raise SettingsError(
+                f"these cores are in {cores.bits} bits ({cores.kind}) already, and what was rounded is not rounded "
+                f"again to {wanted.word}: go back to the chain in floating point."
+            )
         return copy.deepcopy(layer)
-    chain = Quantization.of(rule).quantize(layer.to_mpo())
+    first = layer.chain_cores()[0]
+    chain = wanted.quantize(layer.to_mpo())
     small = copy.deepcopy(layer)
     small.cores = QuantizedCores(chain, first.dtype, first.device)
     return small
