@@ -34,7 +34,8 @@ class GrowingMinimization(ABC):
 
     At each bond dimension `attempts` starts, which differ by their noise, go on for `compare_after` iterations, the
     lowest one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts.
-    Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
+    Below D no start takes more iterations than that. Until the end is followed, environments have a bond dimension of
+    2 D^2 (at least 16) at most.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})
@@ -42,7 +43,7 @@ class GrowingMinimization(ABC):
     noise: float = field(default=0.1, metadata={"help": "of new elements, in units of their root mean square"})
     seed: int = field(default=0, metadata={"help": "of the first state and of the noise"})
     attempts: int = field(default=1, metadata={"help": "starts at each bond dimension, of which the lowest is kept"})
-    compare_after: int = field(default=40, metadata={"help": "iterations after which several are compared"})
+    compare_after: int = field(default=40, metadata={"help": "iterations below D, or after which several starts are compared"})
     restarts: int = field(default=2, metadata={"help": "more starts, with noise, where the minimisation stalls"})
     cooling: Cooling | None = field(
         default=None, metadata={"help": "imaginary time that the start goes through before, such as simple update"}
@@ -122,7 +123,7 @@ class GrowingMinimization(ABC):
             problem.last, optimizer = before.environment, before.optimizer
         found = solution_of(problem, optimizer, attempt, reports)
         limits = self.minimization
-        if attempt.number < chosen:
+        if attempt.number < chosen or attempt.D < self.D:
             limits = replace(limits, max_iterations=min(self.compare_after, limits.max_iterations))
         for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
             reports.append(report)
