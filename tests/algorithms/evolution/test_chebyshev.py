@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tests.algorithms.evolution.test_tdvp import chain
 from tests.devices import BACKENDS, backend_or_skip
 from tests.networks.test_evolution_mpo import random_sum
+from tests.suites.evolutions import chain
 from tnsim.algorithms.evolution.chebyshev import KERNELS, kernel_weights
 from tnsim.errors import LegError, NumericalError, OperatorError, SettingsError, StateError
 

@@ -5,11 +5,9 @@ import pytest
 from scipy.linalg import expm
 
 import tnsim as tn
-from tests.algorithms.evolution.test_tdvp import chain, distance
-from tests.devices import BACKENDS, backend_or_skip
-from tests.exact.dense import hamiltonian
-from tests.networks.test_evolution_mpo import random_sum
-from tnsim.errors import LegError, OperatorError, SettingsError, StateError
+from tests.devices import BACKENDS
+from tests.suites.evolutions import chain, check_decay, check_place, check_refused, distance
+from tnsim.errors import SettingsError
 
 ALL = tn.Truncation(chi_max=8, svd_min=1e-13)
 
@@ -58,15 +56,7 @@ def test_an_eigenstate_turns_its_phase_only():
 
 
 def test_an_operator_that_is_not_hermitian_needs_to_be_said():
-    sites, H = tn.spin_sites(4), random_sum(4)
-    for i in range(4):
-        H += -0.3j * (i + 1), "Sz", i
-    psi = tn.MPS.random(sites, chi=4, charge=0, seed=0, dtype=complex)
-    with pytest.raises(OperatorError, match="non_hermitian=True"):
-        krylov().run(H.mpo(sites), psi, time=0.1)
-    evolved = krylov(non_hermitian=True).run(H.mpo(sites), psi, time=0.3)
-    assert distance(evolved.state, expm(-0.3j * hamiltonian(H, sites)) @ psi.to_dense()) < 1e-6
-    assert evolved.energy is None
+    check_decay(krylov(), krylov(non_hermitian=True), time=0.3, tolerance=1e-6)
 
 
 @pytest.mark.parametrize("place", BACKENDS)
@@ -74,11 +64,7 @@ def test_an_operator_that_is_not_hermitian_needs_to_be_said():
 def test_every_backend_and_precision(place, kind):
     if place == "cuda-host":
         pytest.skip("its kernels are slow to compile, and those of products of states are tested with other schemes")
-    backend = backend_or_skip(place)
-    H, psi, matrix = chain(4, chi=2, dtype=kind, backend=backend)
-    evolved = krylov(krylov_tol=1e-5, dt=0.1).run(H.to(backend), psi, time=0.1)
-    assert evolved.state.dtype == kind and evolved.state.backend is backend
-    assert distance(evolved.state, expm(-0.1j * matrix) @ backend.to_host(psi.to_dense())) < 1e-4
+    check_place(krylov(krylov_tol=1e-5, dt=0.1), place, kind, L=4, chi=2, time=0.1, tolerance=1e-4)
 
 
 @pytest.mark.parametrize("L", [1, 2])
@@ -89,15 +75,9 @@ def test_short_chains(L):
 
 
 def test_bad_input():
-    H, psi, _ = chain(4)
     for settings in ({"krylov_tol": 0.0}, {"krylov_max": 1}):
         with pytest.raises(SettingsError, match="krylov_max is at least 2"):
             krylov(**settings)
     with pytest.raises(SettingsError, match='Did you mean "zip-up"'):
         krylov(apply="zipup")
-    with pytest.raises(OperatorError, match=r"H\.mpo\(sites\)"):
-        krylov().run(random_sum(4), psi, time=0.1)
-    with pytest.raises(LegError, match="make both from the same sites"):
-        krylov().run(H, psi.without_symmetry(), time=0.1)
-    with pytest.raises(StateError, match="not zero"):
-        krylov().run(H, psi * 0.0, time=0.1)
+    check_refused(krylov())

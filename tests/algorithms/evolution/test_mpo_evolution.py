@@ -5,11 +5,9 @@ import pytest
 from scipy.linalg import expm
 
 import tnsim as tn
-from tests.algorithms.evolution.test_tdvp import chain, distance
-from tests.devices import BACKENDS, backend_or_skip
-from tests.exact.dense import hamiltonian
-from tests.networks.test_evolution_mpo import random_sum
-from tnsim.errors import LegError, OperatorError, SettingsError, StateError
+from tests.devices import BACKENDS
+from tests.suites.evolutions import chain, check_decay, check_place, check_refused, distance
+from tnsim.errors import SettingsError
 from tnsim.models import HaldaneShastry, Heisenberg
 
 ALL = tn.Truncation(chi_max=16, svd_min=1e-13)
@@ -57,25 +55,18 @@ def test_imaginary_time_leads_near_the_ground_state(order):
 def test_every_backend_and_precision(place, kind):
     if place == "cuda-host" and kind == "complex64":
         pytest.skip("one precision is enough where kernels are compiled for the test")
-    backend = backend_or_skip(place)
-    H, psi, matrix = chain(4, chi=4, dtype=kind, backend=backend)
-    evolved = by_mpos(order=3, dt=0.02).run(H.to(backend), psi, time=0.04)
-    assert evolved.state.dtype == kind and evolved.state.backend is backend
-    assert distance(evolved.state, expm(-0.04j * matrix) @ backend.to_host(psi.to_dense())) < 2e-5
+    check_place(by_mpos(order=3, dt=0.02), place, kind, L=4, chi=4, time=0.04, tolerance=2e-5)
 
 
-def test_resumed_is_the_same_and_an_operator_may_decay():
-    sites, H = tn.spin_sites(4), random_sum(4)
-    for i in range(4):
-        H += -0.3j * (i + 1), "Sz", i
-    psi = tn.MPS.random(sites, chi=4, charge=0, seed=0, dtype=complex)
-    with pytest.raises(OperatorError, match="non_hermitian=True"):
-        by_mpos().run(H.mpo(sites), psi, time=0.1)
-    settings = by_mpos(non_hermitian=True, dt=0.02, order=4)
-    half = settings.run(H.mpo(sites), psi, time=0.1)
-    whole = settings.run(H.mpo(sites), half.state, time=0.15, resume=half)
-    assert distance(whole.state, expm(-0.15j * hamiltonian(H, sites)) @ psi.to_dense()) < 1e-6
-    assert whole.energy is None and whole.history[-1].step == 8
+def test_an_operator_that_decays_has_to_be_said():
+    check_decay(by_mpos(), by_mpos(non_hermitian=True, dt=0.02, order=4), time=0.15, tolerance=1e-6)
+
+
+def test_resumed_is_the_same():
+    H, psi, _ = chain(4, chi=4)
+    whole, half = (by_mpos(dt=0.05).run(H, psi, time=time) for time in (0.3, 0.15))
+    again = by_mpos(dt=0.05).run(H, half.state, time=0.3, resume=half)
+    assert distance(again.state, whole.state.to_dense()) < 1e-12 and again.history[-1].step == 6
 
 
 @pytest.mark.parametrize(
@@ -93,10 +84,4 @@ def test_bad_settings(settings, message):
 
 
 def test_bad_input():
-    H, psi, _ = chain(4)
-    with pytest.raises(OperatorError, match=r"H\.mpo\(sites\)"):
-        by_mpos().run(random_sum(4), psi, time=0.1)
-    with pytest.raises(LegError, match="make both from the same sites"):
-        by_mpos().run(H, psi.without_symmetry(), time=0.1)
-    with pytest.raises(StateError, match="not zero"):
-        by_mpos().run(H, psi * 0.0, time=0.1)
+    check_refused(by_mpos())

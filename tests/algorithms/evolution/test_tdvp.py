@@ -5,11 +5,10 @@ import pytest
 from scipy.linalg import expm
 
 import tnsim as tn
-from tests.devices import BACKENDS, backend_or_skip
-from tests.exact.dense import hamiltonian
-from tests.networks.test_evolution_mpo import random_sum
+from tests.devices import BACKENDS
+from tests.suites.evolutions import chain, check_decay, check_place, check_refused, distance
 from tnsim.algorithms.evolution.tdvp import SCHEMES
-from tnsim.errors import LegError, NumericalError, OperatorError, SettingsError, ShapeError, StateError
+from tnsim.errors import NumericalError, SettingsError, ShapeError
 from tnsim.models import HaldaneShastry, Heisenberg
 from tnsim.networks.canonical import isometry_error
 from tnsim.networks.global_expansion import expand_basis
@@ -19,17 +18,6 @@ ALL = tn.Truncation(chi_max=16, svd_min=1e-13)
 
 def tdvp(**settings) -> tn.TDVP:
     return tn.TDVP(**{"dt": 0.1, "truncation": ALL, **settings})
-
-
-def chain(L: int = 8, *, conserve="Sz", chi: int = 16, dtype=complex, **place):
-    """A random sum over all pairs, its MPO, a random state, and the sum as a matrix."""
-    sites, H = tn.spin_sites(L, conserve=conserve), random_sum(L)
-    psi = tn.MPS.random(sites, chi=chi, charge=L % 2 if conserve else None, seed=1, dtype=dtype, **place)
-    return H.mpo(sites), psi, hamiltonian(H, sites)
-
-
-def distance(psi: tn.MPS, exact: np.ndarray) -> float:
-    return float(np.linalg.norm(psi.backend.to_host(psi.to_dense()) - exact))
 
 
 @pytest.mark.parametrize(("scheme", "conserve"), [("hybrid", "Sz"), ("two-site", None), ("one-site", "Sz")])
@@ -124,13 +112,9 @@ def test_imaginary_time_leads_to_the_ground_state(conserve, scheme):
 def test_every_backend_and_precision(place, kind):
     if place == "cuda-host" and kind == "complex64":
         pytest.skip("one precision is enough where kernels are compiled for the test")
-    backend = backend_or_skip(place)
-    H, psi, matrix = chain(5, chi=4, dtype=kind, backend=backend)
     for scheme in ("one-site", "two-site"):
-        evolved = tdvp(scheme=scheme, expansion=1).run(H.to(backend), psi, time=0.2)
-        assert evolved.state.dtype == kind and evolved.state.backend is backend
-        exact = expm(-0.2j * matrix) @ backend.to_host(psi.to_dense())
-        assert distance(evolved.state, exact) < (2e-5 if kind == "complex64" else 1e-8)
+        tolerance = 2e-5 if kind == "complex64" else 1e-8
+        check_place(tdvp(scheme=scheme, expansion=1), place, kind, L=5, chi=4, time=0.2, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("L", [1, 2])
@@ -142,15 +126,7 @@ def test_short_chains(L, scheme):
 
 
 def test_an_operator_that_is_not_hermitian_needs_to_be_said():
-    sites, H = tn.spin_sites(4), random_sum(4)
-    for i in range(4):
-        H += -0.3j * (i + 1), "Sz", i
-    psi = tn.MPS.random(sites, chi=4, charge=0, seed=0, dtype=complex)
-    with pytest.raises(OperatorError, match="non_hermitian=True"):
-        tdvp().run(H.mpo(sites), psi, time=0.1)
-    evolved = tdvp(non_hermitian=True).run(H.mpo(sites), psi, time=0.4)
-    assert distance(evolved.state, expm(-0.4j * hamiltonian(H, sites)) @ psi.to_dense()) < 1e-8
-    assert evolved.energy is None and evolved.history[-1].energy_drift is None
+    check_decay(tdvp(), tdvp(non_hermitian=True), time=0.4, tolerance=1e-8)
 
 
 def test_resumed_is_the_same():
@@ -184,12 +160,7 @@ def test_bad_settings(settings, message):
 
 
 def test_bad_input():
+    check_refused(tdvp())
     H, psi, _ = chain(4)
-    with pytest.raises(OperatorError, match=r"H\.mpo\(sites\)"):
-        tdvp().run(random_sum(4), psi, time=0.1)
-    with pytest.raises(LegError, match="make both from the same sites"):
-        tdvp().run(H, psi.without_symmetry(), time=0.1)
-    with pytest.raises(StateError, match="not zero"):
-        tdvp().run(H, psi * 0.0, time=0.1)
     with pytest.raises(NumericalError, match="NaN"):
         tdvp().run(tn.MPO([tensor * float("nan") for tensor in H.tensors], H.sites), psi, time=0.1)

@@ -149,6 +149,14 @@ def check_start(psi: MPS) -> None:
         raise StateError(f"an evolution needs a start state of finite norm, not zero; found norm {norm}.")
 
 
+def check_krylov(tolerance: float, most: int) -> None:
+    """SettingsError for a tolerance and a size of Krylov spaces that lead nowhere."""
+    if not 0 < tolerance < 1 or most < 2:
+        raise SettingsError(
+            f"krylov_tol lies between 0 and 1 and krylov_max is at least 2, found {tolerance!r} and {most!r}."
+        )
+
+
 def check_hermitian(settings: Evolution, hermitian: bool | None) -> None:
     """OperatorError for an H that is not its own adjoint, or not known to be (None), unless the settings say so."""
     if hermitian is None and not settings.non_hermitian:

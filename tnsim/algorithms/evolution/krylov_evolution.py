@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import expm
 
-from tnsim.algorithms.evolution.evolution import Evolution
+from tnsim.algorithms.evolution.evolution import Evolution, check_krylov
 from tnsim.algorithms.evolution.whole_state import WholeState
 from tnsim.errors import SettingsError
 from tnsim.measure.operator import expect_mpo, shifted
@@ -53,11 +53,7 @@ class KrylovEvolution(Evolution):
         check_method(self.apply)
         if self.step_tol:
             raise SettingsError("a Krylov space has no splitting error: its error is krylov_tol, leave step_tol out.")
-        if not 0 < self.krylov_tol < 1 or self.krylov_max < 2:
-            raise SettingsError(
-                f"krylov_tol lies between 0 and 1 and krylov_max is at least 2, found {self.krylov_tol!r} and "
-                f"{self.krylov_max!r}."
-            )
+        check_krylov(self.krylov_tol, self.krylov_max)
 
     def propagator(self, H: MPO, psi: MPS) -> "StateKrylov":
         """The state in its spaces. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong

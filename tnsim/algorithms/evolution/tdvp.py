@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.error_budget import CutShares
-from tnsim.algorithms.evolution.evolution import Evolution, check_hermitian, check_start, evolving_dtype, middle_entropy
+from tnsim.algorithms.evolution.evolution import (
+    Evolution,
+    check_hermitian,
+    check_krylov,
+    check_start,
+    evolving_dtype,
+    middle_entropy,
+)
 from tnsim.algorithms.evolution.tdvp_infinite import UniformEvolution
 from tnsim.backend import Array
 from tnsim.errors import SettingsError, suggest
@@ -92,11 +99,7 @@ class TDVP(Evolution):
                 f"expansion is not negative and expansion_tol lies between 0 and 1, found {self.expansion!r} and "
                 f"{self.expansion_tol!r}."
             )
-        if not 0 < self.krylov_tol < 1 or self.krylov_max < 2:
-            raise SettingsError(
-                f"krylov_tol lies between 0 and 1 and krylov_max is at least 2, found {self.krylov_tol!r} and "
-                f"{self.krylov_max!r}."
-            )
+        check_krylov(self.krylov_tol, self.krylov_max)
 
     def propagator(self, H: Any, psi: Any) -> "SweepEvolution | UniformEvolution":
         """The state at work. Raises OperatorError, ShapeError, LegError, BackendError or StateError for wrong input."""
