@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from tnsim.linalg import Truncation
 from tnsim.models.classical import CubicIsing, Ising, TriangularIsing
 from tnsim.models.exact.ising_2d import CRITICAL
 
-T = Truncation(chi_max=6)
+T, SMALL = Truncation(chi_max=6), Truncation(chi_max=3)
 RUNS = [
     pytest.param(CTMRG(truncation=T, tol=1e-9), Ising(beta=0.43), 3, id="corner"),
     pytest.param(CTMRG(truncation=T), Ising(beta=0.35, conserve="parity"), 1, id="corner-parity"),
@@ -192,3 +193,33 @@ def test_a_tree_holds_numbers_text_and_named_classes_only(tmp_path):
             put_tree(file, "other", StopAfter(1), {})
         with pytest.raises(FileError, match="only numbers"):
             put_tree(file, "text", np.array(["a"]), {})
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        CTMRG(truncation=SMALL, tol=1e-8),
+        CTMRG(truncation=SMALL, tol=1e-8, symmetric=False),
+        InfiniteBoundary(truncation=SMALL, tol=1e-7),
+        InfiniteBoundary(truncation=SMALL, tol=1e-5, method="power"),
+    ],
+    ids=lambda run: f"{type(run).__name__} {getattr(run, 'method', run.truncation.chi_max)}",
+)
+def test_a_finished_run_goes_on_with_larger_bonds(run):
+    model, wider = Ising(beta=0.35), replace(run, truncation=replace(SMALL, chi_max=6))
+    small = run.solve(model)
+    whole, resumed = wider.solve(model), wider.solve(model, resume=small)
+    exact = model.facts["ln Z per site"].value
+    assert resumed.status.converged and resumed.history[: len(small.history)] == small.history
+    assert resumed.history[-1].chi == 6
+    assert resumed.log_z == pytest.approx(whole.log_z, abs=0.02 * abs(small.log_z - exact))
+
+
+def test_a_finite_sum_with_larger_bonds_is_made_anew():
+    """Boundaries that were cut cannot grow: none of them is taken over."""
+    network = Ising(beta=CRITICAL).finite(8, 8)
+    small, large = (BoundaryMPS(truncation=Truncation(chi_max=chi)) for chi in (2, 16))
+    before = small.solve(network)
+    resumed = large.solve(network, resume=before)
+    assert before.status.name == "truncated" and resumed.status.converged
+    assert resumed.values == large.solve(network).values and resumed.history[0].step == 1

@@ -70,16 +70,18 @@ class BoundaryMPS:
     ) -> BoundarySum:
         """The value of a network, by rows and by columns.
 
-        resume: goes on from a result of the same network and settings. An error above tol is a status. Raises
-        OperatorError for other things than a FiniteNetwork, SettingsError for a result of another network.
+        resume: goes on from a result of the same network; what was cut by other settings, such as a smaller chi_max, is
+        made anew. An error above tol is a status. Raises OperatorError for other things than a FiniteNetwork,
+        SettingsError for a result of another network.
         """
         _check(network)
         run, ways = WatchedRun(observers), self._ways(network)
         history: list[BoundaryReport] = []
         kept: list[list[Boundary]] = []
-        mark = _mark(network)
+        mark, cut = _mark(network), repr((self.truncation, self.method, self.sweeps))
         if resume is not None:
             self._check_resumed(mark, resume)
+        if resume is not None and resume.cut == cut:
             history, kept = list(resume.history), [[b.to(network.backend) for b in way] for way in resume.boundaries]
         for number, way in enumerate(ways):
             if number == len(kept):
@@ -89,9 +91,9 @@ class BoundaryMPS:
                 grown = self._grown(way.network.rows[-1 - before.rows], before)
                 kept[number] = [*(known for known in kept[number] if known.rows in way.needed), grown]
                 history.append(_report(way.side, grown, before, len(history) + 1, time.perf_counter() - clock))
-                if run.tell(history[-1], _unfinished(RUNNING, history, kept, mark)):
-                    return _unfinished(run.interrupted(), history, kept, mark)
-        return replace(self._summed(ways, kept, history), mark=mark)
+                if run.tell(history[-1], _unfinished(RUNNING, history, kept, (mark, cut))):
+                    return _unfinished(run.interrupted(), history, kept, (mark, cut))
+        return replace(self._summed(ways, kept, history), mark=mark, cut=cut)
 
     def _ways(self, network: FiniteNetwork) -> list["_Way"]:
         """From the south (all the way for an estimate) and from the north until they meet, and the same of columns."""
@@ -223,11 +225,11 @@ def _mark(network: FiniteNetwork) -> str:
 
 
 def _unfinished(
-    status: Status, history: Sequence[BoundaryReport], kept: Sequence[Sequence[Boundary]], mark: str
+    status: Status, history: Sequence[BoundaryReport], kept: Sequence[Sequence[Boundary]], marks: tuple[str, str]
 ) -> BoundarySum:
-    """What resuming takes."""
+    """What resuming takes; marks: of the network and of the settings."""
     trunc_err = max(way[-1].weight for way in kept)
-    return BoundarySum(np.nan, 1.0, (), np.inf, trunc_err, status, tuple(history), tuple(map(tuple, kept)), mark)
+    return BoundarySum(np.nan, 1.0, (), np.inf, trunc_err, status, tuple(history), tuple(map(tuple, kept)), *marks)
 
 
 class Boundaries:

@@ -44,7 +44,8 @@ class BoundarySum:
     values: ln|value| by rows and by columns, each with boundaries that meet in the middle and with one boundary that
     takes in everything (the first alone without `estimate`); trunc_err: squared distances of the boundaries from what
     they stand for, over their squared norm, summed over the rows; error: an estimate, the spread of the values plus
-    trunc_err; boundaries: from every side, those that the sum needs and the last one; mark: of the network.
+    trunc_err; boundaries: from every side, those that the sum needs and the last one; mark: of the network; cut: of the
+    settings that rows are taken in by.
     """
 
     log_z: float
@@ -56,6 +57,7 @@ class BoundarySum:
     history: tuple[BoundaryReport, ...] = field(default=(), repr=False)
     boundaries: tuple[tuple[Boundary, ...], ...] = field(default=(), repr=False)
     mark: str = field(default="", repr=False)
+    cut: str = field(default="", repr=False)
 
     def plot(self, path: Any = None) -> Any:
         """What was discarded, row by row, and the bonds; saved where a path is given. Returns the figure."""

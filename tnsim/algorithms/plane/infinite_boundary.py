@@ -230,7 +230,9 @@ class _Boundary:
         self._env: RowEnvironments | None = None
         self._plain, self._grow_below = 0, _GROW_BELOW
         if before is not None:
-            self.state, self._plain = before.to(network.backend), _PLAIN
+            self.state = before.to(network.backend)
+            # bonds that are to grow take rows in first: weights of new states are too small for the gradient to see
+            self._plain = 0 if self._room else _PLAIN
 
     def step(self) -> None:
         """Take in all rows of a cell, or once bonds are grown, go towards the fixed point."""
