@@ -241,3 +241,18 @@ def test_equal_letters_are_one_only_where_they_see_the_same():
     assert first_alike([[0, 0, 1]]) == [[(0, 0), (0, 1), (0, 2)]]
     assert first_alike([[0, 0], [0, 0]]) == [[(0, 0)] * 2] * 2
     assert first_alike([[0, 1], [0, 1]]) == [[(0, 0), (0, 1)]] * 2
+
+
+def test_chains_and_a_start_of_rank_one_are_flagged():
+    """A state of chains beside each other (TeNeS #115), and one of two parts of which the start sees one."""
+    weights = [np.exp(beta / 2 * np.array([[1.0, -1.0], [-1.0, 1.0]])) for beta in (1.0, 0.0)]
+    values = [np.linalg.eigh(matrix) for matrix in weights]
+    along, across = (vectors * np.sqrt(np.maximum(w, 0)) @ vectors.T for w, vectors in values)
+    chains = plain(np.einsum("np,ep,sp,wp->neswp", across, along, across, along))
+    both = np.zeros((2, 2, 2, 2, 2))
+    both[0, 0, 0, 0, 0] = both[1, 1, 1, 1, 1] = 1
+    for psi, start, words in ((chains, "", "set of chains"), (plain(both), "first", "rank 1")):
+        run = corners(4, start=start)
+        certificate = certify_energy(run, psi, run.solve(psi), zz_terms(psi))
+        assert certificate.environment.saturated and any(words in problem for problem in certificate.problems)
+        assert "as bonds end there by themselves" in repr(certificate)

@@ -300,6 +300,26 @@ def test_a_certificate_tells_what_moves():
     assert set(certificate.means) == {"spin", "energy"}
 
 
+@pytest.mark.parametrize("cut", [{"svd_min": 1e-3}, {"trunc_err": 1e-10}], ids=repr)
+def test_bonds_that_a_cutoff_ends_are_compared_with_larger_ones(cut):
+    """At 3/2 chi_max the same environment would come out again, with a difference that means nothing."""
+    model, run = Ising(beta=0.35), CTMRG(truncation=Truncation(chi_max=20, **cut), symmetric=False)
+    result = run.solve(model)
+    certificate = run.certify(model, result)
+    actual = abs(result.log_z - model.facts["ln Z per site"].value)
+    assert result.environment.chi < 5 < certificate.chis[1] and not certificate.saturated
+    assert certificate.error == pytest.approx(actual, rel=0.01)
+
+
+def test_bonds_that_end_at_rounding_are_said_to():
+    model, run = Ising(beta=0.3), four(30)
+    result = run.solve(model)
+    certificate = run.certify(model, result)
+    assert certificate.saturated and certificate.chis[0] == certificate.chis[1] < 20
+    assert certificate.problems == () and 0 < certificate.cut <= certificate.error < 1e-12
+    assert "bonds end at" in repr(certificate)
+
+
 def test_collapsed_and_unconverged_environments_are_flagged():
     hot = Ising(beta=0.0)
     assert "rank 1" in corners(4).certify(hot, corners(4).solve(hot)).problems[-1]

@@ -1,7 +1,7 @@
 """How far the environment of a corner run can be trusted: a falsely converged one is silent otherwise."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ class Certificate:
     """How far an environment can be trusted: everything at chi and at 3/2 chi, and what is wrong.
 
     log_z: per site; means: of the impurities; corners: leading values of the corner spectrum; lengths: correlation
-    lengths from the edges along rows and columns (NaN where they did not converge).
+    lengths from the edges along rows and columns (NaN where they did not converge); chis: the bonds that there really
+    were, which end below chi_max where no more values stand above rounding; cut: the root of the weight that the first
+    run discards.
     """
 
     log_z: float
@@ -33,11 +35,22 @@ class Certificate:
     problems: tuple[str, ...]
     corners: tuple[np.ndarray, np.ndarray] = field(default=(np.zeros(0), np.zeros(0)), repr=False)
     lengths: tuple[tuple[float, float], tuple[float, float]] = ((np.nan, np.nan), (np.nan, np.nan))
+    chis: tuple[int, int] = (0, 0)
+    cut: float = 0.0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether bonds did not grow: then nothing larger was compared with, and only what is cut tells."""
+        return self.chis[1] <= self.chis[0]
 
     @property
     def error(self) -> float:
-        """How far ln Z per site moved."""
-        return abs(self.log_z - self.log_z_larger)
+        """How far ln Z per site moved; at least what is cut, where bonds did not grow."""
+        return self.at_least(abs(self.log_z - self.log_z_larger))
+
+    def at_least(self, moved: float) -> float:
+        """How far a number moved, or what is cut where there was nothing to move it."""
+        return max(moved, self.cut) if self.saturated else moved
 
     @property
     def corner_shift(self) -> float:
@@ -46,7 +59,13 @@ class Certificate:
         return float(np.abs(self.corners[0][:count] - self.corners[1][:count]).max(initial=0.0))
 
     def __repr__(self) -> str:
-        lines = [f"Certificate: ln Z per site moves by {self.error:.1e} at 3/2 chi"]
+        moved = abs(self.log_z - self.log_z_larger)
+        lines = [f"Certificate: ln Z per site moves by {moved:.1e} from chi {self.chis[0]} to {self.chis[1]}"]
+        if self.saturated:
+            lines = [
+                f"Certificate: bonds end at {self.chis[0]}, where the spectrum does: nothing larger can be compared, "
+                f"and the root of what is cut is {self.cut:.1e}"
+            ]
         lines += [f"  {name} moves by {abs(value - self.means_larger[name]):.1e}" for name, value in self.means.items()]
         lines.append(f"  the corner spectrum moves by {self.corner_shift:.1e}")
         for name, small, large in zip(("rows", "columns"), *self.lengths, strict=True):
@@ -59,12 +78,10 @@ def certificate_of(solution: Any, larger: Any, tol: float) -> Certificate:
     found = [_leading(run.environment) for run in (solution, larger)]
     lengths = tuple(_lengths(run.environment) for run in (solution, larger))
     made = Certificate(
-        solution.log_z, larger.log_z, solution.means, larger.means, (), (found[0], found[1]), (lengths[0], lengths[1])
-    )
-    return Certificate(
-        made.log_z, made.log_z_larger, made.means, made.means_larger, _problems(made, solution, larger, tol),
-        made.corners, made.lengths,
+        solution.log_z, larger.log_z, solution.means, larger.means, (), (found[0], found[1]), (lengths[0], lengths[1]),
+        (solution.environment.chi, larger.environment.chi), float(np.sqrt(solution.history[-1].trunc_err)),
     )  # fmt: skip
+    return replace(made, problems=_problems(made, solution, larger, tol))
 
 
 def _problems(made: Certificate, solution: Any, larger: Any, tol: float) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
 
 # plain steps before the fixed point is looked for
 _PATIENCE = 100
+# values of corners below so many roundings are noise
+_ROUNDING = 100
 # so many steps in a row have to leave nothing to come, plain ones or towards the fixed point
 _QUIET, _QUIET_DIRECT = 3, 2
 Environment = CornerEnvironment | DirectionalEnvironment
@@ -216,10 +218,17 @@ class CTMRG:
         return certificate_of(solution, self.wider(network, solution), self.tol)
 
     def wider(self, network: Any, solution: CornerSolution) -> CornerSolution:
-        """Go on at 3/2 chi. Raises SettingsError for a solution of another network."""
+        """Go on at 3/2 chi, with all values above rounding where others than chi_max end the spectrum.
+
+        Raises SettingsError for a solution of another network.
+        """
         made, chi = self._layers_of(network), self.truncation.chi_max
         self._check_resumed(made, solution)
-        wider = replace(self, truncation=replace(self.truncation, chi_max=chi + max(1, chi // 2)))
+        truncation = replace(self.truncation, chi_max=chi + max(1, chi // 2))
+        if solution.environment.chi < chi:
+            rounding = _ROUNDING * float(np.finfo(made.dtype).eps)
+            truncation = replace(truncation, svd_min=min(rounding, self.truncation.svd_min), trunc_err=0.0)
+        wider = replace(self, truncation=truncation)
         return wider._solve(made, self._resumed(made, solution), WatchedRun())
 
     def _solve(

@@ -38,14 +38,16 @@ class InfiniteCertificate:
 
     @property
     def error(self) -> float:
-        """How far the energies of two environments and of two ways to measure lie apart."""
-        apart = abs(self.energy - self.energy_larger)
+        """How far the energies of two environments and of two ways to measure lie apart; at least what the first one
+        cuts, where the second could not be larger."""
+        apart = self.environment.at_least(abs(self.energy - self.energy_larger))
         return apart if np.isnan(self.patch) else max(apart, abs(self.energy - self.patch))
 
     def __repr__(self) -> str:
         lines = [
             f"InfiniteCertificate: energy per site {self.energy:.12g}, off by {self.error:.1e} as far as is seen",
-            f"  at 3/2 chi     {self.energy_larger:.12g}",
+            f"  at chi = {self.environment.chis[1]:<5} {self.energy_larger:.12g}"
+            + (", as bonds end there by themselves" if self.environment.saturated else ""),
             f"  in 2 x 2       {self.patch:.12g}",
             f"  two sides      differ by {self.sides:.1e}",
         ]
