@@ -90,7 +90,7 @@ def _upper(psi: MPS, a: dict[int, np.ndarray], b: dict[int, np.ndarray]) -> tupl
     """<a_i b_j> for i < j among the places of a, zero elsewhere: from the even and from the fermionic parts."""
     places = list(a)
     psi = canonicalize(psi, places[0])
-    norm, group = norm_squared(psi), psi.sites[0].graded
+    norm, group = norm_squared(psi), psi.sites[0].operator_group
     centers = dict(zip(places, center_tensors(psi, places), strict=True))
     strings = _strings(psi, places)
     parts_a = {i: components(psi.sites[i], a[i]) for i in places}
@@ -113,7 +113,7 @@ def _upper(psi: MPS, a: dict[int, np.ndarray], b: dict[int, np.ndarray]) -> tupl
 def _strings(psi: MPS, places: Sequence[int]) -> dict[int, Tensor]:
     """F of every fermionic site from the first place to the last."""
     sites = {i: psi.sites[i] for i in range(places[0], places[-1] + 1) if psi.sites[i].is_fermionic}
-    neutral = psi.sites[0].graded.identity
+    neutral = psi.sites[0].operator_group.identity
     return _with_charge(psi, {i: components(site, site.string) for i, site in sites.items()}, neutral)
 
 

@@ -105,7 +105,7 @@ def _ordered(psi: MPS, matrices: Mapping[int, np.ndarray]) -> "float | complex":
     if first == last:
         return local_values(psi, matrices)[0].item()
     psi = center_within(psi.astype(matching_dtype(psi.dtype, *matrices.values())), first, last)
-    norm, neutral = norm_squared(psi), psi.sites[0].graded.identity
+    norm, neutral = norm_squared(psi), psi.sites[0].operator_group.identity
     start = eye(psi.tensors[first].legs[0], dtype=psi.dtype, backend=psi.backend)
     environments = {neutral: start}
     for i in range(first, last + 1):
@@ -134,7 +134,7 @@ def _absorb(environments: Mapping[Charge, Tensor], psi: MPS, i: int, matrix: np.
     for carried, environment in environments.items():
         left = contract("x y, y s v -> x s v", environment, a)
         for added in even:
-            (charge,) = site.graded.fuse(carried, added)
+            (charge,) = site.operator_group.fuse(carried, added)
             operator = parts[charge[-1]][added].astype(a.dtype).to(a.backend)
             new = contract("x t u, t s, x s v -> u v", a.conj(), operator, left)
             result[charge] = result[charge] + new if charge in result else new

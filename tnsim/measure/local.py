@@ -36,12 +36,12 @@ def is_hermitian(matrix: np.ndarray) -> bool:
 
 
 def components(site: Site, matrix: np.ndarray) -> dict[Charge, Tensor]:
-    """Parts of a local operator by the charge and fermion parity that they add (`Site.graded`), on the host.
+    """Parts of a local operator by the charge and fermion parity that they add (`Site.operator_group`), on the host.
 
     Tensors have legs (out, in) and the charge without the parity.
     """
     legs = (site.leg, site.leg.dual)
-    return {graded: from_dense(part, legs, graded[:-1]) for graded, part in sorted(site.parts(matrix).items())}
+    return {charge: from_dense(part, legs, charge[:-1]) for charge, part in sorted(site.parts(matrix).items())}
 
 
 def local_values(psi: MPS, matrices: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -55,7 +55,7 @@ def local_values(psi: MPS, matrices: Mapping[int, np.ndarray]) -> np.ndarray:
     """
     places = list(matrices)
     psi = canonicalize(psi.astype(matching_dtype(psi.dtype, *matrices.values())), places[0])
-    norm, neutral = norm_squared(psi), psi.sites[0].graded.identity
+    norm, neutral = norm_squared(psi), psi.sites[0].operator_group.identity
     found, data = [], []
     for n, (i, a) in enumerate(zip(places, center_tensors(psi, places), strict=True)):
         part = components(psi.sites[i], matrices[i]).get(neutral)

@@ -46,7 +46,7 @@ def transition_values(bra: MPS, operator: Operator, ket: MPS) -> np.ndarray:
 
 
 def _neutral(site: Site, matrix: np.ndarray) -> Tensor | None:
-    return components(site, matrix).get(site.graded.identity)
+    return components(site, matrix).get(site.operator_group.identity)
 
 
 def _edge(bra: Tensor, ket: Tensor, axis: int) -> Tensor:

@@ -248,7 +248,7 @@ def _add_tail(site: Entries, first: int, tail: Tail, value: complex) -> None:
 
 def _channels(entries: Entries, behind: Sequence[LocalBasis]) -> dict[Channel, Charge]:
     """The channels right of a site with the charge and parity that each has taken up; START first, DONE last."""
-    group = behind[0].site.graded
+    group = behind[0].site.operator_group
     found = dict.fromkeys(b for _, _, b in entries if b not in (START, DONE))
     charges = {channel: _charge(channel, behind) for channel in found}
     return {START: group.identity, **charges, DONE: group.identity}
@@ -256,7 +256,7 @@ def _channels(entries: Entries, behind: Sequence[LocalBasis]) -> dict[Channel, C
 
 def _charge(channel: Channel, behind: Sequence[LocalBasis]) -> Charge:
     """What the operators still to come take back; `behind` are the bases of one cell."""
-    group = behind[0].site.graded
+    group = behind[0].site.operator_group
     if isinstance(channel, Tail):
         rest: String = ((0, channel.last),)
     else:

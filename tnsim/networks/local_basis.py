@@ -22,7 +22,7 @@ _NEARLY_KNOWN = 1e-2
 class LocalBasis:
     """Linearly independent operators of one kind of site; number 0 is the identity.
 
-    charges: what each adds, in the site's `graded` group: the last component is its fermion parity.
+    charges: what each adds, in the site's `operator_group` group: the last component is its fermion parity.
     """
 
     site: Site
@@ -31,7 +31,7 @@ class LocalBasis:
 
     def __post_init__(self) -> None:
         self.matrices.append(np.eye(self.site.dim))
-        self.charges.append(self.site.graded.identity)
+        self.charges.append(self.site.operator_group.identity)
         self._cache: dict[bytes, Combination] = {}
         self._adjoints: dict[int, Combination] = {}
 

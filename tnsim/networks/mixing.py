@@ -19,7 +19,7 @@ def mixing_sum(sites: Sequence[Site]) -> OperatorSum:
     """
     H, moves = OperatorSum(), [_moves(site) for site in sites]
     for i, here in enumerate(moves):
-        none = (0,) * len(sites[i].graded.moduli)
+        none = (0,) * len(sites[i].operator_group.moduli)
         if none in here:
             H += -1.0, here[none], i
         for change, matrix in here.items() if i + 1 < len(sites) else ():
@@ -49,4 +49,4 @@ def _opposite(change: tuple[int, ...], site: Site) -> tuple[int, ...]:
 
 def _modulo(change: Sequence[int], site: Site) -> tuple[int, ...]:
     """A change of charge with its Z_n components in 0..n-1."""
-    return tuple(q % n if n else q for q, n in zip(change, site.graded.moduli, strict=True))
+    return tuple(q % n if n else q for q, n in zip(change, site.operator_group.moduli, strict=True))

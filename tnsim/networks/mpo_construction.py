@@ -148,7 +148,7 @@ def _is_complex(plans: Sequence[SitePlan], expansion: Expansion) -> bool:
 
 def plan_sites(expansion: Expansion) -> tuple[list[SitePlan], list[Bond]]:
     """The MPO as symbols: entries of every site, channels of every bond (L + 1 of them)."""
-    group = expansion.bases[0].site.graded
+    group = expansion.bases[0].site.operator_group
     tables, columns, values = suffix_tables(expansion)
     if not values.imag.any() and not any(table.weight.imag.any() for table in tables):
         values = values.real  # real arithmetic, so that no rounding makes the MPO complex

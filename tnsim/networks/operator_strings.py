@@ -73,8 +73,8 @@ class Strings:
         return row, code >> _SHIFT, code & ((1 << _SHIFT) - 1)
 
     def charges(self, bases: Sequence[LocalBasis]) -> np.ndarray:
-        """What every string adds, in the graded group: charge, then fermion parity."""
-        group = bases[0].site.graded
+        """What every string adds, in the operator group: charge, then fermion parity."""
+        group = bases[0].site.operator_group
         total = np.zeros((len(self), len(group.moduli)), dtype=np.int64)
         row, site, n = self.placed
         kinds, kind_of = _kinds(bases)

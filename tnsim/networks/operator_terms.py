@@ -183,7 +183,7 @@ def _written_out(term: Any, sites: Sequence[Site], bases: Sequence[LocalBasis]) 
 def _check_charges(
     expansion: Expansion, sites: Sequence[Site], origin: dict[Any, Any], many: Sequence[tuple[Any, np.ndarray, Part]]
 ) -> None:
-    group = sites[0].graded
+    group = sites[0].operator_group
     totals = expansion.strings.charges(expansion.bases)
     bad = np.flatnonzero(totals.any(axis=1))
     if len(bad):
@@ -215,7 +215,7 @@ def _refuse(term: Any, total: Charge, site: Site) -> None:
             f"the term '{term}' has an odd number of fermionic operators: no Hamiltonian or observable "
             "changes the fermion parity. Use them in pairs, such as Cdag on one site and C on another."
         )
-    if total != site.graded.identity:
+    if total != site.operator_group.identity:
         raise ChargeError(
             f"the term '{term}' changes the conserved charge ({site.group!r}) by {total[:-1]}: "
             "use sites that conserve less, or add the terms that cancel this part."

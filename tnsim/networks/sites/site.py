@@ -98,12 +98,12 @@ class Site:
         return np.diag([(-1.0) ** parity for parity in self.parities])
 
     @cached_property
-    def graded(self) -> Group:
+    def operator_group(self) -> Group:
         """The group with the fermion parity as its last component: what operators are sorted by."""
         return self.group * FermionParity()
 
     @cached_property
-    def _graded_charges(self) -> tuple[Charge, ...]:
+    def _operator_charges(self) -> tuple[Charge, ...]:
         return tuple((*charge, parity) for charge, parity in zip(self.charges, self.parities, strict=True))
 
     @cached_property
@@ -147,9 +147,9 @@ class Site:
         return found.pop() if found else self.group.identity
 
     def parts(self, matrix: np.ndarray) -> dict[Charge, np.ndarray]:
-        """The matrix cut into parts that each add one charge of `graded`: conserved charge, fermion parity."""
+        """The matrix cut into parts that each add one charge of `operator_group`: conserved charge, fermion parity."""
         parts: dict[Charge, np.ndarray] = {}
-        charges, group = self._graded_charges, self.graded
+        charges, group = self._operator_charges, self.operator_group
         for out, into in np.argwhere(matrix != 0).tolist():
             (charge,) = group.fuse(charges[out], group.dual(charges[into]))
             parts.setdefault(charge, np.zeros_like(matrix))[out, into] = matrix[out, into]

@@ -69,7 +69,7 @@ def _end(row: DoubleRow) -> Leg:
     return Leg(group, [group.identity], [1])
 
 
-def grown(above: DoubleBoundary, row: DoubleRow, truncation: Truncation) -> DoubleBoundary:
+def next_boundary(above: DoubleBoundary, row: DoubleRow, truncation: Truncation) -> DoubleBoundary:
     """The boundary below one row more: zip-up from the left, then a fit from the right.
 
     Cost O(chi^3 D^4 + chi^2 D^6 d) a column. Raises NumericalError for a state of norm zero.

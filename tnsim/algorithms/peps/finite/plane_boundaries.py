@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from tnsim.algorithms.peps.finite.cut_terms import COLUMNS, turned
-from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary, edge, grown
+from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary, edge, next_boundary
 from tnsim.algorithms.peps.finite.double_layer_row import DoubleRow
 from tnsim.algorithms.peps.finite.measured_row import CutTerm, MeasuredRow, Place
 from tnsim.linalg import Truncation
@@ -37,7 +37,7 @@ class PlaneBoundaries:
     def _after(self, side: int, count: int) -> DoubleBoundary:
         rows, found = self._stacks[side]
         while len(found) <= count:
-            found.append(grown(found[-1], rows[len(found) - 1], self._truncation))
+            found.append(next_boundary(found[-1], rows[len(found) - 1], self._truncation))
         return found[count]
 
     def row(self, i: int) -> MeasuredRow:

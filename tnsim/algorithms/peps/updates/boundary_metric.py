@@ -9,7 +9,7 @@ y--low---v---low'--q
 
 from collections.abc import Sequence
 
-from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary, edge, grown
+from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary, edge, next_boundary
 from tnsim.algorithms.peps.finite.double_layer_row import DoubleRow, absorb, ones
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
 from tnsim.linalg import Truncation
@@ -107,7 +107,7 @@ class _Lines:
         return self._below[total - 1 - i]
 
     def _next(self, found: list[DoubleBoundary], row: DoubleRow | None, outermost: DoubleRow) -> DoubleBoundary:
-        return edge(outermost) if row is None else grown(found[-1], row, self._truncation)
+        return edge(outermost) if row is None else next_boundary(found[-1], row, self._truncation)
 
     def _oriented(self, tensor: Tensor) -> Tensor:
         if tensor.ndim == 6:  # an ancilla is summed over like the physical leg
