@@ -5,10 +5,11 @@ import pytest
 from scipy.stats import chi2
 
 import tests.strict_device  # noqa: F401
+from tests.exact.fock import fock_state
 from tests.exact.plane import dense_state
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.finite.peps_samples import sample_peps
-from tnsim.errors import ShapeError, StateError
+from tnsim.errors import ShapeError
 from tnsim.linalg import Truncation
 from tnsim.networks.peps import PEPS, grown
 from tnsim.networks.sites import fermion_site, spin_site
@@ -62,6 +63,13 @@ def test_one_seed_gives_the_same_samples_on_every_device():
 def test_what_cannot_be_sampled_is_refused():
     with pytest.raises(ShapeError, match="at least one shot"):
         sample_peps(random_state(PLAIN, (2, 2), 0), 0, EXACT)
-    fermions = PEPS.product([[fermion_site()] * 2] * 2, [["full", "empty"]] * 2)
-    with pytest.raises(StateError, match="without fermions"):
-        sample_peps(fermions, 5, EXACT)
+
+
+def test_fermions_are_drawn_with_the_probabilities_of_their_vector():
+    psi = PEPS.random([[fermion_site()] * 2] * 3, 2, states=[["full", "empty"]] * 3, seed=3, dtype=np.complex128)
+    exact = np.abs(fock_state(psi)) ** 2
+    found = sample_peps(psi, 40, EXACT, seed=1)
+    places = np.ravel_multi_index(found.outcomes.reshape(40, 6).T, (2,) * 6)
+    assert np.abs(np.exp(2 * found.log_amplitudes) / exact[places] - 1).max() < 1e-9
+    assert np.abs(np.exp(found.log_probabilities) - exact[places] / exact.sum()).max() < 1e-11
+    assert (found.outcomes.sum(axis=(1, 2)) == 3).all() and len(set(places.tolist())) > 2

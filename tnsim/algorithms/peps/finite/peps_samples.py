@@ -9,22 +9,27 @@ y--low--v
 Source: T. Vieijra, J. Haegeman, F. Verstraete, L. Vanderstraeten, Phys. Rev. B 104, 235141 (2021).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, check_finite
 from tnsim.algorithms.peps.finite.cut_terms import ROWS
-from tnsim.algorithms.peps.finite.double_layer_row import ones
+from tnsim.algorithms.peps.finite.double_boundary import DoubleBoundary, edge, next_boundary
+from tnsim.algorithms.peps.finite.double_layer_row import DoubleRow, absorb, joined, ones
 from tnsim.algorithms.peps.finite.plane_boundaries import PlaneBoundaries
 from tnsim.algorithms.plane.boundary_mps import Boundary, BoundaryMPS, bottom_edge
 from tnsim.backend import Seed, generator
-from tnsim.errors import NumericalError, ShapeError, StateError
+from tnsim.errors import NumericalError, ShapeError
+from tnsim.linalg import Truncation
 from tnsim.networks.double_layer import amplitude_network
+from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.peps import PEPS
 from tnsim.networks.square_network import EAST, WEST
-from tnsim.tensor import Tensor, contract, flip_leg, select
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor, bra, contract, flip_leg, select
 
 # a probability may come out below zero by the truncation; by more than this share it is no probability
 _NEGATIVE = 1e-6
@@ -60,8 +65,8 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
 
     Site by site, given all before; what comes after is the boundary below. Shots that agree so far are drawn together.
     One seed gives the same samples. Cost of a site O(d chi^3 D^2 chi') with chi' <= chi states of the boundary above,
-    for every distinct shot. Raises ShapeError for no shots, StateError for fermions, NumericalError for probabilities
-    below zero: raise chi_max.
+    for every distinct shot; of fermions that of a boundary of both layers. Raises ShapeError for no shots,
+    NumericalError for probabilities below zero: raise chi_max.
 
     >>> from tnsim.linalg import Truncation
     >>> from tnsim.networks.sites import spin_site
@@ -72,13 +77,12 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
     check_finite(psi)
     if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or shots < 1:
         raise ShapeError(f"sampling needs at least one shot, and a whole number of them, found {shots!r}.")
-    if any(site.is_fermionic for row in psi.sites for site in row):
-        raise StateError("sampling takes states without fermions: their amplitudes need the order of all sites.")
-    rng, plain = generator(seed), psi.opened().without_symmetry()  # dense, so that a local state can be cut out
+    rng, plain = generator(seed), psi.opened()
+    graded = plain.kinds[0].group.fermionic
+    plain = plain if graded else plain.without_symmetry()  # one block of numbers is quicker than many
     lines = PlaneBoundaries(plain, ROWS, run.truncation)
-    upper = BoundaryMPS(truncation=run.truncation)
-    first = amplitude_network(plain.rows, np.zeros(psi.shape, dtype=int))
-    waiting, found = [_Rows((), bottom_edge(first.mirrored()), int(shots), 0.0)], []
+    upper = _BothLayers(plain, run.truncation) if graded else _OneLayer(plain, run.truncation)
+    waiting, found = [_Rows((), upper.edge, int(shots), 0.0)], []
     while waiting:
         rows = waiting.pop()
         i = len(rows.states)
@@ -86,15 +90,15 @@ def sample_peps(psi: PEPS, shots: int, run: BoundaryMeasurement, *, seed: Seed =
             found.append(rows)
             continue
         kets = plain.rows[i]
-        for states, count, log_p in _through(kets, rows, lines.below(i).sites, rng):
-            above = upper.taken_in(_chosen(kets, states), rows.above)
-            waiting.append(_Rows((*rows.states, states), above, count, log_p))
+        for states, count, log_p in _through(upper, kets, rows, lines.below(i).sites, rng):
+            chosen = [select(ket, 4, n) for ket, n in zip(kets, states, strict=True)]
+            waiting.append(_Rows((*rows.states, states), upper.taken_in(chosen, rows.above), count, log_p))
     counts = [rows.shots for rows in found]
     order = rng.permutation(int(shots))
     return PEPSSamples(
         np.repeat(np.array([rows.states for rows in found]), counts, axis=0)[order],
         np.repeat([rows.log_p for rows in found], counts)[order],
-        np.repeat([rows.above.log_norm for rows in found], counts)[order],
+        np.repeat([upper.log_amplitude(rows.above) for rows in found], counts)[order],
     )
 
 
@@ -103,26 +107,100 @@ class _Rows:
     """Shots that agree on all rows so far: their states, and the boundary that these make."""
 
     states: tuple[tuple[int, ...], ...]
-    above: Boundary
+    above: Any
     shots: int
     log_p: float
 
 
-def _chosen(kets: Sequence[Tensor], states: Iterable[int]) -> list[Tensor]:
-    """Kets (north, east, south, west) in one state each."""
-    return [Tensor(ket.legs[:4], select(ket, 4, n).data) for ket, n in zip(kets, states, strict=True)]
+class _OneLayer:
+    """What was drawn as a boundary MPS for the ket, conjugated for the bra."""
+
+    def __init__(self, psi: PEPS, truncation: Truncation) -> None:
+        self._run = BoundaryMPS(truncation=truncation)
+        self.edge = bottom_edge(amplitude_network(psi.rows, np.zeros(psi.shape, dtype=int)).mirrored())
+
+    def taken_in(self, kets: Sequence[Tensor], above: Boundary) -> Boundary:
+        """A row more, in one state."""
+        return self._run.taken_in([Tensor(ket.legs[:4], ket.data) for ket in kets], above)
+
+    def log_amplitude(self, above: Boundary) -> float:
+        """ln of the size of what all rows make."""
+        return above.log_norm
+
+    def tops(self, above: Boundary) -> list[Tensor]:
+        """Its sites (left, south, right)."""
+        return [flip_leg(tensor, 1) for tensor in above.state.tensors]
+
+    def end(self, top: Leg, ket: Tensor, side: int, low: Leg) -> Tensor:
+        """1 on the bonds at one end of a row: of ket and bra above, ket, bra, and the boundary below."""
+        return ones([top, top.dual, ket.legs[side], ket.legs[side].dual, low], ket)
+
+    def carried(self, left: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
+        """From the left over a place whose state is known; the bra is the conjugate of the ket."""
+        half = contract("x X w W y, x n u -> w X W y n u", left, top)
+        half = contract("w X W y n u, n e s w p -> X W y u e s p", half, ket)
+        half = contract("X W y u e s p, X N U -> W y u e s p N U", half, top.conj())
+        half = contract("W y u e s p N U, N E S W p -> y s S u U e E", half, ket.conj())
+        return contract("y s S u U e E, y s S v -> u U e E v", half, low)
+
+    def brought(self, right: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
+        """From the right over a place in all of its states."""
+        half = contract("u U e E v, x n u -> e U E v x n", right, top)
+        half = contract("e U E v x n, n e s w p -> U E v x s w p", half, ket)
+        half = contract("U E v x s w p, X N U -> E v x s w p X N", half, top.conj())
+        half = contract("E v x s w p X N, N E S W p -> v s S x X w W", half, ket.conj())
+        return contract("v s S x X w W, y s S v -> x X w W y", half, low)
+
+    def weight(self, left: Tensor, right: Tensor) -> complex:
+        """The sum over all."""
+        return contract("u U e E v, u U e E v -> ", left, right).item()
+
+
+class _BothLayers:
+    """What was drawn as a boundary of ket and bra together: for fermions, whose boundaries are no chains."""
+
+    def __init__(self, psi: PEPS, truncation: Truncation) -> None:
+        self._truncation, self.edge = truncation, edge(DoubleRow.of(psi.rows[0]))
+
+    def taken_in(self, kets: Sequence[Tensor], above: DoubleBoundary) -> DoubleBoundary:
+        """A row more, in one state."""
+        return next_boundary(above, DoubleRow.of(kets), self._truncation)
+
+    def log_amplitude(self, above: DoubleBoundary) -> float:
+        """ln of the size of what all rows make."""
+        return above.log_norm / 2
+
+    def tops(self, above: DoubleBoundary) -> Sequence[Tensor]:
+        """Its sites (left, ket, bra, right)."""
+        return above.sites
+
+    def end(self, top: Leg, ket: Tensor, side: int, low: Leg) -> Tensor:
+        """1 on the bonds at one end of a row: of the boundary above, ket, bra, and the boundary below."""
+        return ones([top, ket.legs[side], ket.legs[side].dual, low], ket)
+
+    def carried(self, left: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
+        """From the left over a place whose state is known."""
+        return absorb(LEFT, left, top, (ket, bra(ket)), low)
+
+    def brought(self, right: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
+        """From the right over a place in all of its states."""
+        return absorb(RIGHT, right, top, (ket, bra(ket)), low)
+
+    def weight(self, left: Tensor, right: Tensor) -> complex:
+        """The sum over all."""
+        return joined(left, right)
 
 
 def _through(
-    kets: Sequence[Tensor], rows: _Rows, low: Sequence[Tensor], rng: np.random.Generator
+    upper: _OneLayer | _BothLayers, kets: Sequence[Tensor], rows: _Rows, low: Sequence[Tensor], rng: np.random.Generator
 ) -> list[tuple[tuple[int, ...], int, float]]:
     """(states, shots, ln probability) of a row."""
-    tops = [flip_leg(tensor, 1) for tensor in rows.above.state.tensors]
-    rights = [_end(tops[-1].legs[2], kets[-1], EAST, low[-1].legs[3])]
+    tops = upper.tops(rows.above)
+    rights = [upper.end(tops[-1].legs[-1], kets[-1], EAST, low[-1].legs[3])]
     for top, ket, site in zip(tops[:0:-1], kets[:0:-1], low[:0:-1], strict=True):
-        rights.append(_unit(_brought(rights[-1], top, ket, site)))
+        rights.append(_unit(upper.brought(rights[-1], top, ket, site)))
     rights = rights[::-1]
-    left = _end(tops[0].legs[0], kets[0], WEST, low[0].legs[0])
+    left = upper.end(tops[0].legs[0], kets[0], WEST, low[0].legs[0])
     waiting: list[tuple[tuple[int, ...], Tensor, int, float]] = [((), left, rows.shots, rows.log_p)]
     found: list[tuple[tuple[int, ...], int, float]] = []
     while waiting:
@@ -131,40 +209,12 @@ def _through(
         if j == len(kets):
             found.append((states, shots, log_p))
             continue
-        lefts = [_carried(left, tops[j], ket, low[j]) for ket in _every(kets[j])]
-        probabilities = _probabilities([contract("u U e E v, u U e E v -> ", x, rights[j]).item() for x in lefts])
+        lefts = [upper.carried(left, tops[j], select(kets[j], 4, k), low[j]) for k in range(kets[j].shape[4])]
+        probabilities = _probabilities([upper.weight(x, rights[j]) for x in lefts])
         for k, count in enumerate(rng.multinomial(shots, probabilities)):
             if count:
                 waiting.append(((*states, k), _unit(lefts[k]), int(count), log_p + float(np.log(probabilities[k]))))
     return found
-
-
-def _every(ket: Tensor) -> list[Tensor]:
-    """The ket in each of its states."""
-    return [_chosen([ket], [n])[0] for n in range(ket.shape[4])]
-
-
-def _end(top, ket: Tensor, side: int, low) -> Tensor:
-    """1 on the bonds at one end of a row: of ket and bra above, ket, bra, and the boundary below."""
-    return ones([top, top.dual, ket.legs[side], ket.legs[side].dual, low], ket)
-
-
-def _carried(left: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
-    """From the left over a place whose state is known; the bra is the conjugate of the ket."""
-    half = contract("x X w W y, x n u -> w X W y n u", left, top)
-    half = contract("w X W y n u, n e s w -> X W y u e s", half, ket)
-    half = contract("X W y u e s, X N U -> W y u e s N U", half, top.conj())
-    half = contract("W y u e s N U, N E S W -> y s S u U e E", half, ket.conj())
-    return contract("y s S u U e E, y s S v -> u U e E v", half, low)
-
-
-def _brought(right: Tensor, top: Tensor, ket: Tensor, low: Tensor) -> Tensor:
-    """From the right over a place in all of its states."""
-    half = contract("u U e E v, x n u -> e U E v x n", right, top)
-    half = contract("e U E v x n, n e s w p -> U E v x s w p", half, ket)
-    half = contract("U E v x s w p, X N U -> E v x s w p X N", half, top.conj())
-    half = contract("E v x s w p X N, N E S W p -> v s S x X w W", half, ket.conj())
-    return contract("v s S x X w W, y s S v -> x X w W y", half, low)
 
 
 def _unit(env: Tensor) -> Tensor:
