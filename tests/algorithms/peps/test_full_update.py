@@ -20,7 +20,7 @@ from tnsim.models import Lattice, TransverseIsing
 from tnsim.networks.gates import gate_tensor
 from tnsim.networks.peps import PEPS, PairTerm, PlaneTerms
 from tnsim.networks.peps.weighted import WeightedPEPS
-from tnsim.tensor import contract, eye
+from tnsim.tensor import Tensor, contract, eye
 
 
 def cooled(D, conserve="Sz"):
@@ -65,6 +65,30 @@ def test_the_metric_of_a_finite_lattice_is_exact(way):
         exact = mean(dense_hamiltonian(PlaneTerms(terms.sites, {}, (pair,), False, True)), vector)
         assert found / expectation(metric, frame.theta, frame.theta) == pytest.approx(exact, abs=1e-11)
         assert share < 1e-12
+
+
+def test_no_two_tensors_come_nearer_to_a_gate():
+    """Least squares over all numbers of either tensor, on whole vectors, gain less than a part in 10^4 of the error."""
+    terms, _ = heisenberg(2, 3, None)
+    psi = PEPS.random(terms.sites, D=2, seed=3)
+    pair = PairTerm((0, 1), (1, 1), terms.pairs[0].matrix)
+    single = PlaneTerms(terms.sites, {}, (pair,), False, True)
+    target = expm(-0.2 * dense_hamiltonian(single).real) @ dense_state(psi)
+    errors = []
+    for sweeps in (0, 50):
+        found = full(2, 64, dt=0.2, sweeps=sweeps).run(single, psi, time=0.2).state.psi
+        vector = dense_state(found)
+        rest = target - vector * (vector @ target / (vector @ vector))
+        errors.append(rest @ rest)
+    assert errors[1] < 0.9 * errors[0]
+    for number in (1, 4):
+        site, tensors = found.tensors[number], list(found.tensors)
+        columns = []
+        for unit in np.eye(site.size):
+            tensors[number] = Tensor(site.legs, unit)
+            columns.append(dense_state(found.with_tensors(tensors)))
+        least = np.linalg.lstsq(np.array(columns).T, target, rcond=None)[1].item()
+        assert least * (1 - 1e-12) <= errors[1] < least * (1 + 1e-4)
 
 
 def test_a_finite_lattice_against_exact_diagonalisation():

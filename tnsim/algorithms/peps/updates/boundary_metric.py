@@ -17,7 +17,7 @@ from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.peps.bond_graph import BondGraph, Link
 from tnsim.networks.square_network import EAST, NORTH, SOUTH, WEST
 from tnsim.symmetry import Leg
-from tnsim.tensor import Tensor, bra, contract, fuse, transpose
+from tnsim.tensor import Tensor, bra, contract, transpose
 
 # how rows and columns are read as rows: columns reflected at the diagonal, so that south becomes east
 _ORDERS = {EAST: (NORTH, EAST, SOUTH, WEST, 4), SOUTH: (WEST, SOUTH, EAST, NORTH, 4)}
@@ -110,8 +110,6 @@ class _Lines:
         return edge(outermost) if row is None else next_boundary(found[-1], row, self._truncation)
 
     def _oriented(self, tensor: Tensor) -> Tensor:
-        if tensor.ndim == 6:  # an ancilla is summed over like the physical leg
-            tensor = fuse(tensor, [(0,), (1,), (2,), (3,), (4, 5)])
         return transpose(tensor, self._order)
 
 

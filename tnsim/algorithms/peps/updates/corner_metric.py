@@ -10,44 +10,44 @@ C4--T3--T3'--C3
 from collections.abc import Sequence
 
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
-from tnsim.algorithms.peps.updates.split_layers import apart, double_layer
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
-from tnsim.networks.peps.bond_graph import BondGraph, Link
-from tnsim.networks.square_network import EAST, InfiniteNetwork
-from tnsim.tensor import Tensor, bra, contract
+from tnsim.networks.peps import InfinitePEPS
+from tnsim.networks.peps.bond_graph import Link
+from tnsim.networks.square_network import EAST
+from tnsim.symmetry import Leg
+from tnsim.tensor import Tensor, bra, contract, split
 
 
 class CornerMetric:
     """Corners and edges around every site of the cell, kept up to date with the tensors."""
 
-    def __init__(self, ctmrg: CTMRG, graph: BondGraph, tensors: Sequence[Tensor]) -> None:
-        self.ctmrg, self.graph = ctmrg, graph
-        self.converge(tensors)
+    def __init__(self, ctmrg: CTMRG, psi: InfinitePEPS) -> None:
+        self.ctmrg, self._like = ctmrg, psi
+        self.converge(psi.tensors)
 
     def converge(self, tensors: Sequence[Tensor]) -> None:
         """Corners and edges from the start."""
-        doubled = [double_layer(tensor) for tensor in tensors]
-        network = InfiniteNetwork([[doubled[number] for number in row] for row in self.graph.pattern])
-        found = self.ctmrg.solve(network)
+        found = self.ctmrg.solve(self._like.with_tensors(tensors))
         assert isinstance(found.environment, DirectionalEnvironment)  # as settings with symmetric=False give
         self.environment, self.status = found.environment, found.status
         self._legs = [tensor.legs[:4] for tensor in tensors]
 
     def replaced(self, tensors: Sequence[Tensor], link: Link, steps: int) -> None:
         """Take in the new tensors of a bond by so many steps; from the start where the bond has another leg now."""
-        if any(tensors[number].legs[:4] != self._legs[number] for number in (link.first, link.second)):
+        ends = link.first, link.second
+        if any(tensors[number].legs[:4] != self._legs[number] for number in ends):
             self.converge(tensors)
             return
-        fresh = {number: double_layer(tensors[number]) for number in (link.first, link.second)}
-        cell = tuple(
-            tuple(
-                Surroundings(old.corners, old.edges, fresh.get(number, old.tensor))
-                for number, old in zip(numbers, row, strict=True)
-            )
-            for numbers, row in zip(self.graph.pattern, self.environment.cell, strict=True)
+        known: dict[int, Surroundings] = {}  # places that are alike stay one, and are taken in once
+        for numbers, row in zip(self._like.pattern, self.environment.cell, strict=True):
+            for number, old in zip(numbers, row, strict=True):
+                if id(old) not in known:
+                    new = Surroundings(old.corners, old.edges, tensors[number]) if number in ends else old
+                    known[id(old)] = new
+        self.environment = DirectionalEnvironment(
+            tuple(tuple(known[id(old)] for old in row) for row in self.environment.cell)
         )
-        self.environment = DirectionalEnvironment(cell)
         for _ in range(steps):
             self.environment, _ = self.environment.grown(self.ctmrg.truncation, self.ctmrg.projector or "full")
 
@@ -57,8 +57,8 @@ class CornerMetric:
         (c1, _, _, c4), (t1, _, t3, t4) = west.corners, west.edges
         (_, c2, c3, _), (u1, u2, u3, _) = east.corners, east.edges
         first, second = frame.first, frame.second
-        t1, t3, t4 = apart(t1, 1, first.legs[0]), apart(t3, 1, first.legs[1]), apart(t4, 1, first.legs[2])
-        u1, u2, u3 = apart(u1, 1, second.legs[0]), apart(u2, 1, second.legs[1]), apart(u3, 1, second.legs[2])
+        t1, t3, t4 = _apart(t1, 1, first.legs[0]), _apart(t3, 1, first.legs[1]), _apart(t4, 1, first.legs[2])
+        u1, u2, u3 = _apart(u1, 1, second.legs[0]), _apart(u2, 1, second.legs[1]), _apart(u3, 1, second.legs[2])
         extra, ancilla = "a " * (first.ndim - 4), range(3, first.ndim - 1)
         corner = contract("i w W j, j a, a n N b -> i w W n N b", t4, c1, t1)
         corner = contract(f"i w W n N b, n s w {extra}k -> i W N b s {extra}k".replace("  ", " "), corner, first)
@@ -72,9 +72,14 @@ class CornerMetric:
 
     def _sites(self, link: Link) -> tuple[Surroundings, Surroundings]:
         """What surrounds both sites of a bond, turned so that it leads east."""
-        m, n = self.graph.shape
-        i, j = next((i, row.index(link.first)) for i, row in enumerate(self.graph.pattern) if link.first in row)
+        m, n = self._like.shape
+        i, j = next((i, row.index(link.first)) for i, row in enumerate(self._like.pattern) if link.first in row)
         first, cell = self.environment.cell[i][j], self.environment.cell
         if link.direction == EAST:
             return first, cell[i][(j + 1) % n]
         return first.turned(), cell[(i + 1) % m][j].turned()
+
+
+def _apart(surroundings: Tensor, axis: int, ket: Leg) -> Tensor:
+    """A leg that meets ket and bra of a site as two: one for the ket's leg, one for the bra's."""
+    return split(surroundings, axis, (ket.dual, ket))
