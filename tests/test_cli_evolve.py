@@ -40,6 +40,19 @@ def test_evolve_and_resume(tmp_path):
     assert (tmp_path / "evolved.h5.1").exists() and call("info", path).exit_code == 0
 
 
+def test_a_budget_out_of_reach_is_reached_with_larger_bonds(tmp_path):
+    """The error is among the lines, and the advice of the status works on the command line too."""
+    path = tmp_path / "evolved.h5"
+    words = [word if word != 0.3 else 1.5 for word in flags(path)]
+    stopped = call(*words, "--error-budget", 1e-3, "--chi-max", 4)
+    assert stopped.exit_code == 0 and "Evolved(error budget out of reach)" in stopped.output, stopped.output
+    assert "drift     error   chi" in stopped.output and "raise chi_max = 4 and resume from here" in stopped.output
+    again = call("resume", path, "--chi-max", 8)
+    assert again.exit_code == 0 and "of the budget left" in again.output, again.output
+    last = tn.load(path).history[-1]
+    assert last.time == pytest.approx(1.5) and 0 < last.error_spent <= 1e-3
+
+
 def test_a_damaged_evolution_leaves_the_version_before(tmp_path):
     path = tmp_path / "evolved.h5"
     assert call(*flags(path)).exit_code == 0 and call("resume", path, "--time", 0.5).exit_code == 0

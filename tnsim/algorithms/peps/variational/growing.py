@@ -43,7 +43,9 @@ class GrowingMinimization(ABC):
     noise: float = field(default=0.1, metadata={"help": "of new elements, in units of their root mean square"})
     seed: int = field(default=0, metadata={"help": "of the first state and of the noise"})
     attempts: int = field(default=1, metadata={"help": "starts at each bond dimension, of which the lowest is kept"})
-    compare_after: int = field(default=40, metadata={"help": "iterations below D, or after which several starts are compared"})
+    compare_after: int = field(
+        default=40, metadata={"help": "iterations below D, or after which several starts are compared"}
+    )
     restarts: int = field(default=2, metadata={"help": "more starts, with noise, where the minimisation stalls"})
     cooling: Cooling | None = field(
         default=None, metadata={"help": "imaginary time that the start goes through before, such as simple update"}
