@@ -47,6 +47,7 @@ _PUBLIC = {
         ],
         "tnsim.algorithms",
     ),
+    **dict.fromkeys(["from_torch", "to_torch"], "tnsim.tensorize.torch_plane"),
     "VariationalPEPS": "tnsim.algorithms.peps.variational.variational",
     "SymmetricVariationalPEPS": "tnsim.algorithms.peps.variational.symmetric_variational",
     "symmetric_mean": "tnsim.algorithms.peps.variational.symmetric_measure",
