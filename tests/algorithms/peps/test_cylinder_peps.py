@@ -19,7 +19,7 @@ from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSetti
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import OperatorError, SettingsError, ShapeError, StateError
 from tnsim.linalg import Truncation
-from tnsim.models import J1J2, Heisenberg, Hubbard, Lattice, TransverseIsing
+from tnsim.models import J1J2, Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.operator_sum import OperatorSum
 from tnsim.networks.peps import PEPS, CylinderPEPS, PlaneTerms, finite_start
 from tnsim.networks.sites import spin_site, spin_sites
@@ -150,7 +150,5 @@ def test_what_a_cylinder_cannot_do_is_refused():
         PlaneTerms.of(Heisenberg(lattice=Lattice("square", 4, 2, bc_x="periodic")))
     with pytest.raises(SettingsError, match="fused = True"):
         PlaneTerms.of(Heisenberg(lattice=Lattice("honeycomb", 3, 4, bc_y="periodic")))
-    with pytest.raises(StateError, match="a cylinder"):
-        finite_start(Hubbard(lattice=cylinder(2, 4)))
     with pytest.raises(ShapeError, match="at least 2"):
         CylinderPEPS.random([[spin_site(conserve=None)] * 3], D=2)

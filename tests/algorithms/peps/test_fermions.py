@@ -1,7 +1,10 @@
 """Fermions in the plane: graded tensors against Fock space, free fermions, and chains wound through the lattice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 import tests.strict_device  # noqa: F401
 import tnsim.models as models
@@ -31,7 +34,7 @@ from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
-from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.networks.peps import PEPS, CylinderPEPS, PlaneTerms
 from tnsim.networks.peps.bond_graph import bond_graph
 from tnsim.networks.peps.purified import infinitely_hot, purified_terms
 from tnsim.networks.peps.weighted import WeightedPEPS
@@ -141,6 +144,23 @@ def test_metrics_of_a_bond_are_norms():
         assert (exact / exact.norm() - other / other.norm()).norm() < 1e-12
         matrix = fuse(exact, [(0, 1), (2, 3)], [1, -1]).to_dense()
         assert np.linalg.eigvalsh(matrix)[0] > -1e-12 and np.abs(matrix - matrix.conj().T).max() < 1e-12
+
+
+@pytest.mark.parametrize(("shape", "filled"), [((3, 2), 2), ((4, 1), 2), ((3, 2), 3)])
+def test_gates_around_a_cylinder_are_those_of_fock_space(shape, filled):
+    (m, n), tau = shape, 0.3
+    terms = PlaneTerms.of(models.SpinlessFermions(lattice=Lattice("square", n, m, bc_y="periodic"), V=0.8))
+    states = [["full" if i * n + j < filled else "empty" for j in range(n)] for i in range(m)]
+    psi = CylinderPEPS.random(terms.sites, 2, states=states, seed=2)
+    vector, H = fock_state(psi.opened()), dense_hamiltonian(terms.opened())
+    exact = vector @ H @ vector / (vector @ vector)
+    assert abs(EXACT.measure(psi, terms).energy - exact) < 1e-11
+    update = SimpleUpdate(dt=tau, truncation=EXACT.truncation, imaginary=True, order=1)
+    for term in terms.pairs:
+        one = replace(terms, pairs=(term,), singles={})
+        found = fock_state(update.run(one, psi, time=tau).state.psi.opened())
+        moved = expm(-tau * dense_hamiltonian(one.opened())) @ vector
+        assert abs(abs(found @ moved) / np.linalg.norm(found) / np.linalg.norm(moved) - 1) < 1e-12
 
 
 @pytest.mark.parametrize("full", [False, True])

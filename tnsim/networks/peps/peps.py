@@ -116,7 +116,7 @@ class CylinderPEPS(PEPS):
     """A state on a cylinder of m x n sites: columns are rings of m >= 2 sites, the first row follows the last one.
 
     Simple and neighbourhood updates act on it as it is; whatever contracts it takes its `opened` form. Raises
-    ShapeError for a ring of one site, StateError for fermions.
+    ShapeError for a ring of one site. Fermions have periodic boundary conditions.
 
     >>> from tnsim.networks.sites import spin_site
     >>> psi = CylinderPEPS.random([[spin_site(conserve=None)] * 4] * 3, D=2, seed=0)
@@ -132,7 +132,6 @@ class CylinderPEPS(PEPS):
         if len(rows) < 2:
             raise ShapeError("a cylinder has at least 2 sites around, found 1: take a PEPS.")
         super().__init__(rows, sites)
-        self.refuse_fermions("a cylinder")
 
     def number(self, i: int, j: int) -> int:
         return super().number(i % self.shape[0], j)

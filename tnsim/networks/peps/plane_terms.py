@@ -183,7 +183,7 @@ class PlaneTerms:
         for term in self.pairs:
             second = term.second[0] % m, term.second[1]
             swap = second < term.first
-            matrix = _exchanged(term.matrix, self.site(*term.first).dim) if swap else term.matrix
+            matrix = _exchanged(term.matrix, self.site(*term.first), self.site(*second)) if swap else term.matrix
             inside.append(PairTerm(*sorted((term.first, second)), matrix))
         return replace(self, pairs=tuple(inside), is_cylinder=False)
 
@@ -274,15 +274,16 @@ def _around(pairs: Pairs, rows: Sequence[Sequence[Site]]) -> Pairs:
     m, found = len(rows), {}
     for (a, b), matrix in pairs.items():
         if 2 * (b[0] - a[0]) > m:
-            a, b, matrix = b, (a[0] + m, a[1]), _exchanged(matrix, rows[a[0]][a[1]].dim)
+            matrix = _exchanged(matrix, rows[a[0]][a[1]], rows[b[0]][b[1]])
+            a, b = b, (a[0] + m, a[1])
         found[a, b] = matrix
     return found
 
 
-def _exchanged(matrix: np.ndarray, first: int) -> np.ndarray:
-    """A matrix on two places, of which the first has dimension `first`, in the basis (second, first)."""
-    second = len(matrix) // first
-    parts = matrix.reshape(first, second, first, second)
+def _exchanged(matrix: np.ndarray, first: Site, second: Site) -> np.ndarray:
+    """A matrix on two places in the basis (second, first); fermions of one pass those of the other."""
+    signs = 1.0 - 2.0 * np.outer(first.parities, second.parities).ravel()
+    parts = (signs[:, None] * matrix * signs).reshape(first.dim, second.dim, first.dim, second.dim)
     return parts.transpose(1, 0, 3, 2).reshape(matrix.shape)
 
 
