@@ -61,13 +61,12 @@ def through(tensor: Tensor, quarter: Tensor, number: int, *, is_open: bool = Fal
         return contract(f"i x y o, {words} -> i {first} o {second}", quarter, tensor)
     x, y = (tensor.legs[words.split().index(name)].dual for name in "xy")
     apart = split(split(quarter, 2, (y, y.dual)), 1, (x, x.dual))
-    half = contract(f"i x X y Y o, {words} p -> i X Y o {first} {second} p", apart, tensor)
+    # the site first: long runs of i and o at the end make the copies between products quick
+    half = contract(f"{words} p, i x X y Y o -> {first} {second} p i X Y o", tensor, apart)
     below, (f, s) = words.upper(), (first.upper(), second.upper())
-    if not is_open:
-        whole = contract(f"i X Y o {first} {second} p, {below} p -> i {first} {f} o {second} {s}", half, bra(tensor))
-        return fuse(whole, [(0,), (1, 2), (3,), (4, 5)])
-    whole = contract(f"i X Y o {first} {second} p, {below} P -> i {first} {f} o {second} {s} p P", half, bra(tensor))
-    return fuse(whole, [(0,), (1, 2), (3,), (4, 5), (6,), (7,)])
+    phys, rest, ends = ("P", " p P", [(6,), (7,)]) if is_open else ("p", "", [])
+    spread = f"{below} {phys}, {first} {second} p i X Y o -> i {first} {f} o {second} {s}{rest}"
+    return fuse(contract(spread, bra(tensor), half), [(0,), (1, 2), (3,), (4, 5), *ends])
 
 
 def density_between(tensor: Tensor, quarter: Tensor, opposite: Tensor) -> Tensor:
