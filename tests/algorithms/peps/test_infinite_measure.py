@@ -229,6 +229,10 @@ def test_places_that_are_one_have_one_environment(monkeypatch):
     terms = zz_terms(psi)
     measured = [measure_infinite(each.environment, terms) for each in (found, other)]
     assert measured[0].energy == pytest.approx(measured[1].energy, abs=1e-10)
+    # two places and two bonds of each to the east and to the south, not four and eight
+    assert (len(found.environment.densities), len(other.environment.densities)) == (6, 12)
+    for pair, energy in measured[1].pairs.items():
+        assert measured[0].pairs[pair] == pytest.approx(energy, abs=1e-10)
     # a step takes in one column of two places from every side; else two columns
     for environment, count in ((found.environment, 8), (other.environment, 16)):
         made.clear()

@@ -180,6 +180,16 @@ class DirectionalEnvironment:
         return self.cell[0][0].edges
 
     @cached_property
+    def densities(self) -> dict[tuple, np.ndarray]:
+        """Density matrices that are known already, by what they are of."""
+        return {}
+
+    @cached_property
+    def first(self) -> list[list[tuple[int, int]]]:
+        """For every place the first one that has the same environment and sees the same."""
+        return first_alike(self.cell)
+
+    @cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
         """Singular values of the four corners of every site (alike ones once), the largest of each 1."""
         found = [svd(corner, (0,))[1] for site in self._different for corner in site.corners]
@@ -232,7 +242,7 @@ class DirectionalEnvironment:
 
         What lies below a row is that which the row above it sees, so all factors of the tensors cancel in the product.
         """
-        alike = [place for row in first_alike(self.cell) for place in row]
+        alike = [place for row in self.first for place in row]
         found = {place: _parts(self.cell, *place) for place in alike}
         parts = np.array([found[place] for place in alike])
         if not np.abs(parts).all() or not np.isfinite(parts).all():
