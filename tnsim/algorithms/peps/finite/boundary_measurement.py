@@ -28,7 +28,8 @@ class PlaneMeasurement:
     """Means of all terms of a Hamiltonian in a finite PEPS, and their sum.
 
     singles, pairs: by place and by pair of places. error: by how much the energy differs between rows and columns, or
-    between pairs read along their line and across it, if that is more (NaN where there is one direction only);
+    between pairs read along their line and across it, if that is more (NaN where there is one direction only). It is an
+    estimate: of 36 random states on 4 x 4 places, from near products to none, it covered 34, of the others nearly half.
     pair_error: the largest difference of a pair. Neither sees what all boundaries get wrong alike: weight, their
     discarded weights in all, tells of that. log_norm: ln <psi|psi>, norm_error: the largest difference between rows and
     columns that say it. chi: the largest bond of a boundary.
@@ -52,7 +53,10 @@ class PlaneMeasurement:
 
     @property
     def weight_per_cut(self) -> float:
-        """The discarded weight of a cut on average: relative errors of energies are of its size or below, as a rule."""
+        """The discarded weight of a cut on average: relative errors of energies are of its size or below, as a rule.
+
+        Not where the terms of the energy cancel, as in random states.
+        """
         (m, n), ways = self.shape, 1 if np.isnan(self.error) else 2
         return self.weight / max(1, 2 * ways * (m - 1) * (n - 1))
 
