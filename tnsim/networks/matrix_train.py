@@ -13,8 +13,20 @@ from tnsim.linalg.product_svd import product_svd
 from tnsim.networks.matrix_index import MatrixAxes
 from tnsim.networks.rank_rule import RankRule, ranks_within
 from tnsim.networks.scaling import scale_rows
-from tnsim.symmetry import TRIVIAL, trivial_leg
+from tnsim.symmetry import TRIVIAL, Leg, trivial_leg
 from tnsim.tensor import Tensor, contract, fuse, transpose
+
+_FLOWS = (1, 1, -1, -1)
+
+
+def core_legs(shape: Sequence[int]) -> tuple[Leg, ...]:
+    """Legs (left, out, in, right) of a core of these sizes."""
+    return tuple(trivial_leg(d, flow) for d, flow in zip(shape, _FLOWS, strict=True))
+
+
+def core_tensor(core: Array) -> Tensor:
+    """A core (left, out, in, right) as a site tensor on its memory."""
+    return Tensor(core_legs(core.shape), core.reshape(-1))
 
 
 def checked_matrix(matrix: Array, name: str = "") -> Array:
@@ -53,7 +65,7 @@ def train_of_matrix(matrix: Array, axes: MatrixAxes, rule: RankRule) -> list[Ten
         rest = v.data
         bonds.append(u.shape[1])
     shapes = zip([*cores, rest], bonds, axes.rows.dims, axes.columns.dims, [*bonds[1:], 1], strict=True)
-    return [_as_tensor(core, shape, (1, 1, -1, -1)) for core, *shape in shapes]
+    return [_as_tensor(core, shape, _FLOWS) for core, *shape in shapes]
 
 
 def matrix_of_train(tensors: Sequence[Tensor], axes: MatrixAxes) -> Array:
@@ -82,7 +94,7 @@ def join_sites(first: Tensor, second: Tensor) -> Tensor:
         return fuse(joined, [(0,), (1, 2), (3, 4), (5,)], [1, 1, -1, -1])
     rows = first.array.reshape((left * o, 1, i, m))
     columns = transpose(second, (1, 0, 2, 3)).array.reshape((1, p, m, j * right))
-    return _as_tensor((rows @ columns).reshape(-1), (left, o * p, i * j, right), (1, 1, -1, -1))
+    return _as_tensor((rows @ columns).reshape(-1), (left, o * p, i * j, right), _FLOWS)
 
 
 def site_array(matrix: Array, axes: MatrixAxes) -> Array:

@@ -15,14 +15,12 @@ import numpy as np
 from tnsim.errors import FileCorruptError, FileError, ShapeError
 from tnsim.io.safetensors import SafetensorsFile, encode, write_safetensors
 from tnsim.networks.matrix_index import MatrixAxes, MatrixAxis
+from tnsim.networks.matrix_train import core_legs, core_tensor
 from tnsim.networks.mpo import MPO
-from tnsim.symmetry import Leg, trivial_leg
 from tnsim.tensor import Tensor
 from tnsim.tensorize.artifact_seal import BLANK, FORMAT, VERSION, check_seal, file_hash, migrated, sealed
 from tnsim.tensorize.quantize import QuantizedChain
 from tnsim.version import __version__
-
-_FLOWS = (1, 1, -1, -1)
 
 
 def save_chains(
@@ -157,7 +155,7 @@ class ChainFile(Mapping[str, MPO]):
             codes=tuple(self._file.read(f"{name}.codes{k}") for k in sites),
             scales=tuple(self._file.read(f"{name}.scales{k}") for k in sites),
             bits=entry["bits"],
-            legs=tuple(_legs(shape) for shape in entry["cores"]),
+            legs=tuple(core_legs(shape) for shape in entry["cores"]),
             dtype=np.dtype(entry["dtype"]),
             axes=self._axes(name, entry["cores"]),
             kind=entry["numbers"],
@@ -175,7 +173,7 @@ class ChainFile(Mapping[str, MPO]):
     def _core(self, name: str, dtype: np.dtype) -> Tensor:
         array = self._file.read(name)
         array = array.view(dtype)[..., 0] if dtype.kind == "c" else array
-        return Tensor(_legs(array.shape), np.ascontiguousarray(array).reshape(-1))
+        return core_tensor(np.ascontiguousarray(array))
 
     def _axes(self, name: str, shapes: list[Any]) -> MatrixAxes:
         sides = zip(("rows", "columns"), self.layout[name]["shape"], (1, 2), strict=True)
@@ -190,7 +188,3 @@ class ChainFile(Mapping[str, MPO]):
         if not np.array_equal(np.sort(places), np.arange(prod(dims))):
             raise FileCorruptError(f"{name} in {self._file.path} holds no permutation of {prod(dims)} places.")
         return MatrixAxis(size, dims, tuple(places.tolist()))
-
-
-def _legs(shape: Any) -> tuple[Leg, ...]:
-    return tuple(trivial_leg(d, flow) for d, flow in zip(shape, _FLOWS, strict=True))

@@ -7,11 +7,9 @@ import torch
 
 from tnsim.backend import Array, get_backend
 from tnsim.networks.matrix_index import MatrixAxes
+from tnsim.networks.matrix_train import core_tensor
 from tnsim.networks.mpo import MPO
-from tnsim.symmetry import trivial_leg
-from tnsim.tensor import Tensor
 
-_FLOWS = (1, 1, -1, -1)
 # types that NumPy does not know go through the nearest that it does
 _WIDER = {torch.bfloat16: torch.float32}
 
@@ -30,11 +28,7 @@ def tensor_of(array: Array) -> torch.Tensor:
 
 def mpo_of(cores: Sequence[torch.Tensor], axes: MatrixAxes) -> MPO:
     """A chain on the memory of its cores."""
-    return MPO([_site(array_of(core), core.shape) for core in cores], axes=axes)
-
-
-def _site(array: Array, shape: Sequence[int]) -> Tensor:
-    return Tensor([trivial_leg(d, flow) for d, flow in zip(shape, _FLOWS, strict=True)], array.reshape(-1))
+    return MPO([core_tensor(array_of(core)) for core in cores], axes=axes)
 
 
 def cores_of(mpo: MPO, dtype: Any = None) -> list[torch.Tensor]:

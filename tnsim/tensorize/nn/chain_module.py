@@ -40,7 +40,8 @@ class _Kept(NamedTuple):
 class ChainModule(nn.Module):
     """Cores (left, out, in, right) of a matrix of `axes.shape`, and permutations of its rows and columns as buffers.
 
-    plan: how the chain acts (an `ApplyPlan`), or None for the one estimated best for each batch.
+    plan: how the chain acts (an `ApplyPlan`), or None for the one estimated best for each batch. is_plain: nothing is
+    permuted or filled up.
     """
 
     cores: Any
@@ -56,7 +57,7 @@ class ChainModule(nn.Module):
         self._sizes, self._padding, self._in_order = axes.shape, axes.columns.padding, not axes.rows.padding
         for name, axis in (("row_places", axes.rows), ("column_places", axes.columns)):
             self._set_buffer(name, None if axis.places is None else torch.tensor(axis.places, device=cores[0].device))
-        self._is_plain = self._in_order and not self._padding and axes.rows.places is axes.columns.places is None
+        self.is_plain = self._in_order and not self._padding and axes.rows.places is axes.columns.places is None
 
     @classmethod
     def _on(cls, mpo: MPO) -> Any:

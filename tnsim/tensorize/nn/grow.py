@@ -73,7 +73,7 @@ def insert_core_(layer: TTLinear, at: int, *, factor: int = 1, freeze: bool = Tr
         raise ShapeError("cores in few bits take no new core: insert it before the chain is quantised.")
     if not 0 <= at <= len(shapes):
         raise ShapeError(f"a core goes before core 0 to {len(shapes)}, found {at}.")
-    if factor < 1 or (factor > 1 and not _is_plain(layer)):
+    if factor < 1 or (factor > 1 and not layer.is_plain):
         raise ShapeError(f"factor is at least 1, and 1 with padding or permutations, found {factor}.")
     bond = shapes[at][0] if at < len(shapes) else 1
     cores = list(layer.cores)
@@ -87,11 +87,6 @@ def insert_core_(layer: TTLinear, at: int, *, factor: int = 1, freeze: bool = Tr
     if factor > 1:
         _widen(layer, at, factor)
     return new
-
-
-def _is_plain(layer: TTLinear) -> bool:
-    sides = layer.axes.rows, layer.axes.columns
-    return all(side.places is None and not side.padding for side in sides)
 
 
 def _widen(layer: TTLinear, at: int, factor: int) -> None:

@@ -10,11 +10,9 @@ import numpy as np
 from tnsim.backend import Array, backend_of
 from tnsim.errors import SettingsError, ShapeError, check_fields, suggest
 from tnsim.networks.matrix_index import IndexOrder, MatrixAxes, MatrixAxis
-from tnsim.networks.matrix_train import checked_matrix
+from tnsim.networks.matrix_train import checked_matrix, core_tensor
 from tnsim.networks.mpo import MPO
 from tnsim.networks.rank_rule import RankRule, count_params
-from tnsim.symmetry import trivial_leg
-from tnsim.tensor import from_dense
 from tnsim.tensorize.functional_error import corrected_bias
 from tnsim.tensorize.gram import Gram
 from tnsim.tensorize.metric_fit import MetricFit
@@ -253,5 +251,4 @@ def one_site(matrix: np.ndarray) -> MPO:
 
 
 def _chain(cores: Sequence[np.ndarray], axes: MatrixAxes) -> MPO:
-    legs = [[trivial_leg(d, flow) for d, flow in zip(core.shape, (1, 1, -1, -1), strict=True)] for core in cores]
-    return MPO([from_dense(core, leg) for core, leg in zip(cores, legs, strict=True)], axes=axes)
+    return MPO([core_tensor(np.ascontiguousarray(core)) for core in cores], axes=axes)

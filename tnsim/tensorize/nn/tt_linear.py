@@ -107,7 +107,7 @@ class TTLinear(ChainModule):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """W x + bias for every vector on the last axis."""
         kept = self._kept
-        if kept is not None and kept.given is not None and self._is_plain and self._is_current(kept):
+        if kept is not None and kept.given is not None and self.is_plain and self._is_current(kept):
             try:
                 return kept.act(input, self._parameters["bias"])
             except (KeyError, RuntimeError):
