@@ -19,6 +19,7 @@ from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
 from tnsim.networks.peps import PEPS, InfinitePEPS, PairTerm, PlaneTerms, grown
+from tnsim.networks.peps.purified import infinitely_hot, purified_terms
 from tnsim.networks.sites import fermion_site
 from tnsim.tensor import contract, random_tensor
 
@@ -121,6 +122,19 @@ def test_a_band_insulator_near_its_exact_energy():
     state = update.run(terms, psi, time=2.0).state.psi
     found = measure_infinite(corners(8, max_steps=8).solve(state).environment, terms)
     assert exact < found.energy < exact + 6e-3 and found.moments[0, 0]["N"] < 0.2 < 0.8 < found.moments[0, 1]["N"]
+
+
+def test_free_fermions_of_the_plane_at_a_temperature():
+    """The grand canonical energy per site: the Fermi function over the band."""
+    beta, cell = 0.2, [[0, 1], [1, 0]]
+    terms = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.0), cell)
+    update = SimpleUpdate(dt=0.05, truncation=Truncation(chi_max=4, svd_min=1e-8), imaginary=True)
+    state = update.run(terms, infinitely_hot(terms, cell), time=beta / 2).state.psi
+    found = measure_infinite(corners(8, max_steps=4).solve(state).environment, purified_terms(terms))
+    k = (np.arange(60) + 0.5) * 2 * np.pi / 60
+    band = -2 * (np.cos(k)[:, None] + np.cos(k))
+    exact = (band / (np.exp(beta * band) + 1)).mean()
+    assert abs(found.energy - exact) < 4e-4 and abs(found.moments[0, 0]["N"] - 0.5) < 1e-10
 
 
 def test_gradients_of_the_energy_of_a_cell():
