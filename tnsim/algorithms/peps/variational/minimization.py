@@ -167,7 +167,7 @@ class MinimizationSettings:
     stall_iterations: int = field(default=20, metadata={"help": "stalled: in so many iterations"})
     stall_tol: float = field(default=1e-7, metadata={"help": "stalled: the energy falls by less altogether"})
     stall_slope: float = field(default=1e-4, metadata={"help": "stalled: while the gradient has a larger norm"})
-    memory: int = field(default=20, metadata={"help": "steps that the curvature is known from (L-BFGS)"})
+    memory: int = field(default=60, metadata={"help": "steps that the curvature is known from (L-BFGS)"})
 
     def __post_init__(self) -> None:
         check_fields(self)
