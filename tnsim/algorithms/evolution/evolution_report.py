@@ -48,12 +48,12 @@ class EvolutionReport:
 
     def after_cut(self, weight: float) -> "EvolutionReport":
         """The report after one more layer of cuts."""
-        sums = {"trunc_err": self.trunc_err + weight, "sum_trunc_err": self.sum_trunc_err + weight}
-        if self.error_spent is None or self.error_left is None:
-            return replace(self, **sums)
+        spent, left = self.error_spent, self.error_left
         return replace(
-            self, error_spent=self.error_spent + weight**0.5, error_left=self.error_left - weight**0.5, **sums
-        )
+            self, trunc_err=self.trunc_err + weight, sum_trunc_err=self.sum_trunc_err + weight,
+            error_spent=None if spent is None else spent + weight**0.5,
+            error_left=None if left is None else left - weight**0.5,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         energy = "" if self.energy is None else f"energy {self.energy:.10g}, "
