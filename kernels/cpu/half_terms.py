@@ -2,8 +2,8 @@
 
 An environment and the site next to it act as `H_m[dst rows, src rows] += alpha * matrix` for every channel m
 of the middle MPO bond, where the matrix is a block of the environment, an identity (channels that have not
-started, or have finished), or a sum of such pieces that was laid out as one dense block because it fills
-most of it.
+started, or have finished), or a sum of such pieces: of blocks that stand in one place (a compressed MPO has channels
+that are sums of many), or of all pieces of a sector, laid out as one dense block because they fill most of it.
 """
 
 import numpy as np
@@ -96,50 +96,53 @@ def _pieces(env, entries, states, fused, bond_dims, left, unit_channel, channels
 
 
 @inner
-def _kind_of(pieces, which, values, first, last, sizes):
+def _by_place(pieces, first, last, width):
+    """The pieces of a group by where they stand, blocks that stand in one place behind each other, and how many of
+    these there are from every piece on (0: others came before)."""
+    keys, runs = np.empty(last - first, dtype=np.int64), np.ones(last - first, dtype=np.int64)
+    for n in range(last - first):
+        piece = pieces[first + n]
+        keys[n] = 2 * (piece[DST] * width + piece[SRC]) + (piece[WHAT] == BLOCK)
+    order, leader = stable_order(keys), 0
+    for n in range(1, last - first):
+        if keys[order[n]] == keys[order[leader]] and keys[order[n]] % 2 == 1:
+            runs[leader] += 1
+            runs[n] = 0
+        else:
+            leader = n
+    return first + order, runs
+
+
+@inner
+def _kind_of(pieces, which, values, order, runs, sizes):
     """What a group of pieces is: WHOLE, an identity on all of its sector; SUMMED, better one dense block; or PARTS."""
     cost, matrices, covered, plain = 0, 0, 0, True
-    for i in range(first, last):
-        piece = pieces[i]
+    for n in range(len(order)):
+        piece = pieces[order[n]]
         if piece[WHAT] == BLOCK:
             matrices += 1
-            cost += piece[ROWS] * piece[COLS]
+            cost += piece[ROWS] * piece[COLS] if runs[n] > 0 else 0
             plain = False
         else:
             covered += piece[ROWS]
-            plain = plain and piece[DST] == piece[SRC] and piece[TO] == piece[FROM] and values[which[i]] == 1
-    to, source = pieces[first, TO], pieces[first, FROM]
+            plain = plain and piece[DST] == piece[SRC] and piece[TO] == piece[FROM] and values[which[order[n]]] == 1
+    to, source = pieces[order[0], TO], pieces[order[0], FROM]
     if plain and covered == sizes[to]:
         return WHOLE
     return SUMMED if matrices > 0 and cost >= FILL * sizes[to] * sizes[source] else PARTS
 
 
 @inner
-def _sum_row(row, piece, size, width):
-    """One piece of a dense block that begins at `size`."""
-    row[C_BUFFER], row[C_OFFSET] = 1, size + piece[DST] * width + piece[SRC]
+def _sum_row(row, piece, offset, stride, step):
+    """One piece of a dense block, from `offset` on with these distances of rows and columns."""
+    row[C_BUFFER], row[C_OFFSET] = 1, offset
     if piece[WHAT] == BLOCK:
         row[KIND], row[M], row[N] = ADD, piece[ROWS], piece[COLS]
         row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_STEP] = 0, piece[OFFSET], piece[STRIDE], 1
-        row[C_STRIDE], row[C_STEP] = piece[DST_STRIDE] * width, piece[SRC_STRIDE]
+        row[C_STRIDE], row[C_STEP] = stride, step
     else:
         row[KIND], row[M], row[N] = IDENTITY, piece[ROWS], 1
-        row[C_STRIDE] = piece[DST_STRIDE] * width + piece[SRC_STRIDE]
-
-
-@inlined
-def _kinds(pieces, which, values, places, sizes):
-    """The kind of every group; how many terms and rows all of them make, and how many are summed."""
-    kinds, n_terms, n_rows, n_summed = np.zeros(len(places) - 1, dtype=np.int64), 0, 0, 0
-    for g in range(len(kinds)):
-        count = places[g + 1] - places[g]
-        if count > 0:
-            kinds[g] = _kind_of(pieces, which, values, places[g], places[g + 1], sizes)
-            n_terms += count if kinds[g] == PARTS else 1
-            if kinds[g] == SUMMED:
-                n_rows += count
-                n_summed += 1
-    return kinds, n_terms, n_rows, n_summed
+        row[C_STRIDE] = stride + step
 
 
 @kernel
@@ -153,39 +156,49 @@ def half_terms(env, entries, values, states, fused, bond_dims, left, unit_channe
     """
     sizes, nq = fused[2], len(fused[2])
     pieces, which, places = _pieces(env, entries, states, fused, bond_dims, left, unit_channel, channels)
-    kinds, n_terms, n_rows, n_summed = _kinds(pieces, which, values, places, sizes)
-    terms, alphas = np.empty((n_terms, TERM_COLUMNS), dtype=np.int64), np.ones(n_terms, dtype=values.dtype)
-    rows, row_alphas = np.zeros((n_rows, COLUMNS), dtype=np.int64), np.empty(n_rows, dtype=values.dtype)
-    groups, tasks = np.zeros((channels, nq, 2), dtype=np.int64), max(1, n_summed)
-    starts, added = np.zeros(tasks + 1, dtype=np.int64), np.zeros(tasks)
+    most = len(pieces)
+    terms, alphas = np.empty((most, TERM_COLUMNS), dtype=np.int64), np.ones(most, dtype=values.dtype)
+    rows, row_alphas = np.zeros((most, COLUMNS), dtype=np.int64), np.empty(most, dtype=values.dtype)
+    groups = np.zeros((channels, nq, 2), dtype=np.int64)
+    starts, added = np.zeros(most + 2, dtype=np.int64), np.zeros(most + 1)
     t, r, task, size = 0, 0, 0, 0
-    for g in range(len(kinds)):
+    for g in range(len(places) - 1):
         if places[g] == places[g + 1]:
             continue
         channel, to, source = pieces[places[g], CHANNEL], pieces[places[g], TO], pieces[places[g], FROM]
+        order, runs = _by_place(pieces, places[g], places[g + 1], sizes[source])
+        kind = _kind_of(pieces, which, values, order, runs, sizes)
         groups[channel, to, 0] = t
-        if kinds[g] != PARTS:
-            term = terms[t]
-            term[CHANNEL], term[TO], term[FROM] = channel, to, source
-            term[DST], term[DST_STRIDE], term[ROWS] = 0, 1, sizes[to]
-            term[SRC], term[SRC_STRIDE], term[COLS] = 0, 1, sizes[source]
-            term[WHAT], term[OFFSET], term[STRIDE] = UNIT, 0, 0
-            if kinds[g] == SUMMED:
-                term[WHAT], term[OFFSET], term[STRIDE] = DENSE, size, sizes[source]
+        for n in range(len(order)):
+            if n > 0 and (kind != PARTS or runs[n] == 0):
+                continue
+            count, term = len(order) if kind == SUMMED else runs[n], terms[t]
+            copy_vector(term, pieces[order[n]])
+            if kind == PARTS:
+                alphas[t] = values[which[order[n]]]
+            else:
+                term[DST], term[DST_STRIDE], term[ROWS] = 0, 1, sizes[to]
+                term[SRC], term[SRC_STRIDE], term[COLS] = 0, 1, sizes[source]
+                term[WHAT], term[OFFSET], term[STRIDE] = UNIT, 0, 0
+            if kind == SUMMED or count > 1:
+                alphas[t] = 1
+                term[WHAT], term[OFFSET], term[STRIDE] = DENSE, size, term[COLS]
+                for i in order[n : n + count]:
+                    offset, stride, step = size, term[COLS], 1
+                    if kind == SUMMED:
+                        offset += pieces[i, DST] * stride + pieces[i, SRC]
+                        stride, step = pieces[i, DST_STRIDE] * stride, pieces[i, SRC_STRIDE]
+                    _sum_row(rows[r], pieces[i], offset, stride, step)
+                    row_alphas[r] = values[which[i]]
+                    added[task] += rows[r, M] * rows[r, N]
+                    r += 1
+                size += term[ROWS] * term[COLS]
+                task += 1
+                starts[task] = r
             t += 1
-        for i in range(places[g], places[g + 1]):
-            if kinds[g] == SUMMED:
-                row_alphas[r] = values[which[i]]
-                _sum_row(rows[r], pieces[i], size, sizes[source])
-                added[task] += rows[r, M] * rows[r, N]
-                r += 1
-            elif kinds[g] == PARTS:
-                copy_vector(terms[t], pieces[i])
-                alphas[t] = values[which[i]]
-                t += 1
-        if kinds[g] == SUMMED:
-            size += sizes[to] * sizes[source]
-            task += 1
-            starts[task] = r
         groups[channel, to, 1] = t
-    return terms, alphas, groups, rows, row_alphas, starts, added, size
+    tasks = max(1, task)
+    return (
+        terms[:t].copy(), alphas[:t].copy(), groups, rows[:r].copy(), row_alphas[:r].copy(), starts[: tasks + 1].copy(),
+        added[:tasks].copy(), size,
+    )  # fmt: skip

@@ -9,10 +9,11 @@ from tests.exact import sparse
 from tnsim.algorithms.ground_state.dmrg_run import choose_eigensolver
 from tnsim.backend import get_backend
 from tnsim.errors import NumericalError, SettingsError
+from tnsim.kernels.cpu import half_terms
 from tnsim.linalg.complement import orthonormal_rows
 from tnsim.linalg.davidson import davidson
 from tnsim.linalg.lanczos import Krylov, lanczos
-from tnsim.models import XXZ, Heisenberg, Hubbard, TransverseIsing
+from tnsim.models import J1J2, XXZ, Heisenberg, Hubbard, Lattice, TransverseIsing
 from tnsim.networks.canonical import canonicalize
 from tnsim.networks.diagonal_share import diagonal_share
 from tnsim.networks.effective import TwoSiteHamiltonian
@@ -24,6 +25,7 @@ MODELS = {
     "several states a charge": Hubbard(L=6, U=8.0, conserve="parity"),
     "one charge": XXZ(L=8, delta=0.5),
     "none": TransverseIsing(L=6, h=0.7),
+    "channels that are sums": J1J2(J2=0.5, lattice=Lattice("square", 2, 4, bc_y="periodic")),
 }
 
 
@@ -68,6 +70,19 @@ def test_lowest_levels_are_the_dense_ones(name, dtype, place):
     np.testing.assert_allclose(matrix @ vectors.T, vectors.T * exact, atol=1e3 * accuracy**0.5)
     single = heff.lowest(guesses[0], Krylov(k_max=60, tolerance=1e-6, method="davidson"))
     assert single.energy == pytest.approx(exact[0], abs=accuracy)
+
+
+def test_blocks_of_an_environment_that_stand_in_one_place_are_summed():
+    """Between two columns of a cylinder, where the MPO has fewer channels than sites and every one is a sum."""
+    heff, matrix = effective("channels that are sums", "d")
+    terms, sizes = heff.plan.left.terms, heff.plan.left.panels.sizes
+    sums = terms[terms[:, half_terms.WHAT] == half_terms.DENSE]
+    assert (sums[:, half_terms.ROWS] < sizes[sums[:, half_terms.TO]]).any()
+    sites = MODELS["channels that are sums"].mpo().tensors[3:5]
+    parts = [part.to_dense() for part in (heff.left.environment, *sites, heff.right.environment)]
+    dense = np.einsum("aob,oste,euvr,crd->asucbtvd", *parts)
+    values, exact = np.linalg.eigvalsh(matrix), np.linalg.eigvalsh(dense.reshape(int(dense.size**0.5), -1))
+    assert np.abs(values[:, None] - exact).min(axis=1).max() < 1e-10
 
 
 def test_compiled_and_portable_take_the_same_steps():
