@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.kernels.cpu import davidson, lanczos, leading, sectors, serve, split
-from tnsim.kernels.cpu.team import DTYPES, TEAM, new_board
+from tnsim.kernels.cpu.team import DTYPES, TEAM, new_board, samples
 from tnsim.kernels.table import A_STRIDE, B_STRIDE, C_BUFFER, C_STRIDE, COLUMNS, K, M, N
 
 _SOLVERS = {"lanczos": lanczos.lowest, "davidson": davidson.lowest}
@@ -100,16 +100,21 @@ def compile_plans() -> None:
 
 
 def compile_kernels(dtype: str, threads: int, eigensolver: str = "lanczos") -> None:
-    """Call every numerical kernel of two-site DMRG once, on one matrix of one number; last what only helpers need."""
+    """Call every numerical kernel of two-site DMRG once, on one matrix of one number; last what later sweeps and
+    helpers need."""
     blocks, theta = np.array([[0, 1, 1]]), np.ones(1, dtype=dtype)
     rows = np.zeros((1, COLUMNS), dtype=np.int64)
     rows[:, [M, N, K, A_STRIDE, B_STRIDE, C_STRIDE, C_BUFFER]] = 1
-    plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), order=np.zeros(1, dtype=np.int64), work=1)
-    limits = 1, 1, 1.0, 0.0
-    if eigensolver == "davidson":
-        davidson.solve(plan, theta.reshape(1, 1), theta, (theta,) * 4, limits, 1)
-    else:
-        lanczos.solve(plan, theta, (theta,) * 4, limits, 1)
+    order = np.zeros(1, dtype=np.int64)
+    plan = SimpleNamespace(rows=rows, alphas=theta, starts=np.arange(2), order=order, work=1, flops=0.0)
+
+    def solve() -> None:
+        if eigensolver == "davidson":
+            davidson.solve(plan, theta.reshape(1, 1), theta, (theta,) * 4, (1, 1, 1.0, 0.0), 1)
+        else:
+            lanczos.solve(plan, theta, (theta,) * 4, (1, 1, 1.0, 0.0), 1)
+
+    solve()
     double = np.result_type(dtype, np.float64)
     wide = theta.astype(double)
     leading.leading(wide, blocks, True, wide[:0], 0.0, 1, 1)
@@ -117,5 +122,8 @@ def compile_kernels(dtype: str, threads: int, eigensolver: str = "lanczos") -> N
     with suppress(OSError):  # the first process may have ended
         sys.stdout.buffer.write(_READY)
         sys.stdout.flush()
+    plan.flops = np.inf  # only large products are worth single precision, so this is needed later
+    solve()
     if threads > 1:
-        serve.serve(new_board(1), 0, DTYPES.index(dtype), theta[:0])
+        number = DTYPES.index(dtype)
+        serve.serve(new_board(1), 0, number, *samples(number))

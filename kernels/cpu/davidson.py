@@ -10,12 +10,23 @@ import numpy as np
 from numba.extending import register_jitable
 
 from tnsim.kernels.cpu.compiled import inner, kernel
-from tnsim.kernels.cpu.lanczos import norm_of, project_out, rescale, subtract
+from tnsim.kernels.cpu.lanczos import (
+    HIDDEN,
+    ROUNDING,
+    SINGLE,
+    begin,
+    norm_of,
+    pays_in_single,
+    project_out,
+    rescale,
+    subtract,
+)
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.products import share_rows
 from tnsim.kernels.cpu.symbols import dot
 from tnsim.kernels.cpu.team import led
+from tnsim.kernels.cpu.vectors import shares_of
 
 # added to differences between diagonal and energy, as a share of the energy (or of the residual)
 FLOOR = 1e-4
@@ -64,16 +75,18 @@ def _residual(space, coefficients, energy, out):
 
 
 @inner
-def _vector(space, coefficients, out):
-    """A Ritz vector of norm 1."""
-    number = space.dtype.type
+def _vector(start, space, coefficients, out):
+    """A Ritz vector of norm 1; start: the first vector of the space, which may hold it in fewer digits."""
+    number = out.dtype.type
     for first in range(0, len(out), _PIECE):
         piece = out[first : first + _PIECE]
-        piece[:] = 0
-        for i in range(len(coefficients)):
-            c, v = number(coefficients[i]), space[i, 0, first : first + len(piece)]
+        c, v = number(coefficients[0]), start[first : first + len(piece)]
+        for e in range(len(piece)):
+            piece[e] = c * v[e]
+        for i in range(1, len(coefficients)):
+            c, w = number(coefficients[i]), space[i, 0, first : first + len(piece)]
             for e in range(len(piece)):
-                piece[e] += c * v[e]
+                piece[e] += c * w[e]
     rescale(out, number(1 / norm_of(out)))
 
 
@@ -87,33 +100,47 @@ def _precondition(out, diagonal, energy, floor):
 
 
 @inner
-def _apply(rows, alphas, space, done, halves, work, starts, order, constraints, board, overlaps):
-    """The product of a vector, and its overlaps with all vectors so far."""
+def _apply(rows, alphas, space, done, halves, work, starts, order, shift, constraints, board, overlaps):
+    """The product of a vector with H less the shift, and its overlaps with all vectors so far; the norm of it."""
     v, image, ints = space[done, 0], space[done, 1], np.empty(2, dtype=np.int32)
     share_rows(rows, alphas, starts, order, (v, image, work, halves[0], halves[1], halves[2], halves[3], work), board)
     if constraints is not None:
         project_out(image, constraints)
+    subtract(image, space.dtype.type(shift), v)
     for i in range(done + 1):
-        overlaps[done, i] = dot(image, space[i, 0], ints)
+        # images of the first vectors, as these may be residuals: small, and so is rounding in what they overlap
+        overlaps[done, i] = dot(v, space[i, 1], ints)
         overlaps[i, done] = np.conj(overlaps[done, i])
+    return norm_of(image)
 
 
 @kernel
-def lowest(rows, alphas, guesses, space, overlaps, halves, work, starts, order, diagonal, limits, constraints, board):
+def lowest(
+    rows, alphas, guesses, known, space, overlaps, halves, work, starts, order, diagonal, limits, constraints, board
+):  # fmt: skip
     """Lowest Ritz pairs, as many as `guesses` has rows that do not depend on each other.
 
-    space: room for vectors and their products, in pairs; overlaps: room for <vector| H |vector> in double precision,
-    whose size is the most products. limits: (k_min, tolerance, gain, rounding): ends after k_min products for every
-    pair where every residual norm fell below `tolerance`, or below `gain` times that in the span of the guesses, or to
-    `rounding` of the energies. The rest as in `lanczos.lowest`.
-    Returns (vectors of norm 1, energies, first energies, first residuals, their norms, products).
+    known: True with energy, residual and residual norm of the one guess, of norm 1; or False with any. space: room for
+    vectors and their products, in pairs, in the dtype of `alphas`, `halves`, `work` and `diagonal`; overlaps: room for
+    <vector| H |vector> in double precision, whose size is the most products. limits: (k_min, tolerance, gain, exact,
+    rounding): ends after k_min products for every pair where every residual norm fell below `tolerance`, or below
+    `gain` times that in the span of the guesses, or to `exact` of the energies; `rounding` is that of the space. The
+    rest as in `lanczos.lowest`.
+    Returns (vectors of norm 1, energies, first energies, first residuals, their norms, products, residual that
+    rounding may hide).
     """
-    k_min, tolerance, gain, rounding = limits
+    (is_known, shift, residual, norm), (k_min, tolerance, gain, exact, rounding) = known, limits
     (wanted, size), most = guesses.shape, len(overlaps)
-    spare, residuals = np.empty(size, dtype=space.dtype), np.empty((wanted, size), dtype=space.dtype)
-    first_energies, first_norms = np.zeros(wanted), np.zeros(wanted)
-    count = done = 0
-    for row in range(wanted):
+    spare, residuals = np.empty(size, dtype=space.dtype), np.empty((wanted, size), dtype=guesses.dtype)
+    first_energies, first_norms = np.full(wanted, shift), np.full(wanted, norm)
+    count, scale = 0, abs(shift)
+    if is_known:
+        copy_vector(space[0, 0], guesses[0])
+        copy_vector(space[0, 1], residual)
+        copy_vector(residuals[0], residual)
+        overlaps[0, 0], count = 0, 1
+    done = count
+    for row in range(done, wanted):
         copy_vector(spare, guesses[row])
         count += _added(space, count, spare, constraints, rounding)
     pairs = count
@@ -121,45 +148,73 @@ def lowest(rows, alphas, guesses, space, overlaps, halves, work, starts, order, 
     while True:
         initial = done == 0
         while done < count:
-            _apply(rows, alphas, space, done, halves, work, starts, order, constraints, board, overlaps)
+            image = _apply(rows, alphas, space, done, halves, work, starts, order, shift, constraints, board, overlaps)
+            scale = max(scale, image)
             done += 1
         values, ritz = np.empty(done), overlaps[:done, :done].copy()
         eigh(ritz, values)
         ritz = np.conj(ritz)
         for pair in range(pairs):
             norm = _residual(space, ritz[pair], values[pair], spare)
+            energy = shift + values[pair]
             if initial:
                 copy_vector(residuals[pair], spare)
-                first_energies[pair], first_norms[pair] = values[pair], norm
-            enough = rounding * max(abs(values[0]), abs(values[-1]))
+                first_energies[pair], first_norms[pair] = energy, norm
+            enough = exact * max(abs(shift + values[0]), abs(shift + values[-1]))
             if done >= k_min * pairs:
                 enough = max(enough, max(tolerance, gain * first_norms[pair]))
             if norm > enough and count < most:
                 floor = FLOOR * max(abs(first_energies[0]), first_norms[0])
-                _precondition(spare, diagonal, values[pair], floor)
+                _precondition(spare, diagonal, energy, floor)
                 count += _added(space, count, spare, constraints, rounding)
         if done == count:
             break
-    vectors = np.empty((pairs, size), dtype=space.dtype)
+    vectors = np.empty((pairs, size), dtype=guesses.dtype)
     for pair in range(pairs):
-        _vector(space, ritz[pair], vectors[pair])
-    return vectors, values[:pairs].copy(), first_energies[:pairs], residuals[:pairs], first_norms[:pairs], done
+        if is_known:
+            _vector(guesses[0], space, ritz[pair], vectors[pair])
+        else:
+            _vector(space[0, 0], space, ritz[pair], vectors[pair])
+    hidden = rounding * scale * np.sqrt(max(0.0, 1 - abs(ritz[0, 0]) ** 2)) if pairs > 0 else 0.0
+    return (
+        vectors, shift + values[:pairs], first_energies[:pairs], residuals[:pairs], first_norms[:pairs], done, hidden,
+    )  # fmt: skip
 
 
 def solve(plan, guesses, diagonal, halves, limits, threads, constraints=None):
     """Lowest Ritz pairs of a product plan from the rows of `guesses`, as many as those span; `limits` are (k_min,
-    k_max, tolerance, gain), with products for every pair. Results as in `lanczos.solve`, a row a pair."""
-    (wanted, size), (k_min, k_max, tolerance, gain), dtype = guesses.shape, limits, guesses.dtype
+    k_max, tolerance, gain), with products for every pair. Results as in `lanczos.solve`, a row a pair.
+
+    For one pair all products but the first may be done in single precision, as there."""
+    dtype, known, kinds = guesses.dtype, (False, 0.0, guesses[0], 0.0), (guesses.dtype,)
+    threads, enough = min(threads, len(plan.order)), limits[2]
+    if len(guesses) == 1:
+        start, energy, residual, norm = led(
+            threads, dtype, begin, plan.rows, plan.alphas, plan.starts, plan.order, plan.work or 1, guesses[0],
+            shares_of(len(guesses[0])), *halves, constraints,
+        )  # fmt: skip
+        guesses, known, enough = start.reshape(1, -1), (True, energy, residual, norm), max(enough, limits[3] * norm)
+        if pays_in_single(plan, dtype, enough, norm, constraints):
+            kinds = SINGLE[dtype.char], dtype
+    for kind in kinds:
+        *pairs, hidden = _search(plan, guesses, known, diagonal, halves, limits, threads, constraints, kind)
+        if hidden < HIDDEN * enough:
+            break
+    return pairs
+
+
+def _search(plan, guesses, known, diagonal, halves, limits, threads, constraints, dtype):
+    """`lowest` with all that it makes in some dtype."""
+    (wanted, size), (k_min, k_max, tolerance, gain) = guesses.shape, limits
     most = min(wanted * k_max, size - (0 if constraints is None else len(constraints)))
-    limits = k_min, tolerance, gain, 30 * float(np.finfo(dtype).eps)
+    limits = k_min, tolerance, gain, ROUNDING[guesses.dtype.char], ROUNDING[dtype.char]
     room = _room((most + 1) * 2 * size * dtype.itemsize)
     space = room[: (most + 1) * 2 * size * dtype.itemsize].view(dtype).reshape(most + 1, 2, size)
     overlaps = np.zeros((most, most), dtype=np.result_type(dtype, np.float64))
-    work = np.empty(max(1, plan.work), dtype=dtype)
+    work, halves = np.empty(max(1, plan.work), dtype=dtype), tuple(half.astype(dtype, copy=False) for half in halves)
     result = led(
-        min(threads, len(plan.order)), dtype, lowest,
-        plan.rows, plan.alphas, guesses, space, overlaps, halves, work, plan.starts, plan.order, diagonal, limits,
-        constraints,
+        threads, guesses.dtype, lowest, plan.rows, plan.alphas.astype(dtype, copy=False), guesses, known, space,
+        overlaps, halves, work, plan.starts, plan.order, diagonal.astype(dtype, copy=False), limits, constraints,
     )  # fmt: skip
     if len(room) <= _LARGEST_ROOM:
         _ROOMS.append(room)

@@ -12,7 +12,13 @@ from tnsim.kernels.cpu.vectors import CORRECT, OVERLAP, PIECE, SUBTRACT, shares_
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
 # residuals of so many eps of the operator are none
-_ROUNDING = {char: 30 * float(np.finfo(char).eps) for char in "fdFD"}
+ROUNDING = {char: 30 * float(np.finfo(char).eps) for char in "fdFD"}
+# the dtype of half the digits; where products have at least so many flops, and a residual has to fall by a factor of no
+# less than this, it takes less time, environments turned into it included
+SINGLE = {"f": np.dtype("f"), "d": np.dtype("f"), "F": np.dtype("F"), "D": np.dtype("F")}
+_WORTH, _COARSE = 4e6, 1e-3
+# rounding may hide this share of the residual that is left
+HIDDEN = 0.1
 
 
 @inner
@@ -36,15 +42,21 @@ def rescale(a, factor):
 
 
 @inlined
-def _combine(basis, coefficients, vector):
-    """vector = sum of coefficients times rows of the basis, scaled to norm 1."""
-    number = basis.dtype.type
+def _combine(start, basis, coefficients, vector):
+    """vector = sum of coefficients times the start vector and the rows of the basis behind the first, of norm 1."""
+    number = vector.dtype.type
     for first in range(0, len(vector), PIECE):
         piece = vector[first : first + PIECE]
         piece[:] = 0
-        for j in range(len(coefficients)):
+        subtract(piece, number(-coefficients[0]), start[first : first + PIECE])
+        for j in range(1, len(coefficients)):
             subtract(piece, number(-coefficients[j]), basis[j, first : first + PIECE])
     rescale(vector, number(1 / norm_of(vector)))
+
+
+def pays_in_single(plan, dtype, enough, norm, constraints):
+    """Whether directions are best found in single precision, for a residual to fall from `norm` to `enough`."""
+    return dtype.char in "dD" and constraints is None and plan.flops > _WORTH and enough > _COARSE * norm
 
 
 @inner
@@ -55,57 +67,88 @@ def project_out(w, constraints):
         subtract(w, dot(constraints[i], w, ints), constraints[i])
 
 
+@inlined
+def _recur(basis, j, before, constraints, factors, sums, shares, board):
+    """The product of basis vector j, which lies behind it, less its parts along all vectors: what it has along the last
+    one, its norm without them, and what is still to be taken off along that one; before: the norm one step ago."""
+    u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
+    size, number, ints = len(v), basis.dtype.type, np.empty(2, dtype=np.int32)
+    if constraints is not None:
+        project_out(w, constraints)
+    alpha = work_on_vectors(OVERLAP, w, v, u, factors, sums, shares, board)[0]
+    factors[0], factors[1] = alpha, before
+    overlap, square = work_on_vectors(SUBTRACT, w, v, u, factors, sums, shares, board)
+    # most of H v cancelled: so did digits of what is left
+    rest = square - overlap * overlap
+    if constraints is not None or j >= _FEW or size < _LONG or rest < 0.5 * square:
+        subtract(w, number(overlap), v)
+        overlap = 0.0
+        if j >= _FEW or size < _LONG:
+            for i in range(j, -1, -1):
+                subtract(w, dot(basis[i], w, ints), basis[i])
+        if constraints is not None:
+            project_out(w, constraints)
+        rest = real_dot(w, w)
+    return alpha, np.sqrt(rest), overlap
+
+
+@kernel
+def begin(rows, alphas, starts, order, work, start, shares, left, left_dense, right, right_dense, constraints, board):
+    """The first product: the start vector with norm 1, its energy, its residual and the norm of that.
+
+    Arguments as in `lowest`.
+    """
+    size, buffer = len(start), np.empty(work, dtype=start.dtype)
+    basis, factor = np.empty((2, size), dtype=start.dtype), start.dtype.type(1 / norm_of(start))
+    for i in range(size):
+        basis[0, i] = factor * start[i]
+    v, w = basis[0], basis[1]
+    share_rows(rows, alphas, starts, order, (v, w, buffer, left, left_dense, right, right_dense, buffer), board)
+    factors, sums = np.zeros(2, dtype=start.dtype), np.empty(2 * len(shares))
+    alpha, beta, overlap = _recur(basis, 0, 0.0, constraints, factors, sums, shares, board)
+    factors[0], factors[1] = overlap, 1
+    work_on_vectors(CORRECT, w, v, v, factors, sums, shares, board)
+    return v, alpha, w, beta
+
+
 @kernel
 def lowest(
-    rows, alphas, starts, order, work, start, shares, left, left_dense, right, right_dense, k_min, k_max, tolerance,
-    gain, rounding, constraints, board,
+    rows, alphas, starts, order, work, first, shares, left, left_dense, right, right_dense, k_min, k_max, tolerance,
+    gain, exact, rounding, constraints, board,
 ):  # fmt: skip
-    """Lowest Ritz pair near `start` of a product plan with a work buffer of so many numbers, at most k_max products.
+    """Lowest Ritz pair of a product plan with a work buffer of so many numbers, at most k_max products.
 
-    Stops after k_min products where the residual norm falls below `tolerance`, or below `gain` times that of the start
-    vector, or where it is `rounding` of the operator. left, left_dense, right, right_dense: environments and their
-    dense blocks. shares: of long vectors (see `vectors`). board: empty, or that of a team (see `team`); `order` of the
-    tasks. constraints: None, or orthonormal rows that the start vector has no part along, and that are projected out of
+    first: what `begin` found. The vectors behind the start vector have the dtype of `alphas`, as have left, left_dense,
+    right, right_dense: environments and their dense blocks. Stops after k_min products where the residual norm falls
+    below `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator; of the
+    start vector, which may have more digits, `exact` of it.
+    shares: of long vectors (see `vectors`). board: empty, or that of a team (see `team`); `order` of the tasks.
+    constraints: None, or orthonormal rows that the start vector has no part along, and that are projected out of
     every vector.
-    Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
+    Returns (vector of norm 1, energy, products, residual that rounding may hide).
     """
-    size, number = len(start), start.dtype.type
+    start, energy, residual, norm = first
+    size, number = len(start), alphas.dtype.type
     free = size
     if constraints is not None:
         free -= len(constraints)
-    ints, buffer = np.empty(2, dtype=np.int32), np.empty(work, dtype=start.dtype)
-    basis = np.empty((k_max + 1, size), dtype=start.dtype)
-    factor = number(1 / norm_of(start))
-    for i in range(size):
-        basis[0, i] = factor * start[i]
+    buffer, basis = np.empty(work, dtype=alphas.dtype), np.empty((k_max + 1, size), dtype=alphas.dtype)
     alpha, beta = np.zeros(k_max), np.zeros(k_max)
+    alpha[0], beta[0], overlap = energy, norm, 0.0
+    factor = 1 / norm if norm > 0 else 0.0
+    for i in range(size):
+        basis[0, i], basis[1, i] = number(start[i]), number(factor * residual[i])
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
-    factors, sums = np.zeros(2, dtype=start.dtype), np.empty(2 * len(shares))
+    factors, sums = np.zeros(2, dtype=alphas.dtype), np.empty(2 * len(shares))
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
-        buffers = (v, w, buffer, left, left_dense, right, right_dense, buffer)
-        share_rows(rows, alphas, starts, order, buffers, board)
+        if j > 0:
+            buffers = (v, w, buffer, left, left_dense, right, right_dense, buffer)
+            share_rows(rows, alphas, starts, order, buffers, board)
+            alpha[j], beta[j], overlap = _recur(basis, j, beta[j - 1], constraints, factors, sums, shares, board)
         count = j + 1
-        if constraints is not None:
-            project_out(w, constraints)
-        alpha[j] = work_on_vectors(OVERLAP, w, v, u, factors, sums, shares, board)[0]
-        factors[0], factors[1] = alpha[j], beta[j - 1] if j > 0 else 0.0
-        overlap, square = work_on_vectors(SUBTRACT, w, v, u, factors, sums, shares, board)
-        # most of H v cancelled: so did digits of what is left
-        rest = square - overlap * overlap
-        if constraints is not None or j >= _FEW or size < _LONG or rest < 0.5 * square:
-            subtract(w, number(overlap), v)
-            overlap = 0.0
-            if j >= _FEW or size < _LONG:
-                for i in range(j, -1, -1):
-                    subtract(w, dot(basis[i], w, ints), basis[i])
-            if constraints is not None:
-                project_out(w, constraints)
-            rest = real_dot(w, w)
-        beta[j] = np.sqrt(rest)
         scale = max(scale, np.sqrt(alpha[j] ** 2 + beta[j] ** 2))
-        exhausted = beta[j] <= rounding * scale or count >= free
-        done = exhausted or count == k_max
+        done = beta[j] <= (rounding if j > 0 else exact) * scale or count >= free or count == k_max
         if done or count >= k_min:
             ritz, values = np.zeros((count, count)), np.empty(count)
             for i in range(count):
@@ -114,24 +157,37 @@ def lowest(
                     ritz[i, i + 1] = ritz[i + 1, i] = beta[i]
             eigh(ritz, values)
             done = done or beta[j] * abs(ritz[0, j]) < max(tolerance, gain * beta[0])
-        if done and j > 0:
-            break
-        factors[0], factors[1] = overlap, 1 / beta[j] if beta[j] > 0 else 0.0
-        work_on_vectors(CORRECT, w, v, u, factors, sums, shares, board)
         if done:
             break
-    vector, residual = np.empty(size, dtype=basis.dtype), basis[1]
-    _combine(basis, ritz[0], vector)
-    rescale(residual, number(beta[0]))
-    return vector, values[0], alpha[0], residual, beta[0], count
+        if j > 0:
+            factors[0], factors[1] = overlap, 1 / beta[j] if beta[j] > 0 else 0.0
+            work_on_vectors(CORRECT, w, v, u, factors, sums, shares, board)
+    vector, hidden = np.empty_like(start), rounding * scale * np.sqrt(max(0.0, 1 - ritz[0, 0] ** 2))
+    _combine(start, basis, ritz[0], vector)
+    return vector, values[0], count, hidden
 
 
 def solve(plan, start, halves, limits, threads, constraints=None):
     """Lowest Ritz pair of a product plan from `start`; `limits` are (k_min, k_max, tolerance, gain).
 
     constraints: orthonormal rows (count, size) that `start` has no part along; the pair is that of their complement.
+    Only the first product needs double precision: what the others add to the vector is small, and rounding in it
+    smaller than the residual that is left; where that is not so, all is done in double precision.
+    Source: V. Simoncini, D. B. Szyld, SIAM J. Sci. Comput. 25, 454 (2003), on Krylov spaces of inexact products.
+    Returns (vector of norm 1, energy, first energy, residual of the start vector, its norm, products).
     """
-    return led(
-        min(threads, len(plan.order)), start.dtype, lowest, plan.rows, plan.alphas, plan.starts, plan.order,
-        plan.work or 1, start, shares_of(len(start)), *halves, *limits, _ROUNDING[start.dtype.char], constraints,
-    )  # fmt: skip
+    dtype, shares, threads = start.dtype, shares_of(len(start)), min(threads, len(plan.order))
+    tables, work = (plan.starts, plan.order), plan.work or 1
+    first = led(threads, dtype, begin, plan.rows, plan.alphas, *tables, work, start, shares, *halves, constraints)
+    _, energy, residual, norm = first
+    enough = max(limits[2], limits[3] * norm)
+    single = SINGLE[dtype.char]
+    for kind in (single, dtype) if pays_in_single(plan, dtype, enough, norm, constraints) else (dtype,):
+        alphas, given = plan.alphas.astype(kind, copy=False), (half.astype(kind, copy=False) for half in halves)
+        vector, value, count, hidden = led(
+            threads, dtype, lowest, plan.rows, alphas, *tables, work, first, shares, *given, *limits,
+            ROUNDING[dtype.char], ROUNDING[kind.char], constraints,
+        )  # fmt: skip
+        if hidden < HIDDEN * enough:
+            break
+    return vector, value, energy, residual, norm, count

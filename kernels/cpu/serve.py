@@ -6,13 +6,27 @@ from tnsim.kernels.cpu.compiled import kernel
 from tnsim.kernels.cpu.leading import help_leading
 from tnsim.kernels.cpu.products import help_rows
 from tnsim.kernels.cpu.split import help_bases
-from tnsim.kernels.cpu.team import FACTOR, ITERATE, KIND, ROWS, SVD, VECTORS, await_claim, finish
+from tnsim.kernels.cpu.team import (
+    FACTOR,
+    ITERATE,
+    KIND,
+    ROWS,
+    SINGLE_ROWS,
+    SINGLE_VECTORS,
+    SVD,
+    VECTORS,
+    await_claim,
+    finish,
+)
 from tnsim.kernels.cpu.vectors import help_vectors
 
 
 @kernel
-def serve(board, index, dtype, like):
-    """Work for jobs on data of the dtype of `like` (its number on the board: `dtype`) until there is long none."""
+def serve(board, index, dtype, like, single):
+    """Work for jobs on data of the dtype of `like` (its number on the board: `dtype`) until there is long none.
+
+    single: like `like`, with half the digits."""
+    one_single = np.ones(1, dtype=single.dtype)
     one, real, numbers = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype), np.empty(0)
     while True:
         left = await_claim(board, index, dtype)
@@ -21,8 +35,12 @@ def serve(board, index, dtype, like):
         kind = board[KIND]
         if kind == ROWS:
             help_rows(board, left, like, one)
+        elif kind == SINGLE_ROWS:
+            help_rows(board, left, single, one_single)
         elif kind == VECTORS:
             help_vectors(board, left, like, numbers)
+        elif kind == SINGLE_VECTORS:
+            help_vectors(board, left, single, numbers)
         elif kind in (FACTOR, ITERATE):
             help_leading(board, left, like, kind == FACTOR)
         else:

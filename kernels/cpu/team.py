@@ -33,8 +33,8 @@ WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
 # in a job: what to do, the dtype of its data, then its arguments
 KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
 DTYPES = "fdFD"
-# kinds of jobs
-ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS = range(6)
+# kinds of jobs; rows and vectors may have half the digits of the dtype
+ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SINGLE_ROWS, SINGLE_VECTORS = range(8)
 # looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds)
 _PATIENCE, _IDLE_LOOKS = 2000, 2_000_000
 # what a helper does
@@ -236,6 +236,11 @@ def _fail(board, index):
     _store(board, AWAKE + 8 * index, ASLEEP)
 
 
+def samples(dtype: int) -> tuple[np.ndarray, np.ndarray]:
+    """Empty arrays of a dtype (by its number) and of that with half the digits."""
+    return np.empty(0, dtype=DTYPES[dtype]), np.empty(0, dtype="fF"[dtype // 2])
+
+
 def new_board(helpers: int) -> np.ndarray:
     """A board for so many helpers, with nothing to do."""
     return np.zeros(AWAKE + 8 * helpers, dtype=np.int64)
@@ -299,7 +304,7 @@ class Team:
             bed.get()
             dtype = int(board[DTYPE])
             try:
-                self.serve(board, index, dtype, np.empty(0, dtype=DTYPES[dtype]))
+                self.serve(board, index, dtype, *samples(dtype))
             except BaseException:  # noqa: BLE001  (the lead raises; a dead helper would leave it waiting)
                 _fail(board, index)
                 return

@@ -12,6 +12,7 @@ from tnsim.kernels.cpu.symbols import real_dot
 from tnsim.kernels.cpu.team import (
     ARGUMENTS,
     KIND,
+    SINGLE_VECTORS,
     VECTORS,
     array_at,
     describe,
@@ -71,7 +72,7 @@ def work_on_vectors(what, w, v, u, factors, sums, shares, board):
         place = describe(board, place, factors)
         place = describe(board, place, sums)
         describe(board, place, shares)
-        board[KIND] = VECTORS
+        board[KIND] = VECTORS if w.real.itemsize == 8 else SINGLE_VECTORS
         open_round(board, count)
     left = next_task(helped, count, count + 1)
     while left > 0:

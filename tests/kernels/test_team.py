@@ -105,7 +105,7 @@ def test_helpers_go_to_sleep_and_wake_up_again():
 def test_a_failed_helper_is_reported_and_replaced(monkeypatch, with_a_task):
     serve, failed = TEAM.serve, threading.Event()
 
-    def fail(board, index, dtype, like):
+    def fail(board, index, dtype, like, single):
         if with_a_task:
             board[AWAKE + 8 * index] = BUSY
             while claim(board) == 0:
@@ -135,7 +135,7 @@ def test_a_failed_helper_is_reported_and_replaced(monkeypatch, with_a_task):
 def test_a_lead_that_fails_waits_until_helpers_left_its_arrays(monkeypatch):
     serve, begun, done = TEAM.serve, threading.Event(), threading.Event()
 
-    def slow(board, index, dtype, like):
+    def slow(board, index, dtype, like, single):
         board[AWAKE + 8 * index] = BUSY
         while claim(board) == 0:
             pass

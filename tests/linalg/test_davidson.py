@@ -10,6 +10,7 @@ from tnsim.algorithms.ground_state.dmrg_run import choose_eigensolver
 from tnsim.backend import get_backend
 from tnsim.errors import NumericalError, SettingsError
 from tnsim.kernels.cpu import half_terms
+from tnsim.kernels.cpu import lanczos as lanczos_kernel
 from tnsim.linalg.complement import orthonormal_rows
 from tnsim.linalg.davidson import davidson
 from tnsim.linalg.lanczos import Krylov, lanczos
@@ -70,6 +71,27 @@ def test_lowest_levels_are_the_dense_ones(name, dtype, place):
     np.testing.assert_allclose(matrix @ vectors.T, vectors.T * exact, atol=1e3 * accuracy**0.5)
     single = heff.lowest(guesses[0], Krylov(k_max=60, tolerance=1e-6, method="davidson"))
     assert single.energy == pytest.approx(exact[0], abs=accuracy)
+
+
+@pytest.mark.parametrize("dtype", "dD")
+@pytest.mark.parametrize("method", ["lanczos", "davidson"])
+def test_directions_in_single_precision_leave_the_residual_of_double_precision(monkeypatch, method, dtype):
+    """Also where the residual is far below what single precision sees of the vector."""
+    heff, matrix = effective("two charges", dtype)
+    ground, rng = np.linalg.eigh(matrix)[1][:, 0], np.random.default_rng(2)
+    for away in (1e-3, 1e-7):
+        start, pairs = ground + away * rng.normal(size=len(matrix)), []
+        for worth in (np.inf, 0.0):
+            monkeypatch.setattr(lanczos_kernel, "_WORTH", worth)
+            pairs.append(heff.lowest(start.astype(dtype), Krylov(tolerance=0.0, gain=0.01, method=method)))
+        double, single = pairs
+        left = [np.linalg.norm(matrix @ pair.vector - pair.energy * pair.vector) for pair in pairs]
+        assert double.matvecs == single.matvecs > 3
+        assert not np.array_equal(double.vector, single.vector)
+        assert single.energy == pytest.approx(double.energy, abs=1e-7 * single.start_residual**2 + 1e-13)
+        assert np.linalg.norm(single.vector) == pytest.approx(1, abs=1e-14)
+        assert left[1] == pytest.approx(left[0], rel=1e-3)
+        assert left[1] < 0.01 * single.start_residual
 
 
 def test_blocks_of_an_environment_that_stand_in_one_place_are_summed():

@@ -34,6 +34,9 @@ class DMRG:
     O(L chi^3 d^2 w) for the products and O(L chi^3 d^3) for the splits, with sites = 1 O(L chi^3 d w) and
     O(L chi^3 d); the energy error of a converged run is of the order of the summed discarded weight.
 
+    Large products after the first of an update are done in single precision on the CPU where what rounding hides is
+    less than a tenth of the residual that is left: energies keep their digits.
+
     Environments take most of the memory, O(L chi^2 w). Beyond environment_gib of them, some are made again when they
     are needed, and then they wait on disk, in a folder inside `scratch` that the run removes.
 
