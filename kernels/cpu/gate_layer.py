@@ -8,6 +8,9 @@ Source: M. B. Hastings, J. Math. Phys. 50, 095207 (2009), section V.
 V comes from a pivoted Cholesky factor (`leading`), or, where a gate changes little and the bond is full, from the left
 vectors before the gate: V spans (C^dagger C B1)^dagger M, one half step of subspace iteration from a start that is off
 by O(dt). Source of that idea: J. Unfried, J. Hauschild, F. Pollmann, Phys. Rev. B 107, 155133 (2023), section II.
+From the old vectors alone, directions that they do not hold (other sectors, other values of symmetries that the tensors
+do not know of) would never grow. So B1 gets some columns of noise, probes of what lies outside, and all compete by
+weight for the states of the bond; where all probes of a sector win, the bond is cut anew.
 """
 
 import numpy as np
@@ -27,18 +30,19 @@ from tnsim.kernels.cpu.chain import (
     weigh,
 )
 from tnsim.kernels.cpu.compiled import inner, kernel
-from tnsim.kernels.cpu.householder import lq
+from tnsim.kernels.cpu.gram_schmidt import orthonormal_rows
 from tnsim.kernels.cpu.layout import copy_vector, find, stable_order
 from tnsim.kernels.cpu.leading import lead_leading
 from tnsim.kernels.cpu.split import choose
-from tnsim.kernels.cpu.symbols import real_dot, square
+from tnsim.kernels.cpu.symbols import square
 from tnsim.kernels.cpu.team import next_claim
 
 # candidates for the kept states: this many more, and one more in this many
 _SPARE = 8
-# cuts from a warm start until all directions compete for the states of a bond again: those of other sectors, and of
-# symmetries that the tensors do not know of, never grow from a warm start
-MOST_WARM = 3
+# cuts from a warm start until a bond is cut anew in any case
+MOST_WARM = 15
+# probes of a sector: so many, and one more in so many states
+_PROBES, _SHARE = 4, 16
 # what a gate reports: weight that was cut, whether from a warm start, whether it failed
 CUT, WARM, FAILED, REPORTED = 0, 1, 2, 3
 
@@ -152,44 +156,87 @@ def _cold(chain, i, left, right, moved, limits):
 
 
 @inner
+def _with_probes(left, dims, probes, first, seed):
+    """B1 with some columns of noise, the same ones for the same seed, in every sector."""
+    wide = dims + probes
+    at, into = running_sums(left[2] * dims), running_sums(left[2] * wide)
+    out, state = np.empty(into[-1], dtype=first.dtype), np.int64(seed)
+    for q in range(len(dims)):
+        for row in range(left[2][q]):
+            a, b = at[q] + row * dims[q], into[q] + row * wide[q]
+            copy_vector(out[b : b + dims[q]], first[a : a + dims[q]])
+            for k in range(dims[q], wide[q]):
+                state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+                out[b + k] = (state >> 8) / 2.0**22 - 1.0
+    return out
+
+
+@inner
+def _probes(left, right, dims):
+    """How many directions beside those from before compete for the states of a bond, in every sector."""
+    probes = np.empty_like(dims)
+    for q in range(len(dims)):
+        probes[q] = min(min(left[2][q], right[2][q]) - dims[q], _PROBES + dims[q] // _SHARE)
+    return probes
+
+
+@inner
 def _warm(chain, i, left, right, first, dims, moved):
-    """V from the left vectors before the gate, as many in every sector; and whether it failed."""
+    """V from the columns of `first`, as many in every sector; and whether it failed."""
     weighed = weigh(chain, i, left, dims, first, cores_of(chain, i)[1])
     vectors, failed = _by_sector(TURNED, PLAIN, dims, left[2], right[2], weighed, moved), False
     places = running_sums(dims * right[2])
     for q in range(len(dims)):
         if dims[q] > 0:
-            failed = lq(vectors[places[q] : places[q + 1]].reshape(dims[q], right[2][q])) != 0 or failed
+            rows = vectors[places[q] : places[q + 1]].reshape(dims[q], right[2][q])
+            failed = orthonormal_rows(rows) != 0 or failed
     return vectors, failed
 
 
 @inner
 def _rho(chain, i, left, dims, first):
-    """The density matrix of the left half in the new basis, a square matrix for every sector, and its trace."""
+    """The density matrix of the left half in the new basis, a square matrix for every sector."""
     weighed, one = weigh(chain, i, left, dims, first, cores_of(chain, i)[0]), np.ones(1)
     places, into = running_sums(left[2] * dims), squares(dims)
     rho = np.zeros(into[-1], dtype=first.dtype)
     for q in range(len(dims)):
         if dims[q] > 0:
             square(weighed[places[q] :], left[2][q], dims[q], False, one, rho[into[q] : into[q + 1]])
-    return rho, real_dot(weighed, weighed)
+    return rho
 
 
 @inner
-def _kept(rho, trace, dims, svd_min):
-    """Rows of every sector whose weight is above the cutoff, in the order of falling weight: (dims, rows)."""
-    into, found = squares(dims), np.zeros(len(dims), dtype=np.int64)
-    rows, count = np.empty(dims.sum(), dtype=np.int64), 0
+def _kept(rho, dims, chi_max, svd_min):
+    """Rows of every sector that are kept, in the order of falling weight: (dims, rows)."""
+    into, starts = squares(dims), running_sums(dims)
+    weights, rows = np.empty(starts[-1]), np.empty(starts[-1], dtype=np.int64)
     for q in range(len(dims)):
-        weights = np.empty(dims[q])
+        found = np.empty(dims[q])
         for k in range(dims[q]):
-            weights[k] = rho[into[q] + k * (dims[q] + 1)].real
-        for k in stable_order(-weights):
-            if weights[k] > svd_min * svd_min * trace:
-                rows[count] = k
-                found[q] += 1
-                count += 1
-    return found, rows[:count]
+            found[k] = max(rho[into[q] + k * (dims[q] + 1)].real, 0.0)
+        for number, k in enumerate(stable_order(-found)):
+            weights[starts[q] + number], rows[starts[q] + number] = found[k], k
+    kept, _, _, _ = choose(weights, dims, 0.0, chi_max, 1, svd_min, 0.0, 0.0)
+    count = 0
+    for q in range(len(dims)):
+        for k in range(kept[q]):
+            rows[count] = rows[starts[q] + k]
+            count += 1
+    return kept, rows[:count]
+
+
+@inner
+def _exhausted(dims, probes, kept, rows, most):
+    """Whether all probes of a sector are kept although there are more directions than probes."""
+    place = 0
+    for q in range(len(dims)):
+        found = 0
+        for row in rows[place : place + kept[q]]:
+            found += row >= dims[q]
+        place += kept[q]
+        if found == probes[q] and probes[q] > 0 and dims[q] + probes[q] < most[q]:
+            return True
+    return False
 
 
 @inner
@@ -251,6 +298,20 @@ def _write_cores(chain, i, rho, dims, rows, kept):
         z += 1
 
 
+@inner
+def _from_before(chain, i, sides, first, dims, moved, limits, seed):
+    """The new tensors from a warm start: (B1', V, rho, their bond, kept, rows, success)."""
+    left, right = sides
+    probes, failed = _probes(left, right, dims), False
+    wide = dims + probes
+    vectors, failed = _warm(chain, i, left, right, _with_probes(left, dims, probes, first, seed), wide, moved)
+    new = _by_sector(PLAIN, TURNED, left[2], right[2], wide, moved, vectors)
+    rho = _rho(chain, i, left, wide, new)
+    kept, rows = _kept(rho, wide, limits[0], limits[2])
+    fine = not failed and kept.sum() > 0 and not _exhausted(dims, probes, kept, rows, np.minimum(left[2], right[2]))
+    return new, vectors, rho, wide, kept, rows, fine
+
+
 @kernel
 def _update(chain, i, entries, values, limits, small, since, report):
     """One gate on sites i and i + 1. small: whether it changes little; since: warm cuts of a bond since a cold one."""
@@ -258,22 +319,24 @@ def _update(chain, i, entries, values, limits, small, since, report):
     first, second, dims = _stacked(chain, i, center, left, right)
     joined = _by_sector(PLAIN, PLAIN, left[2], dims, right[2], first, second)
     moved = _gated(chain, i, left, right, entries, values, joined)
-    full, fits = dims.sum() == limits[0], True
-    for q in range(len(dims)):
-        fits = fits and dims[q] <= min(left[2][q], right[2][q])
-    warm = small and full and fits and limits[3] == 0 and limits[4] == 0 and since[i] < MOST_WARM
-    if warm:
-        vectors, failed = _warm(chain, i, left, right, first, dims, moved)
-        since[i] += 1
-    else:
-        vectors, dims, report[CUT], failed = _cold(chain, i, left, right, moved, limits)
-        since[i] = 0
-    report[WARM], report[FAILED] = warm, failed
-    if failed:
+    full, fits = dims.sum() == limits[0], (dims <= np.minimum(left[2], right[2])).all()
+    if small and full and fits and limits[3] == 0 and limits[4] == 0 and since[i] < MOST_WARM:
+        seed = i + 7919 * since[i]
+        new, vectors, rho, wide, kept, rows, fine = _from_before(
+            chain, i, (left, right), first, dims, moved, limits, seed
+        )
+        if fine:
+            since[i] += 1
+            report[WARM] = True
+            _write(chain, i, center, left, right, (new, vectors, rho), wide, rows, kept)
+            return
+    vectors, dims, report[CUT], report[FAILED] = _cold(chain, i, left, right, moved, limits)
+    since[i] = 0
+    if report[FAILED]:
         return
     new = _by_sector(PLAIN, TURNED, left[2], right[2], dims, moved, vectors)
-    rho, trace = _rho(chain, i, left, dims, new)
-    kept, rows = _kept(rho, trace, dims, limits[2] if warm else 0.0)
+    rho = _rho(chain, i, left, dims, new)
+    kept, rows = _kept(rho, dims, limits[0], 0.0)
     _write(chain, i, center, left, right, (new, vectors, rho), dims, rows, kept)
 
 

@@ -84,7 +84,7 @@ class FlatChain:
         """Gates on bonds (bond i lies right of site i) that do not overlap; returns the discarded weight, but for cuts
         from a warm start. Raises NumericalError for NaN."""
         if not self.pending:  # from the state alone, so that a run that was resumed has the same numbers
-            self._since[:] = gate_layer.MOST_WARM
+            self._since[:] = 0
             chains.fill_cores(self._chain)
         table = self._table(layer)
         self._make_room([table.bonds])
