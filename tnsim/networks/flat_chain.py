@@ -4,9 +4,11 @@
  gate  gate
 """
 
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from math import log
 
 import numpy as np
@@ -176,16 +178,25 @@ class FlatChain:
         self._chain = tuple(chain)
 
 
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that stay from layer to layer; a process that is forked off starts its own."""
+    return ThreadPoolExecutor(max((os.cpu_count() or 1) - 1, 1), "tnsim-layer")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+
+
 def _side_by_side(threads: int, arguments: tuple) -> None:
     """One layer on so many threads, which claim its gates one by one."""
-    if threads == 1:
+    others = [_helpers().submit(gate_layer.apply_layer, *arguments) for _ in range(threads - 1)]
+    try:
         gate_layer.apply_layer(*arguments)
-        return
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(gate_layer.apply_layer, *arguments) for _ in range(threads - 1)]
-        gate_layer.apply_layer(*arguments)
-        for other in others:
-            other.result()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
 
 
 def _table(layer: Layer) -> _Table:
