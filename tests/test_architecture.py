@@ -261,13 +261,13 @@ def test_classes_hold_state_not_everything():
 
 
 def test_options_are_not_passed_blindly():
-    """No **kwargs below the command line."""
+    """No **kwargs below the command line; a layer that stands in for another takes what that one takes."""
     report(
         [
             f"{path}:{function.name} takes **{function.args.kwarg.arg}"
             for path in sources()
             if not _is_cli(path)
             for function in functions(path)
-            if function.args.kwarg
+            if function.args.kwarg and not ("tensorize/nn/" in str(path) and function.name == "forward")
         ]
     )

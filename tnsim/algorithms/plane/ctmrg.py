@@ -13,26 +13,26 @@ import numpy as np
 
 from tnsim.algorithms.plane.coarse_graining import network_of
 from tnsim.algorithms.plane.corner_certificate import Certificate, certificate_of
-from tnsim.algorithms.plane.corner_environment import CornerEnvironment, corner_of
+from tnsim.algorithms.plane.corner_environment import CornerEnvironment
 from tnsim.algorithms.plane.corner_fixed_point import CornerFixedPoint
-from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment, Surroundings
-from tnsim.algorithms.plane.site_layers import open_bond
+from tnsim.algorithms.plane.corner_starts import (
+    Network,
+    corner_start,
+    directional_start,
+    symmetric_tensor,
+)
+from tnsim.algorithms.plane.directional_environment import DirectionalEnvironment
 from tnsim.algorithms.solution import Status
 from tnsim.algorithms.watched_run import RUNNING, PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import (
-    LegError,
     NumericalError,
-    OperatorError,
     SettingsError,
     check_fields,
-    suggest,
 )
-from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.linalg import Truncation
 from tnsim.networks.peps import InfinitePEPS, NormNetwork
-from tnsim.networks.self_dual import directed, is_self_dual
 from tnsim.networks.square_network import InfiniteNetwork
-from tnsim.symmetry import Leg, trivial_leg
-from tnsim.tensor import Tensor, contract, diagonal, from_dense, transpose
+from tnsim.tensor import Tensor
 
 # plain steps before the fixed point is looked for
 _PATIENCE = 100
@@ -41,9 +41,6 @@ _ROUNDING = 100
 # so many steps in a row have to leave nothing to come, plain ones or towards the fixed point
 _QUIET, _QUIET_DIRECT = 3, 2
 Environment = CornerEnvironment | DirectionalEnvironment
-Network = InfiniteNetwork | NormNetwork
-# far bonds of a state: summed over, or in their first state, which breaks a symmetry
-STATE_STARTS = ("traced", "first")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +169,8 @@ class CTMRG:
             self._check_resumed(made, resume)
             return self._solve(made, self._resumed(made, resume), WatchedRun(observers), resume.history)
         if self.symmetric and isinstance(made, InfiniteNetwork):
-            return self._solve(made, _start(made, self.start), WatchedRun(observers))
-        return self._solve(made, self._shared(made, _directional_start(made, self.start)), WatchedRun(observers))
+            return self._solve(made, corner_start(made, self.start), WatchedRun(observers))
+        return self._solve(made, self._shared(made, directional_start(made, self.start)), WatchedRun(observers))
 
     def _layers_of(self, network: Any) -> Network:
         """The network, or an infinite PEPS beside its conjugate."""
@@ -202,7 +199,7 @@ class CTMRG:
         if isinstance(before.environment, CornerEnvironment) != self.symmetric:
             raise SettingsError(f"this result was not made with symmetric={self.symmetric}: resume it with the same.")
         known = before.environment.tensors
-        sites = [site for row in network.rows for site in row] if not self.symmetric else [_symmetric(network)]
+        sites = [site for row in network.rows for site in row] if not self.symmetric else [symmetric_tensor(network)]
         near = 100 * float(np.finfo(network.dtype).eps)
         if len(known) != len(sites) or any(
             a.legs != b.legs or a.dtype != b.dtype or (a.to("numpy") - b.to("numpy")).norm() > near * a.norm()
@@ -353,104 +350,3 @@ def _distance(first: np.ndarray, second: np.ndarray) -> float:
     padded = np.zeros((2, max(len(first), len(second))), dtype=np.result_type(first, second))
     padded[0, : len(first)], padded[1, : len(second)] = first, second
     return float(np.abs(padded[0] - padded[1]).max())
-
-
-def _symmetric(network: Network) -> Tensor:
-    """The tensor of the cell, which has to have all symmetries of the square."""
-    assert isinstance(network, InfiniteNetwork)  # as settings with symmetric=True let in no other
-    tensor = network.tensor
-    if not is_self_dual(tensor.group):
-        raise LegError(f"CTMRG conserves Z_2 charges, found {tensor.group!r}: build the network without it.")
-    if tensor.dtype.kind == "c":
-        raise OperatorError("CTMRG needs a real tensor, found complex numbers.")
-    even = directed(tensor, (1, 1, 1, 1))
-    for order, what in (((1, 2, 3, 0), "a quarter turn"), ((0, 3, 2, 1), "a reflection")):
-        if len(set(tensor.shape)) > 1:
-            raise LegError(f"CTMRG needs four equal legs, found {list(tensor.legs)}.")
-        off = (transpose(even, order) - even).norm() / even.norm()
-        if not off <= 1e3 * np.finfo(tensor.dtype).eps:
-            raise OperatorError(
-                f"CTMRG needs a tensor that all symmetries of the square leave alone; {what} changes it by {off:.1e} "
-                "of its norm: use CTMRG(symmetric=False), or the model's plaquettes() where bonds are alike."
-            )
-    return tensor
-
-
-def _edge_vector(network: InfiniteNetwork, name: str) -> np.ndarray | None:
-    """The edge of a network to start from, if it has one."""
-    edges = network.edges
-    if name and name not in edges:
-        raise SettingsError(f"this network has no edge {name!r} to start from. {suggest(name, edges)}")
-    return next((edges[known] for known in (name, "fixed", "free") if known in edges), None)
-
-
-def _edge(vector: np.ndarray, inward: Leg, like: Tensor) -> Tensor:
-    """An edge of bond dimension 1."""
-    one = trivial_leg(1, 1, like.group)
-    array = (np.asarray(vector) / np.linalg.norm(vector)).astype(like.dtype).reshape(1, -1, 1)
-    return from_dense(array, (one, inward, one.dual), tolerance=1e-9).to(like.backend)
-
-
-def _start(network: InfiniteNetwork, name: str) -> CornerEnvironment:
-    """A corner and an edge of bond dimension 1."""
-    tensor = _symmetric(network)
-    vector = _edge_vector(network, name)
-    edge = _edge(_leading(tensor) if vector is None else vector, tensor.legs[0].with_flow(-1), tensor)
-    spectrum = Spectrum(edge.legs[0], np.ones(1))
-    return CornerEnvironment(corner_of(spectrum, edge), edge, spectrum, tensor)
-
-
-def _directional_start(network: Network, name: str) -> DirectionalEnvironment:
-    """Corners and edges of bond dimension 1 around every site of the cell; states are traced at the far bonds."""
-    if isinstance(network, NormNetwork):
-        if name and name not in STATE_STARTS:
-            raise SettingsError(f"a PEPS has no edge {name!r} to start from. {suggest(name, STATE_STARTS)}")
-        first = name == "first"
-        traced = [[[open_bond(t, side, first=first) for side in range(4)] for t in row] for row in network.rows]
-    else:
-        vector = _edge_vector(network, name)
-        traced = [[_open_ends(tensor, vector) for tensor in row] for row in network.rows]
-    pairs = (zip(row, ends, strict=True) for row, ends in zip(network.rows, traced, strict=True))
-    return DirectionalEnvironment(tuple(tuple(_surroundings(tensor, ends) for tensor, ends in row) for row in pairs))
-
-
-def _surroundings(tensor: Tensor, ends: Sequence[Tensor]) -> Surroundings:
-    """A site whose edges are vectors on its legs."""
-    one = trivial_leg(1, 1, tensor.group)
-    unit = from_dense(np.ones((1, 1), dtype=tensor.dtype), (one, one.dual)).to(tensor.backend)
-    edges = tuple(contract("a b, p -> a p b", unit, end / end.norm()) for end in ends)
-    return Surroundings((unit,) * 4, edges, tensor)  # type: ignore[arg-type]
-
-
-def _open_ends(tensor: Tensor, vector: np.ndarray | None) -> list[Tensor]:
-    """A vector on what an edge sees of every leg."""
-    ends = []
-    for leg in tensor.legs:
-        own = vector
-        if own is None or len(own) != leg.dim:
-            # without a known edge: all states of the neutral sector alike
-            if leg.index_of(tensor.group.identity) is None:
-                raise LegError(f"CTMRG starts in the neutral sector, which {leg!r} lacks.")
-            group = tensor.group
-            if {group.dual(charge) for charge in leg.charges} != set(leg.charges):
-                raise LegError(
-                    f"CTMRG starts in the neutral sector, which charges of one sign, as of {leg!r}, never leave: build "
-                    "the network without them."
-                )
-            own = np.zeros(leg.dim)
-            own[leg.slice_of(tensor.group.identity)] = 1.0
-        array = np.asarray(own).astype(tensor.dtype)
-        ends.append(from_dense(array, [leg.dual], tolerance=1e-9 * float(np.abs(array).max())).to(tensor.backend))
-    return ends
-
-
-def _leading(tensor: Tensor) -> np.ndarray:
-    """A vector for networks that name no edge: that of the closed transfer matrix, in the neutral sector."""
-    matrix = contract("n e s w, w e -> n s", tensor, _delta(tensor))
-    vectors, spectrum = eigh((matrix + directed(transpose(matrix, (1, 0)), (1, -1))) * 0.5, Truncation(chi_max=1))
-    return vectors.backend.to_host(vectors.to_dense())[:, 0]
-
-
-def _delta(tensor: Tensor) -> Tensor:
-    leg = tensor.legs[1].dual
-    return diagonal(tensor.backend.asarray(np.ones(leg.dim, dtype=tensor.dtype)), leg)
