@@ -60,3 +60,58 @@ def test_what_only_rises_is_told():
     assert made.found is None and made.count == 12
     with pytest.raises(NumericalError, match="NaN or Inf"):
         trial(on_line(lambda x: np.nan, lambda x: 1.0), ORIGIN, WAY, 0.0)
+
+
+def test_steps_to_where_there_is_no_number_are_shortened():
+    """-log of the distance to a wall, with nothing behind it; the first step goes far behind it."""
+    asked = []
+
+    def wall(x):
+        asked.append(x[0])
+        with np.errstate(invalid="ignore"):
+            return float(-np.log(1e-3 - x[0]) - 2e3 * x[0]), np.array([1 / (1e-3 - x[0]) - 2e3])
+
+    start = trial(wall, ORIGIN, WAY, 0.0)
+    made = line_search(wall, start, WAY, 0.0)
+    assert made.found is not None and accepted(made.found, start, 0.0)
+    assert made.found.value < start.value and 0 < made.found.point[0] < 1e-3
+    assert made.count == len(asked) - 1 and asked[1] > 1e-3
+
+
+def test_a_wall_on_all_sides_is_told():
+    inside = on_line(lambda x: 0.0 if x == 0 else np.nan, lambda x: -1.0)
+    assert line_search(inside, trial(inside, ORIGIN, WAY, 0.0), WAY, 0.0).found is None
+    asked = []
+
+    def lost(x):
+        asked.append(x[0])
+        return float("nan" if len(asked) > 1 else 0.0), np.array([-1.0])
+
+    with pytest.raises(NumericalError, match="NaN or Inf"):
+        line_search(lost, trial(lost, ORIGIN, WAY, 0.0), WAY, 0.0)
+
+
+def test_a_branch_on_which_the_way_leads_up_ends_the_search():
+    """The slopes at the start and at a trial are the same then: no line through them has a zero."""
+    asked = []
+
+    def turned(x):
+        asked.append(x[0])
+        return float(x[0]), np.array([1.0 if len(asked) > 1 else -1.0])
+
+    made = line_search(turned, trial(turned, ORIGIN, WAY, 0.0), WAY, 0.0)
+    assert made.found is None and made.start.slope == 1.0 and made.count == len(asked) - 1
+
+
+def test_a_plateau_below_the_noise_is_crossed():
+    """Values that are a little too high everywhere but at the start, and a slope that flattens far away."""
+    asked = []
+
+    def plateau(x):
+        asked.append(x[0])
+        return float(1e-12 * (x[0] - 1e3) ** 2 + (1e-5 if len(asked) > 1 else 0.0)), 2e-12 * (x - 1e3)
+
+    start = trial(plateau, ORIGIN, WAY, 0.0)
+    made = line_search(plateau, start, WAY, 2e-5)
+    assert made.found is not None and abs(made.found.slope) < 0.9 * abs(start.slope)
+    assert made.count == len(asked) - 1

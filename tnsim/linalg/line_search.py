@@ -32,10 +32,18 @@ class Trial:
 
 def trial(function: Function, point: np.ndarray, way: np.ndarray, length: float) -> Trial:
     """What stands at a length. Raises NumericalError where that is no number."""
+    found = _reached(function, point, way, length)
+    if not np.isfinite(found.value):
+        raise NumericalError("NaN or Inf in a value or gradient that is to be minimised: check the start.")
+    return found
+
+
+def _reached(function: Function, point: np.ndarray, way: np.ndarray, length: float) -> Trial:
+    """What stands at a length; endlessly high and flat where that is no number."""
     there = point + length * way if length else point
     value, gradient = function(there)
     if not np.isfinite(value) or not np.isfinite(gradient).all():
-        raise NumericalError("NaN or Inf in a value or gradient that is to be minimised: check the start.")
+        return Trial(length, there, float("inf"), np.zeros_like(point), 0.0)
     return Trial(length, there, float(value), gradient, float(way @ gradient))
 
 
@@ -52,7 +60,8 @@ def line_search(function: Function, start: Trial, way: np.ndarray, noise: float,
     """A point along a way downhill where the value is lower and the slope flatter.
 
     noise: what values are uncertain by. A function may come to another branch, where all values differ: if short steps
-    lead up though the slope leads down, the start is looked at again.
+    lead up though the slope leads down, the start is looked at again. Steps to where there is no number are shortened.
+    Raises NumericalError where there is none at the start any more.
 
     >>> def bowl(x):
     ...     return float(x @ x), 2 * x
@@ -61,20 +70,23 @@ def line_search(function: Function, start: Trial, way: np.ndarray, noise: float,
     >>> made.found.point.round(12).tolist(), made.count
     ([0.0], 2)
     """
-    low, high, length, best = start, None, 1.0, start
+    low, high, length, best, again = start, None, 1.0, start, 0
     for count in range(1, tries + 1):
-        found = trial(function, start.point, way, length)
+        found = _reached(function, start.point, way, length)
         best = min(best, found, key=lambda each: each.value)
         if accepted(found, start, noise):
-            return Searched(start, found, count)
+            return Searched(start, found, count + again)
         if found.value > start.value + noise or found.slope >= 0:
             high = found
         else:
             low = found
-        if count % _DOUBTS == 0 and best is start:
+        if count % _DOUBTS == 0 and best is start and high is not None:
             start = low = best = trial(function, start.point, way, 0.0)
+            again += 1
+            if start.slope >= 0:
+                return Searched(start, None, count + again)
         length = _next(low, high, start)
-    return Searched(start, best if best.value < start.value - noise else None, tries + tries // _DOUBTS)
+    return Searched(start, best if best.value < start.value - noise else None, tries + again)
 
 
 def accepted(found: Trial, start: Trial, noise: float) -> bool:
