@@ -1,5 +1,5 @@
 """Orthonormal rows by blocks, in matrix products: rows are projected off those before, and a Cholesky factor of what is
-left makes a block orthonormal. Twice where much was cancelled, and by reflectors where rows depend on each other.
+left makes a block orthonormal. Again where errors grew, and by reflectors where rows depend on each other.
 
 Half the work of Householder's reflectors in LAPACK, which takes rows one by one up to 128 of them.
 Sources: A. Stathopoulos, K. Wu, SIAM J. Sci. Comput. 23, 2165 (2002); L. Giraud et al., Numer. Math. 101, 87 (2005),
@@ -16,8 +16,12 @@ from tnsim.kernels.table import ADJOINT, NO_TRANSPOSE
 
 # rows of a block, by measurement
 _WIDTH = 24
-# what may be left of a squared norm, and of a pivot of rows with norm 1, before rounding counts (1e-13) and at all
-_CANCELLED, _DEPENDENT = 1e-4, 1e-13
+# a pivot of rows of norm 1 below which they depend on each other
+_DEPENDENT = 1e-13
+# how far errors of rows may grow (what a Gram matrix does to them grows with the square)
+_GROWN = 10.0
+# more than two times where rounding is what is left
+_TIMES = 3
 _PLAIN, _TURNED = np.int64(NO_TRANSPOSE), np.int64(ADJOINT)
 
 
@@ -25,20 +29,16 @@ _PLAIN, _TURNED = np.int64(NO_TRANSPOSE), np.int64(ADJOINT)
 def _inverse_factor(gram, size, inverse):
     """The inverse of the Cholesky factor of a Hermitian matrix (upper triangle, overwritten), in flat arrays.
 
-    Returns the smallest pivot relative to its diagonal element; 0 where there is none, NaN where there is NaN.
+    Returns whether there is one: not where rows depend on each other, are zero, or hold NaN.
     """
-    least = 1.0
     inverse[:] = 0
     scale = np.empty(size)
     for i in range(size):
         scale[i] = gram[i * size + i].real
-        if not scale[i] > 0:
-            return scale[i] * 0
     for i in range(size):  # row i of R in the upper triangle: R^dagger R = gram
         pivot = gram[i * size + i].real
-        if not pivot > _DEPENDENT * scale[i]:
-            return pivot * 0
-        least = min(least, pivot / scale[i])
+        if not (pivot > _DEPENDENT * scale[i] and scale[i] > 0):
+            return False
         factor = 1 / np.sqrt(pivot)
         for j in range(i, size):
             gram[i * size + j] *= factor
@@ -55,7 +55,19 @@ def _inverse_factor(gram, size, inverse):
         for j in range(i):
             inverse[i * size + j] *= factor
         inverse[i * size + i] = factor
-    return least
+    return True
+
+
+@inner
+def _growth(inverse, squared, size):
+    """How much larger errors of rows with these squared norms may be in the rows that the inverse makes of them."""
+    most = 0.0
+    for i in range(size):
+        total = 0.0
+        for k in range(i + 1):
+            total += abs(inverse[i * size + k]) * np.sqrt(squared[k])
+        most = max(most, total)
+    return most
 
 
 @inner
@@ -80,28 +92,27 @@ def orthonormal_rows(matrix):
     room = np.empty(_WIDTH * max(rows, cols), dtype=matrix.dtype)
     gram, inverse = np.empty(_WIDTH * _WIDTH, dtype=matrix.dtype), np.empty(_WIDTH * _WIDTH, dtype=matrix.dtype)
     before = np.empty(_WIDTH)
+    ints, chars = np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8)
     for first in range(0, rows, _WIDTH):
-        last = min(rows, first + _WIDTH)
+        last, accurate = min(rows, first + _WIDTH), False
         size, panel = last - first, flat[first * cols : last * cols]
-        for _ in range(3):
+        for _ in range(_TIMES):
             for k in range(size):
                 before[k] = real_dot(matrix[first + k], matrix[first + k])
             if first > 0:
                 _project(flat, first, last, cols, scales, room)
             square(panel, size, cols, True, one, gram)
-            least = 1.0
-            for k in range(size):
-                least = min(least, gram[k * (size + 1)].real / before[k]) if before[k] > 0 else 0.0
-            pivot = _inverse_factor(gram, size, inverse)
-            if not pivot > 0:
+            if not _inverse_factor(gram, size, inverse):
                 return lq(matrix)
-            ints, chars = np.empty(6, dtype=np.int32), np.empty(2, dtype=np.uint8)
             copy = room[: size * cols]
             copy_vector(copy, panel)
             gemm(
                 _PLAIN, _PLAIN, size, cols, size, scales[:1], scales[2:], inverse, size, copy, cols, panel, cols,
                 ints, chars,
             )  # fmt: skip
-            if min(least, pivot) > _CANCELLED:
+            accurate = _growth(inverse, before, size) < _GROWN
+            if accurate:
                 break
+        if not accurate:
+            return lq(matrix)
     return 0
