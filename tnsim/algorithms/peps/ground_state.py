@@ -12,7 +12,6 @@ from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasuremen
 from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
-from tnsim.algorithms.peps.variational.growing import GrowingMinimization
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
@@ -81,7 +80,9 @@ class PEPSGroundState:
     -0.659
     """
 
-    preparation: Cooling | GrowingMinimization = field(metadata={"help": "steps in imaginary time, or a minimum"})
+    preparation: Cooling | VariationalPEPS | SymmetricVariationalPEPS = field(
+        metadata={"help": "steps in imaginary time, or a minimum"}
+    )
     contraction: CTMRG | BoundaryMeasurement = field(
         metadata={"help": "CTMRG of infinite states, BoundaryMeasurement of finite ones"}
     )

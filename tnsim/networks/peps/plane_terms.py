@@ -184,7 +184,8 @@ class PlaneTerms:
             second = term.second[0] % m, term.second[1]
             swap = second < term.first
             matrix = _exchanged(term.matrix, self.site(*term.first), self.site(*second)) if swap else term.matrix
-            inside.append(PairTerm(*sorted((term.first, second)), matrix))
+            first, last = sorted((term.first, second))
+            inside.append(PairTerm(first, last, matrix))
         return replace(self, pairs=tuple(inside), is_cylinder=False)
 
     def site(self, i: int, j: int) -> Site:

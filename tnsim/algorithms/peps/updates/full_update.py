@@ -18,7 +18,7 @@ from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.solution import Status
 from tnsim.errors import SettingsError, StateError
 from tnsim.linalg import Truncation
-from tnsim.networks.peps import CylinderPEPS, PlaneTerms, SquareState
+from tnsim.networks.peps import CylinderPEPS, InfinitePEPS, PlaneTerms, SquareState
 from tnsim.networks.peps.bond_graph import Link
 from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 from tnsim.networks.square_network import EAST, WEST
@@ -86,10 +86,11 @@ class FullyUpdated(MetricGates):
             )
         self.clipped, self._count = 0.0, 0
         self._around: CornerMetric | BoundaryMetric
-        if plain.infinite:
-            self._around = CornerMetric(settings.ctmrg(), self.state.psi)
+        like = self.state.psi
+        if isinstance(like, InfinitePEPS):
+            self._around = CornerMetric(settings.ctmrg(), like)
         else:
-            self._around = BoundaryMetric(settings.environment, self.graph, self.state.psi.tensors)
+            self._around = BoundaryMetric(settings.environment, self.graph, like.tensors)
             self._layers = [sorted(layer, key=self._line) for layer in self._layers]
 
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
