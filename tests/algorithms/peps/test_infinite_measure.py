@@ -1,5 +1,7 @@
 """Infinite PEPS in their corner environment against states that are known exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import ellipe, ellipk
@@ -238,6 +240,26 @@ def test_places_that_are_one_have_one_environment(monkeypatch):
         made.clear()
         environment.grown(one.truncation)
         assert len(made) == count
+
+
+def test_an_order_that_breaks_the_translation_takes_environments_of_their_own():
+    """The ordered antiferromagnet of Ising in one tensor: up and down in turn (Yang), as no single environment is."""
+    beta, one = 0.8, np.eye(2)
+    weights = np.exp(-beta / 2 * np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    psi = plain(np.einsum("np,ep,sp,wp->neswp", one, weights, weights, one), [[0, 0], [0, 0]])
+    shared = corners(4, start="first", max_steps=30)
+    swinging = shared.solve(psi)
+    assert not swinging.status.converged and "share=False" in swinging.status.advice
+    apart = corners(4, start="first", share=False, tol=1e-6)
+    found = apart.solve(psi)
+    assert found.status.converged
+    spins = [2 * site_density(found.environment, place).T.ravel() @ PLAIN.op("Sz").ravel()
+             for place in np.ndindex(2, 2)]  # fmt: skip
+    spin = (1 - np.sinh(2 * beta) ** -4) ** 0.125
+    assert spins == pytest.approx(np.array([1, -1, -1, 1]) * np.sign(spins[0]) * spin, abs=1e-6)
+    # what is gone on from stays apart unless it is told to be one
+    again = replace(apart, share=None).solve(psi, resume=found)
+    assert again.status.converged and len({id(site) for row in again.environment.cell for site in row}) == 4
 
 
 def test_equal_letters_are_one_only_where_they_see_the_same():

@@ -104,7 +104,8 @@ def _problems(made: Certificate, solution: Any, larger: Any, tol: float) -> tupl
         )
     if longest > 1 / _SEVERAL:
         problems.append(
-            "the edges have two leading eigenvalues: several states are superposed; break the symmetry by the start"
+            "the edges have two leading eigenvalues: several states are superposed; break the symmetry by the start, "
+            "and one of translations in environments of their own (share=False)"
         )
     if any(np.isnan(length) for length in made.lengths[0]):
         problems.append("the spectrum of the edges did not converge: correlations are longer than chi resolves")

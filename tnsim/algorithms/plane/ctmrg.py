@@ -38,6 +38,8 @@ from tnsim.tensor import Tensor
 _PATIENCE = 100
 # values of corners below so many roundings are noise
 _ROUNDING = 100
+# an environment with more to come at the end goes from one state to another, or has hardly begun
+_RESTLESS = 0.1
 # so many steps in a row have to leave nothing to come, plain ones or towards the fixed point
 _QUIET, _QUIET_DIRECT = 3, 2
 Environment = CornerEnvironment | DirectionalEnvironment
@@ -161,8 +163,9 @@ class CTMRG:
         """The environment of a network (or model); if `symmetric`, its tensor is real and all turns leave it alone.
 
         Starts from the edge named by `start`, else "fixed" (which breaks a symmetry), else "free"; `resume`: goes on
-        from a result, its steps included in max_steps. Not converging is a status. Raises OperatorError, LegError for
-        networks that do not fit, SettingsError for an unknown edge.
+        from a result, its steps included in max_steps; places that had environments of their own keep them unless
+        `share` is True. Not converging is a status. Raises OperatorError, LegError for networks that do not fit,
+        SettingsError for an unknown edge.
         """
         made: Any = self._layers_of(network)
         if resume is not None:
@@ -190,8 +193,9 @@ class CTMRG:
         )
 
     def _resumed(self, network: Network, before: CornerSolution) -> Environment:
-        """The environment of a result to go on from."""
-        return self._shared(network, before.environment.to(network.backend))
+        """The environment of a result to go on from; empty `share` leaves places as they were, one or apart."""
+        environment = before.environment.to(network.backend)
+        return self._shared(network, environment) if self.share else environment
 
     def _check_resumed(self, network: Any, before: CornerSolution) -> None:
         """SettingsError for a result of another kind or of another network."""
@@ -244,7 +248,7 @@ class CTMRG:
             found = CornerSolution(report.log_z, steps.environment, RUNNING, tuple(history), network.impurities)
             if run.tell(report, found) or settled:
                 break
-        status = run.interrupted() if run.stop_reason else self._judge(history[-1], settled)
+        status = run.interrupted() if run.stop_reason else self._judge(steps.environment, history[-1], settled)
         return CornerSolution(history[-1].log_z, steps.environment, status, tuple(history), network.impurities)
 
     def _run(self, network: Network, steps: "_Steps", before: Sequence[CornerReport]) -> Iterator[CornerReport]:
@@ -263,15 +267,22 @@ class CTMRG:
             )  # fmt: skip
             clock = time.perf_counter()
 
-    def _judge(self, last: CornerReport, settled: bool) -> Status:
-        if not np.isfinite(last.log_z):
-            return Status("not positive", False, "the partition function is not positive: raise chi_max.")
-        if settled:
+    def _judge(self, environment: Environment, last: CornerReport, settled: bool) -> Status:
+        if settled and np.isfinite(last.log_z):
             return Status("converged", True, "nothing to do; certify() goes on at a larger chi.")
+        restless = ""
+        if isinstance(environment, DirectionalEnvironment) and not last.left <= _RESTLESS:
+            restless = (
+                f" Steps do not come nearer (the last one changed the environment by {last.corner_change:.1e}): where "
+                "that stays so, an order breaks the translation that the environment is taken to have. Give all places "
+                "of a cell that holds the order environments of their own: share=False."
+            )
+        if not np.isfinite(last.log_z):
+            return Status("not positive", False, "the partition function is not positive: raise chi_max." + restless)
         return Status(
             "max_steps reached", False,
             f"the corner spectrum has about {last.left:.1e} still to go, above tol: raise max_steps, or tol near a "
-            "critical point.",
+            "critical point." + restless,
         )  # fmt: skip
 
 
