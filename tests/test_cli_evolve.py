@@ -73,6 +73,15 @@ def test_a_start_by_site(tmp_path):
     assert tn.load(tmp_path / "evolved.h5")["Sz"][0].tolist() == [0.5, 0.5, 0.5, -0.5, -0.5, -0.5]
 
 
+def test_settings_of_the_scheme_have_their_names_before_those_of_a_lattice(tmp_path):
+    path = tmp_path / "evolved.h5"
+    done = call(*flags(path), "--order", 2)
+    assert done.exit_code == 0 and "order=2" in done.output and "lattice" not in done.output, done.output
+    words = ("evolve", "xxz", "--lattice", "square", "--Lx", 2, "--Ly", 2, "--initial", "neel", "--chi-max", 4)
+    done = call(*words, "--dt", 0.1, "--time", 0.1, "--order", 1, "--lattice-order", "snake", "--out", path)
+    assert done.exit_code == 0 and "order=1" in done.output and "snake" in done.output, done.output
+
+
 def test_a_job_file_of_another_scheme(tmp_path):
     job, path = tmp_path / "job.toml", tmp_path / "evolved.h5"
     job.write_text(f"""
@@ -96,7 +105,7 @@ def test_a_job_file_of_another_scheme(tmp_path):
     ("change", "words"),
     [
         (("--dt", 0), "dt must be positive"),
-        (("--tebd-order", 3), "order must be one of 1, 2, 4"),
+        (("--order", 3), "order must be one of 1, 2, 4"),
         (("--time", "inf"), "time must be finite"),
         (("--keep", 0), "keep >= 1"),
     ],

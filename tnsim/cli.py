@@ -3,7 +3,7 @@
 import inspect
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -87,18 +87,27 @@ def _parameter(entry: Field, hint: Any, panel: str, name: str, optional: bool) -
 
 
 def _parameters(
-    cls: type, panel: str, taken: dict[str, tuple], where: tuple[str, ...], optional: bool = False
+    cls: type,
+    panel: str,
+    taken: dict[str, tuple],
+    where: tuple[str, ...],
+    others: Set[str] = frozenset(),
+    optional: bool = False,
 ) -> list[inspect.Parameter]:
-    """Options of a settings class; nested settings are flattened, a name that is taken gets the table's in front."""
+    """Options of a settings class; nested settings are flattened, a name that is taken gets the table's in front.
+
+    others: settings of an algorithm, whose names optional settings such as those of a lattice leave alone.
+    """
     hints, result = get_type_hints(cls), []
     for entry in (entry for entry in fields(cls) if entry.init):
         inner = nested(hints[entry.name])
         if inner is not None:
             path = (*where, entry.name)
-            result += _parameters(inner, entry.name.capitalize(), taken, path, optional=entry.default is None)
+            result += _parameters(inner, entry.name.capitalize(), taken, path, others, entry.default is None)
             continue
         name = entry.metadata.get("flag") or entry.name
-        name = name if name not in taken else f"{where[0]}_{name}"
+        if name in taken or (optional and name in others):
+            name = f"{where[-1]}_{name}"
         taken[name] = (*where, entry.name)
         result.append(_parameter(entry, hints[entry.name], panel, name, optional))
     return result
@@ -134,7 +143,9 @@ def _command(name: str, cls: type, algorithm: str, settings: type, options: type
     """A command for a model: its flags, those of an algorithm, and those of a run."""
     places: dict[str, tuple] = {}
     infinite = algorithm in _INFINITE
-    parameters = [_cell(p) if infinite and p.name == "L" else p for p in _parameters(cls, "Model", places, ("model",))]
+    others = {entry.name for entry in fields(settings)}
+    parameters = _parameters(cls, "Model", places, ("model",), others)
+    parameters = [_cell(p) if infinite and p.name == "L" else p for p in parameters]
     parameters += _parameters(settings, algorithm.upper(), places, (algorithm,))
     parameters += _parameters(options, "Run", places, ("run",))
     parameters.sort(key=lambda p: p.default is not inspect.Parameter.empty)
