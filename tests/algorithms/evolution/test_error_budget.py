@@ -1,6 +1,6 @@
 """One error budget for a whole run, against exact states of eight and ten sites."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from scipy.linalg import expm
 
 import tnsim as tn
 from tests.algorithms.evolution.test_circuit import applied, random_circuit
+from tests.devices import backend_or_skip
 from tests.suites.chains import vector
 from tnsim.algorithms.evolution.adaptive_steps import distance
 from tnsim.algorithms.evolution.error_budget import CutShares
@@ -78,6 +79,48 @@ def test_bonds_are_smaller_than_with_equal_cuts_at_equal_error():
     errors, costs, bonds = np.log(np.array(uniform)).T
     assert cost(shared) < 0.95 * np.exp(np.interp(np.log(error), errors, costs))
     assert shared.history[-1].chi < 0.95 * np.exp(np.interp(np.log(error), errors, bonds))
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize(("L", "time"), [(2, 1.0), (8, -1.1)])
+def test_backwards_by_several_steps_a_report_and_on_two_sites(name, L, time):
+    """The last report is of fewer steps, and the last step may be a shorter one."""
+    chain, scheme = XXZ(L=L, delta=0.5), replace(SCHEMES[name], every=3)
+    H = chain.operator_sum() if isinstance(scheme, tn.TEBD) else chain.mpo()
+    shared = replace(scheme, error_budget=1e-2).run(H, chain.product("neel"), time=time)
+    everything = scheme.run(H, chain.product("neel"), time=time)
+    last = shared.history[-1]
+    assert shared.status.converged and last.time == pytest.approx(time) and last.error_spent <= 1e-2
+    assert distance(shared.state, everything.state) <= last.error_spent + 1e-7
+    assert L == 2 or last.error_spent > 1e-3
+
+
+@pytest.mark.parametrize("place", ["numpy", "strict"])
+def test_every_backend(place):
+    backend, chain = backend_or_skip(place), XXZ(L=4, delta=0.5)
+    psi = chain.product("neel").to(backend)
+    for scheme in SCHEMES.values():
+        H = chain.operator_sum() if isinstance(scheme, tn.TEBD) else chain.mpo().to(backend)
+        evolved = replace(scheme, error_budget=0.1, every=2).run(H, psi, time=0.4)
+        assert evolved.state.backend is backend and 0 < evolved.history[-1].error_spent <= 0.1
+    flip = np.eye(4)[[0, 2, 1, 3]]
+    result = tn.Circuit().add(flip, 0, 3).add(flip, 1, 2).run(psi, truncation=CUT, error_budget=0.1)
+    assert result.state.backend is backend and result.status.converged and result.error <= 0.1
+
+
+def test_a_file_from_before_there_were_budgets(tmp_path, monkeypatch):
+    """It is read, goes on without a budget, and says why it cannot have one."""
+    H, psi, scheme = CHAIN.operator_sum(), CHAIN.product("neel"), SCHEMES["TEBD"]
+    new = ("clipped", "error_spent", "error_left")
+    monkeypatch.setattr(
+        "tnsim.io.evolved.asdict",
+        lambda report: {name: value for name, value in asdict(report).items() if name not in new},
+    )
+    tn.save(tmp_path / "old.h5", scheme.run(H, psi, time=0.2))
+    old = tn.load(tmp_path / "old.h5")
+    assert scheme.run(H, old.state, time=0.3, resume=old).status.converged
+    with pytest.raises(SettingsError, match="so what it spent is not known"):
+        replace(scheme, error_budget=1e-3).run(H, old.state, time=0.4, resume=old)
 
 
 def test_what_is_not_spent_is_carried_over():
@@ -209,14 +252,11 @@ def test_what_is_no_error_of_a_state(budget):
 
 
 def test_bad_input():
-    H, psi, scheme = CHAIN.operator_sum(), CHAIN.product("neel"), SCHEMES["TEBD"]
+    psi, scheme = CHAIN.product("neel"), SCHEMES["TEBD"]
     with pytest.raises(SettingsError, match="chooses the trunc_err of every cut"):
         replace(scheme, error_budget=1e-3, truncation=replace(CUT, trunc_err=1e-9))
     with pytest.raises(SettingsError, match="leaves nothing of error_budget = 0.001"):
         run(scheme, error_budget=1e-3, step_tol=1e-3)
-    with pytest.raises(SettingsError, match="so what it spent is not known"):
-        half = scheme.run(H, psi, time=0.2)
-        replace(scheme, error_budget=1e-3).run(H, half.state, time=0.4, resume=half)
     krylov = tn.KrylovEvolution(dt=0.1, truncation=CUT, error_budget=1e-3)
     hybrid = tn.TDVP(dt=0.1, truncation=CUT, error_budget=1e-3)
     for other, what in ((krylov, CHAIN.mpo()), (hybrid, CHAIN.mpo())):

@@ -75,16 +75,18 @@ def test_turned_ancillas_keep_averages_and_lower_the_entropy():
 
 def test_what_turned_ancillas_cut_is_told_and_spends_the_budget():
     model, cut = Heisenberg(L=4), tn.Truncation(chi_max=3)
-    sums, states = [], []
+    sums, spent, states = [], [], []
     for sweeps in (0, 1):
         cooling = tn.TDVP(dt=0.1, truncation=cut, imaginary=True, every=100, error_budget=0.3, scheme="two-site")
         thermal = tn.Purification(cooling=cooling, specific_heat=False, disentangle=sweeps).run(model.mpo(), [1.0])
         assert thermal.status.name == ("error budget spent" if sweeps else "finished")
         assert len(thermal.energies) == 1
         sums.append(thermal.evolved.sum_trunc_err)
+        spent.append(thermal.evolved.history[-1].error_spent)
         states.append(thermal.state)
     _, weight = disentangled(states[0], model.sites, cut, sweeps=1)
     assert sums[1] - sums[0] == pytest.approx(weight) and weight > 1e-3
+    assert spent[1] - spent[0] == pytest.approx((2 * weight) ** 0.5)  # of two layers: to the right and back
 
 
 @pytest.mark.parametrize("place", BACKENDS)

@@ -46,13 +46,13 @@ class EvolutionReport:
     error_spent: float | None = None
     error_left: float | None = None
 
-    def after_cut(self, weight: float) -> "EvolutionReport":
-        """The report after one more layer of cuts."""
-        spent, left = self.error_spent, self.error_left
+    def after_cuts(self, weight: float, layers: int) -> "EvolutionReport":
+        """The report after some more layers of cuts that discarded a weight in all."""
+        spent, left, error = self.error_spent, self.error_left, (layers * weight) ** 0.5
         return replace(
             self, trunc_err=self.trunc_err + weight, sum_trunc_err=self.sum_trunc_err + weight,
-            error_spent=None if spent is None else spent + weight**0.5,
-            error_left=None if left is None else left - weight**0.5,
+            error_spent=None if spent is None else spent + error,
+            error_left=None if left is None else left - error,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -145,7 +145,7 @@ class Purification:
         """The run with its ancillas turned; what that cuts is added to the last report and spends the budget."""
         lean, weight = disentangled(evolved.state, sites, cooling.truncation, sweeps=self.disentangle)
         *before, last = evolved.history
-        turned = replace(evolved, state=lean, history=(*before, last.after_cut(weight)))
+        turned = replace(evolved, state=lean, history=(*before, last.after_cuts(weight, 2 * self.disentangle)))
         return cooling.start(generator, lean, time=last.time, resume=turned).so_far()
 
     def _operators(self, H: Any, sites: Sequence[Site] | None) -> tuple[MPO, Any, Sequence[Site]]:
