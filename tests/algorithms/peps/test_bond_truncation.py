@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive
+from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive, positive_norm
 from tnsim.errors import NumericalError
 from tnsim.linalg import Truncation
 from tnsim.symmetry import U1, Leg, trivial_leg
@@ -71,3 +71,10 @@ def test_the_negative_part_is_taken_out_and_reported():
 def _unit(metric):
     a, b = (eye(leg, dtype=metric.dtype) for leg in metric.legs[:2])
     return contract("a c, b d -> a b c d", a, b)
+
+
+def test_norms_that_are_not_positive_are_refused():
+    with pytest.raises(NumericalError, match="Lower chi_max or raise svd_min"):
+        positive_norm(-1e-17 + 0j)
+    with pytest.raises(NumericalError, match="squared norm"):
+        positive_norm(float("nan"))

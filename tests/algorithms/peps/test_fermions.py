@@ -190,6 +190,17 @@ def test_fermions_at_a_temperature(V):
     assert abs(EXACT.measure(cold.state.psi, wide).energy - cold.energy) < 1e-9
 
 
+def test_bonds_that_hold_more_than_their_surroundings_see_stay_exact():
+    """Nothing is cut, and around a loop nothing needs to be as large: least squares must not fit the rounding."""
+    beta, terms = 1.0, PlaneTerms.of(models.SpinlessFermions(lattice=SQUARE, V=0.0, mu=0.3))
+    update = NeighbourhoodUpdate(dt=0.1, truncation=Truncation(chi_max=16, svd_min=1e-10), imaginary=True, every=5)
+    cold = update.run(terms, infinitely_hot(terms), time=beta / 2)
+    values = np.linalg.eigvalsh(dense_hamiltonian(terms))
+    exact = (values * np.exp(-beta * values)).sum() / np.exp(-beta * values).sum()
+    # all splittings of four sites are exact where V = 0: hops to the east and to the south commute
+    assert abs(cold.energy - exact) < 1e-9
+
+
 @pytest.mark.parametrize(("name", "D", "row"), [("t-V 3x3", 2, 1), ("t-V 3x3, parity", 3, 0), ("Hubbard", 2, 0)])
 def test_schmidt_weights_between_rows_of_fermions(name, D, row):
     terms = PlaneTerms.of(CLUSTERS[name])

@@ -8,7 +8,7 @@ import numpy as np
 
 from tnsim.algorithms.evolution.evolution import Evolution
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
-from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation
+from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive_norm
 from tnsim.algorithms.peps.updates.path_update import act, update_path
 from tnsim.algorithms.peps.updates.plane_gates import PlaneGates
 from tnsim.linalg import Spectrum, Truncation
@@ -59,7 +59,7 @@ class MetricGates(PlaneGates):
                 frame = BondFrame.of(self.tensors, self.graph.links[number])
                 frames[number] = frame, self._metric(frame)
             frame, metric = frames[number]
-            norm = expectation(metric, frame.theta, frame.theta)
+            norm = positive_norm(expectation(metric, frame.theta, frame.theta))
             return float(np.real(expectation(metric, frame.theta, act(operator, frame.theta)) / norm))
 
         return self._energies(mean)
@@ -84,7 +84,7 @@ class MetricGates(PlaneGates):
         link = self.graph.links[number]
         frame = BondFrame.of(self.tensors, link)
         metric = self._metric(frame)
-        before = float(np.real(expectation(metric, frame.theta, frame.theta)))
+        before = positive_norm(expectation(metric, frame.theta, frame.theta))
         cut = cut_bond(change(frame.theta), metric, self.settings.truncation, sweeps=self.settings.sweeps)
         self.tensors[link.first], self.tensors[link.second] = frame.tensors(cut.first, cut.second)
         self.weights[number] = cut.spectrum
