@@ -9,15 +9,26 @@ from tnsim.networks.peps import PEPS, PlaneTerms
 
 
 def dense_hamiltonian(terms: PlaneTerms) -> np.ndarray:
-    """The sum on a finite lattice, fermions in the order of the places."""
+    """The sum on a finite lattice or a cylinder, fermions in the order of the places."""
     places = list(product(*map(range, terms.shape)))
     sites = [terms.site(*place) for place in places]
     total = 0.0
     for place, matrix in terms.singles.items():
         total = total + _embedded(sites, {places.index(place): matrix})
     for term in terms.pairs:
-        total = total + embedded_pair(sites, places.index(term.first), places.index(term.second), term.matrix)
+        a, b, matrix = _in_order(terms, term)
+        total = total + embedded_pair(sites, a, b, matrix)
     return total
+
+
+def _in_order(terms: PlaneTerms, term) -> tuple[int, int, np.ndarray]:
+    """The numbers of the two places, the smaller one first, and the matrix on them; around a cylinder they turn."""
+    (m, n), matrix = terms.shape, term.matrix
+    a, b = (i % m * n + j for i, j in (term.first, term.second))
+    if a > b:
+        first, second = (terms.site(*place).dim for place in (term.first, term.second))
+        matrix = matrix.reshape(first, second, first, second).transpose(1, 0, 3, 2).reshape(matrix.shape)
+    return min(a, b), max(a, b), matrix
 
 
 def embedded_pair(sites, a: int, b: int, matrix: np.ndarray) -> np.ndarray:
@@ -44,18 +55,49 @@ def _embedded(sites, matrices) -> np.ndarray:
 
 
 def dense_state(psi: PEPS) -> np.ndarray:
-    """The vector of a finite PEPS, places row by row; exponential cost."""
+    """The vector of a finite PEPS or of one on a cylinder, places row by row; exponential cost."""
     operands, m, n = [], *psi.shape
     numbers = iter(range(10**6))
     vertical = [[next(numbers) for _ in range(n)] for _ in range(m + 1)]
+    if psi.closed[0]:
+        vertical[m] = vertical[0]
     horizontal = [[next(numbers) for _ in range(n + 1)] for _ in range(m)]
     out = []
     for i, j in psi.places():
         out.append(next(numbers))
         labels = [vertical[i][j], horizontal[i][j + 1], vertical[i + 1][j], horizontal[i][j], out[-1]]
         operands += [np.asarray(psi.backend.to_host(psi.tensor(i, j).to_dense())), labels]
-    edges = [vertical[0], vertical[m], [row[0] for row in horizontal], [row[n] for row in horizontal]]
+    edges = [
+        *([] if psi.closed[0] else [vertical[0], vertical[m]]),
+        [row[0] for row in horizontal],
+        [row[n] for row in horizontal],
+    ]
     for label in (label for edge in edges for label in edge):
         operands += [np.ones(1), [label]]
 
     return opt_einsum.contract(*operands, out, optimize="greedy").reshape(-1)
+
+
+def distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Of normalised vectors, up to a phase."""
+    a, b = first / np.linalg.norm(first), second / np.linalg.norm(second)
+    overlap = np.vdot(b, a)
+    return float(np.linalg.norm(a - overlap / abs(overlap) * b))
+
+
+def mean(matrix: np.ndarray, vector: np.ndarray) -> float:
+    """<v|matrix|v> / <v|v>."""
+    return float(np.real(np.vdot(vector, matrix @ vector) / np.vdot(vector, vector)))
+
+
+def energy(terms: PlaneTerms, vector: np.ndarray) -> float:
+    """<v|H|v> / <v|v>, term by term: for spaces too large for a matrix."""
+    m, n = terms.shape
+    dims = [terms.site(i, j).dim for i in range(m) for j in range(n)]
+    state, total = vector.reshape(dims), 0.0
+    for term in terms.bonds:
+        a, b = (place[0] * n + place[1] for place in (term.first, term.second))
+        matrix = term.matrix.reshape(dims[a], dims[b], dims[a], dims[b])
+        moved = np.moveaxis(np.tensordot(matrix, state, axes=([2, 3], [a, b])), [0, 1], [a, b])
+        total += np.real(np.vdot(state, moved))
+    return float(total / np.vdot(vector, vector).real)

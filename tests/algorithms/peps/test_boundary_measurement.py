@@ -5,8 +5,7 @@ import pytest
 
 import tests.strict_device  # noqa: F401
 import tnsim.models as models
-from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair
-from tests.exact_plane import energy
+from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair, energy
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
 from tnsim.algorithms.peps.finite.peps_samples import sample_peps

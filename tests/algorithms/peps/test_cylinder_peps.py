@@ -6,7 +6,7 @@ from scipy.linalg import expm
 
 import tnsim as tn
 from tests.command_line import call
-from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
+from tests.exact.plane import dense_hamiltonian, dense_state, distance, mean
 from tests.strict_device import sync_budget
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below

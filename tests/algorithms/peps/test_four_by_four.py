@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from tests.exact_plane import dense_state, energy
+from tests.exact.plane import dense_state, energy
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.linalg import Truncation

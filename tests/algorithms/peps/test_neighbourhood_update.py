@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import expm
 
 from tests.algorithms.peps.test_simple_update import heisenberg, infinite
-from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
+from tests.exact.plane import dense_hamiltonian, dense_state, distance, mean
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
 from tnsim.algorithms.peps.updates.bond_truncation import expectation
 from tnsim.algorithms.peps.updates.cooling import Cooling

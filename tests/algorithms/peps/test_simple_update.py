@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from tests.exact_plane import dense_hamiltonian, dense_state, distance, mean
+from tests.exact.plane import dense_hamiltonian, dense_state, distance, mean
 from tests.strict_device import sync_budget
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite
 from tnsim.algorithms.peps.updates import path_update

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.exact_plane import dense_hamiltonian, dense_state, energy
+from tests.exact.plane import dense_hamiltonian, dense_state, energy
 from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.errors import ShapeError
