@@ -194,7 +194,7 @@ def solve(plan, guesses, diagonal, halves, limits, threads, constraints=None):
             shares_of(len(guesses[0])), *halves, constraints,
         )  # fmt: skip
         guesses, known, enough = start.reshape(1, -1), (True, energy, residual, norm), max(enough, limits[3] * norm)
-        if pays_in_single(plan, dtype, enough, norm, constraints):
+        if pays_in_single(plan, dtype, enough, energy, norm, constraints):
             kinds = SINGLE[dtype.char], dtype
     for kind in kinds:
         *pairs, hidden = _search(plan, guesses, known, diagonal, halves, limits, threads, constraints, kind)

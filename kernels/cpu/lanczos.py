@@ -17,6 +17,8 @@ ROUNDING = {char: 30 * float(np.finfo(char).eps) for char in "fdFD"}
 # less than this, it takes less time, environments turned into it included
 SINGLE = {"f": np.dtype("f"), "d": np.dtype("f"), "F": np.dtype("F"), "D": np.dtype("F")}
 _WORTH, _COARSE = 4e6, 1e-3
+# squares of energies and residuals outside of these lie close to the ends of single precision
+_LEAST, _MOST = 1e-12, 1e12
 # rounding may hide this share of the residual that is left
 HIDDEN = 0.1
 
@@ -54,9 +56,10 @@ def _combine(start, basis, coefficients, vector):
     rescale(vector, number(1 / norm_of(vector)))
 
 
-def pays_in_single(plan, dtype, enough, norm, constraints):
+def pays_in_single(plan, dtype, enough, energy, norm, constraints):
     """Whether directions are best found in single precision, for a residual to fall from `norm` to `enough`."""
-    return dtype.char in "dD" and constraints is None and plan.flops > _WORTH and enough > _COARSE * norm
+    fits = enough > _LEAST and max(abs(energy), norm) < _MOST
+    return fits and dtype.char in "dD" and constraints is None and plan.flops > _WORTH and enough > _COARSE * norm
 
 
 @inner
@@ -182,7 +185,7 @@ def solve(plan, start, halves, limits, threads, constraints=None):
     _, energy, residual, norm = first
     enough = max(limits[2], limits[3] * norm)
     single = SINGLE[dtype.char]
-    for kind in (single, dtype) if pays_in_single(plan, dtype, enough, norm, constraints) else (dtype,):
+    for kind in (single, dtype) if pays_in_single(plan, dtype, enough, energy, norm, constraints) else (dtype,):
         alphas, given = plan.alphas.astype(kind, copy=False), (half.astype(kind, copy=False) for half in halves)
         vector, value, count, hidden = led(
             threads, dtype, lowest, plan.rows, alphas, *tables, work, first, shares, *given, *limits,

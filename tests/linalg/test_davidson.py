@@ -30,12 +30,12 @@ MODELS = {
 }
 
 
-def effective(name: str, dtype: str, place: str = "numpy") -> tuple[TwoSiteHamiltonian, np.ndarray]:
-    """H_eff in the middle of a chain, and its dense matrix."""
+def effective(name: str, dtype: str, place: str = "numpy", scale: float = 1.0) -> tuple[TwoSiteHamiltonian, np.ndarray]:
+    """H_eff in the middle of a chain, and its dense matrix; scale: what the Hamiltonian is multiplied by."""
     model, backend = MODELS[name], backend_or_skip(place)
     bond = model.L // 2 - 1
     psi = canonicalize(tn.MPS.random(model.sites, chi=5, like=model.product(), seed=1, dtype=dtype), bond).to(backend)
-    operators = model.mpo().to(backend).site_operators
+    operators = (scale * model.mpo()).to(backend).site_operators
     environments = Environments(list(psi.tensors), operators)
     heff = TwoSiteHamiltonian(
         environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1), hermitian=True
@@ -92,6 +92,21 @@ def test_directions_in_single_precision_leave_the_residual_of_double_precision(m
         assert np.linalg.norm(single.vector) == pytest.approx(1, abs=1e-14)
         assert left[1] == pytest.approx(left[0], rel=1e-3)
         assert left[1] < 0.01 * single.start_residual
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+@pytest.mark.parametrize("method", ["lanczos", "davidson"])
+def test_operators_beyond_the_range_of_single_precision_stay_in_double_precision(monkeypatch, method, scale):
+    """Squares of numbers of 1e-25 vanish in it, and those of 1e25 overflow."""
+    monkeypatch.setattr(lanczos_kernel, "_WORTH", 0.0)
+    heff, matrix = effective("two charges", "d", scale=scale)
+    values, vectors = np.linalg.eigh(matrix / scale)
+    start = vectors[:, 0] + 1e-2 * np.random.default_rng(4).normal(size=len(matrix))
+    pair = heff.lowest(start, Krylov(k_max=60, tolerance=0.0, gain=0.002, method=method))
+    assert pair.matvecs > 3
+    left = np.linalg.norm(matrix @ pair.vector - pair.energy * pair.vector)
+    assert left < 0.0021 * pair.start_residual
+    assert pair.energy / scale == pytest.approx(values[0], abs=1e-6)
 
 
 def test_blocks_of_an_environment_that_stand_in_one_place_are_summed():
