@@ -162,3 +162,15 @@ def test_energies_against_bonds_are_drawn(tmp_path):
         tn.plot_energies([found])
     with pytest.raises(SettingsError, match="against D or length"):
         tn.plot_energies([found, found], against="chi")
+
+
+def test_a_start_that_does_not_fit_the_cell_says_what_does(tmp_path):
+    """The usual start of the t-J model has two holes, wherever they fall in a checkerboard; what is advised starts."""
+    path = tmp_path / "t-j.h5"
+    refused = call("ipeps", "t-j", "--D", 2, "--out", path)
+    assert "--cell 2x2 --initial empty,up,down,up" in str(refused.exception) and not path.exists()
+    advised = "--cell", "2x2", "--initial", "empty,up,down,up"
+    done = call(
+        "ipeps", "t-j", "--D", 2, "--chi", 6, *advised, "--dts", 0.1, "--tol", 1e-2, "--max-steps", 4, "--out", path
+    )
+    assert done.exit_code in (0, 1) and path.exists(), done.output

@@ -16,7 +16,7 @@ from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSetti
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
-from tnsim.errors import SettingsError, check_fields, suggest
+from tnsim.errors import SettingsError, StateError, check_fields, suggest
 from tnsim.io.job import model_from_table
 from tnsim.io.output_options import OutputOptions
 from tnsim.io.settings import from_table, to_table, to_toml
@@ -204,8 +204,20 @@ class PEPSJob:
         name = self.run.initial or None
         if isinstance(self.settings, InfinitePEPSSettings):
             name = "random" if self.settings.update == VARIATIONAL else name
-            return infinite_start(self.model, self.settings.pattern, name, fused=self._fused, backend=backend)
+            try:
+                return infinite_start(self.model, self.settings.pattern, name, fused=self._fused, backend=backend)
+            except StateError as error:
+                if self.run.initial:
+                    raise
+                raise StateError(f"{error} {self._advised_start}") from error
         return finite_start(self.model, name, fused=self._fused, backend=backend)
+
+    @property
+    def _advised_start(self) -> str:
+        """What to pass where the usual start of the model does not fit the cell."""
+        if {"empty", "up", "down"} <= set(self.model.sites[0].states):
+            return "Pass, for one hole in four places: --cell 2x2 --initial empty,up,down,up."
+        return "Pass the states of all tensors of the cell by --initial, with --cell 2x2 for four of them."
 
     def search(self) -> PEPSGroundState:
         """The settings of the search itself."""
