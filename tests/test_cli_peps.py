@@ -21,7 +21,7 @@ def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     path = tmp_path / "ipeps.h5"
     done = call("ipeps", "heisenberg", "--D", 2, "--chi", 6, *QUICK, "--certify", "--out", path)
     assert done.exit_code == 0, done.output
-    for word in ("Heisenberg(", "energy per site", "at 3/2 chi", "two sides", "Sandvik", str(path)):
+    for word in ("Heisenberg(", "energy per site", "at chi = 9", "two sides", "Sandvik", str(path)):
         assert word in done.output
     found = tn.load(path)
     assert found.energy == pytest.approx(-0.656, abs=5e-3) and found.measurement.order == pytest.approx(0.41, abs=0.02)

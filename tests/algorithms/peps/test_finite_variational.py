@@ -97,6 +97,6 @@ def test_what_does_not_fit_is_refused():
     model = J1J2(lattice=Lattice("square", 3, 3), conserve=None, J2=0.5)
     with pytest.raises(OperatorError, match="terms of neighbours"):
         FiniteTerms(PlaneTerms.of(model), WHOLE)
-    with pytest.raises(OperatorError, match="do not fit a state"):
+    with pytest.raises(OperatorError, match="do not fit the state"):
         psi = PEPS.random([[ISING.sites[0]] * 2] * 2, 2, seed=1)
         FiniteProblem(PlaneTerms.of(ISING), psi, EnvironmentSettings(chi_max=4))
