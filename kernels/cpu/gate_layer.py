@@ -302,7 +302,7 @@ def _write_cores(chain, i, rho, dims, rows, kept):
 def _from_before(chain, i, sides, first, dims, moved, limits, seed):
     """The new tensors from a warm start: (B1', V, rho, their bond, kept, rows, success)."""
     left, right = sides
-    probes, failed = _probes(left, right, dims), False
+    probes = _probes(left, right, dims)
     wide = dims + probes
     vectors, failed = _warm(chain, i, left, right, _with_probes(left, dims, probes, first, seed), wide, moved)
     new = _by_sector(PLAIN, TURNED, left[2], right[2], wide, moved, vectors)
