@@ -139,9 +139,12 @@ def test_bad_jobs_are_refused(table, words):
 
 def test_memory_is_asked_for_before_anything_starts():
     table = {"model": _table()["model"], "ipeps": {"D": 8, "chi": 400, "memory_gib": 0.5}}
+    wide = {"name": "tfim", "h": 2.0, "lattice": {"kind": "square", "Lx": 10, "Ly": 10}}
+    large = _table(D=8, chi=400, memory_gib=0.5) | {"model": wide}
+    for job, what in ((peps_job(table), "an environment"), (peps_job(large), "boundaries")):
+        with pytest.raises(SettingsError, match=rf"{what} of chi = 400 for bonds of 8 take about .* GiB"):
+            job.search().solve(job.terms, job.start())
     job = peps_job(table)
-    with pytest.raises(SettingsError, match=r"takes about .* GiB"):
-        job.search().solve(job.terms, job.start())
     with pytest.raises(SettingsError, match="BoundaryMeasurement as its contraction"):
         job.search().solve(peps_job(_table()).terms, job.start())
     with pytest.raises(SettingsError, match="CTMRG as its contraction"):

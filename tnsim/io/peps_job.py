@@ -55,6 +55,7 @@ class PEPSSettings:
     attempts: int = field(default=1, metadata={"help": "by gradient: starts at each D, of which the lowest goes on"})
     cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
     iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
+    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments or boundaries that take more"})
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -114,7 +115,6 @@ class InfinitePEPSSettings(PEPSSettings):
     corner_tol: float = field(default=1e-8, metadata={"help": "of CTMRG"})
     corner_steps: int = field(default=500, metadata={"help": "steps of CTMRG at most"})
     certify: bool = field(default=False, metadata={"help": "measure at 3/2 chi and in other ways too"})
-    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments that take more memory"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -224,7 +224,9 @@ class PEPSJob:
         settings = self.settings
         if not isinstance(settings, InfinitePEPSSettings):
             measured = BoundaryMeasurement(truncation=settings.environment)
-            return PEPSGroundState(preparation=settings.preparation(), contraction=measured)
+            return PEPSGroundState(
+                preparation=settings.preparation(), contraction=measured, memory_gib=settings.memory_gib
+            )
         corners = CTMRG(
             truncation=settings.environment, symmetric=False, tol=settings.corner_tol, max_steps=settings.corner_steps,
             check_every=4,

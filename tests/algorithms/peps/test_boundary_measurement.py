@@ -1,12 +1,14 @@
 """Finite PEPS measured by boundary MPS: against state vectors, exactly known states, and itself."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import tests.strict_device  # noqa: F401
 import tnsim.models as models
 from tests.exact.plane import dense_hamiltonian, dense_state, embedded_pair, energy
-from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, boundary_memory
 from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
 from tnsim.algorithms.peps.finite.peps_samples import sample_peps
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
@@ -215,6 +217,20 @@ def test_the_norm_alone_is_that_of_the_measurement():
     norm = run.norm(psi)
     assert abs(norm.log - run.measure(psi, terms).log_norm) < 1e-11 and norm.error < 1e-11
     assert "ln <psi|psi>" in repr(norm) and "between rows and columns" in repr(run.measure(psi, terms))
+
+
+@pytest.mark.parametrize(("D", "chi"), [(2, 16), (3, 18)])
+def test_the_memory_that_boundaries_take_is_known_before(D, chi):
+    """As much as the allocations at their peak, to a factor of three."""
+    terms = PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 4, 5), conserve=None))
+    psi, run = random_state(terms, D, dtype=float), BoundaryMeasurement(truncation=Truncation(chi_max=chi))
+    run.measure(psi, terms)  # plans
+    tracemalloc.start()
+    run.measure(psi, terms)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < boundary_memory(psi, chi) < 3 * peak
+    assert boundary_memory(psi, 10**6) == boundary_memory(psi, D**5)  # no boundary has more
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128])

@@ -326,6 +326,7 @@ def test_collapsed_and_unconverged_environments_are_flagged():
     short = corners(16, max_steps=40)
     result = short.solve(Ising(beta=CRITICAL))
     assert result.status.name == "max_steps reached" and "still to go" in result.status.advice
+    assert f"the last step changed the environment by {result.history[-1].corner_change:.1e}" in result.status.advice
     assert "advice" in repr(result)
     assert "max_steps reached" in short.certify(Ising(beta=CRITICAL), result).problems[0]
 

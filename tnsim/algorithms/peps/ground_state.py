@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Evolved
-from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, PlaneMeasurement
+from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, PlaneMeasurement, boundary_memory
 from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
@@ -87,7 +87,7 @@ class PEPSGroundState:
         metadata={"help": "CTMRG of infinite states, BoundaryMeasurement of finite ones"}
     )
     certify: bool = field(default=False, metadata={"help": "infinite: measure at 3/2 chi and in other ways too"})
-    memory_gib: float = field(default=8.0, metadata={"help": "infinite: refuse environments that take more"})
+    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments or boundaries that take more"})
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -147,15 +147,17 @@ class PEPSGroundState:
 
     def _check_memory(self, psi: SquareState) -> None:
         """SettingsError before anything starts, where the environment will not fit."""
-        if not isinstance(psi, InfinitePEPS):
-            return
-        made = self.preparation
+        made, contraction = self.preparation, self.contraction
         D = made.update.truncation.chi_max if isinstance(made, Cooling) else made.D
-        chi = self.contraction.truncation.chi_max
-        needed = memory_of(psi, chi, D) / 2**30
+        chi = contraction.truncation.chi_max
+        if isinstance(contraction, BoundaryMeasurement):
+            what, ways = "boundaries", 2 if contraction.directions == "both" else 1
+            needed = boundary_memory(psi, chi, D, ways=ways) / 2**30
+        else:
+            what, needed = "an environment", memory_of(psi, chi, D) / 2**30
         if needed > self.memory_gib:
             raise SettingsError(
-                f"an environment of chi = {chi} for bonds of {D} takes about {needed:.1f} GiB, above memory_gib = "
+                f"{what} of chi = {chi} for bonds of {D} take about {needed:.1f} GiB, above memory_gib = "
                 f"{self.memory_gib}: lower chi or D, or allow more."
             )
 

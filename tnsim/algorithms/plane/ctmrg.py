@@ -273,16 +273,16 @@ class CTMRG:
         restless = ""
         if isinstance(environment, DirectionalEnvironment) and not last.left <= _RESTLESS:
             restless = (
-                f" Steps do not come nearer (the last one changed the environment by {last.corner_change:.1e}): where "
-                "that stays so, an order breaks the translation that the environment is taken to have. Give all places "
-                "of a cell that holds the order environments of their own: share=False."
+                " Steps do not come nearer: where that stays so, an order breaks the translation that the environment "
+                "is taken to have. Give all places of a cell that holds the order environments of their own: "
+                "share=False."
             )
         if not np.isfinite(last.log_z):
             return Status("not positive", False, "the partition function is not positive: raise chi_max." + restless)
         return Status(
             "max_steps reached", False,
-            f"the corner spectrum has about {last.left:.1e} still to go, above tol: raise max_steps, or tol near a "
-            "critical point." + restless,
+            f"the last step changed the environment by {last.corner_change:.1e}, and the corner spectrum has about "
+            f"{last.left:.1e} still to go, above tol: raise max_steps, or tol near a critical point." + restless,
         )  # fmt: skip
 
 

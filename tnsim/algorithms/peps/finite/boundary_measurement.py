@@ -218,6 +218,20 @@ class BoundaryMeasurement:
         return values.T.reshape(-1, *psi.shape)
 
 
+def boundary_memory(psi: PEPS, chi: int, D: int | None = None, *, ways: int = 2) -> int:
+    """Bytes that the boundaries of a finite state (with bonds of D) take at most, in so many directions.
+
+    Five tensors a site and side are kept, and a site in work holds its row with one half of a cut term. Bonds around a
+    cylinder pass through the whole row, so that vertical ones become D^2.
+    """
+    (m, n), d = psi.shape, max(site.dim for site in psi.kinds)
+    D = D or psi.bond_dimension
+    vertical = D * D if psi.closed[0] else D
+    chi = min(chi, vertical ** max(min(2 * m - 2, n), min(2 * n - 2, m)))
+    kept, work = ways * 2 * 5 * m * n * vertical**2, D**2 * vertical**2 * (2 + 2 * d**3)
+    return int(psi.dtype.itemsize * chi**2 * (kept + work))
+
+
 def check_finite(psi: Any) -> None:
     """StateError for anything but a finite PEPS."""
     if not isinstance(psi, PEPS):
