@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from numba import extending, njit
+from numba import extending, njit, types
 
 _OPTIONS = {"no_cfunc_wrapper": True}
 
@@ -24,15 +24,30 @@ def _stamp() -> str:
 _STAMP = _stamp()
 
 
+def _whatever_the_value(compiled: Any) -> Any:
+    """Kernels that call it with a literal get the code for any value, and not their own."""
+    template = compiled.get_call_template
+
+    def get_call_template(args: tuple, kws: dict) -> tuple:
+        return template([types.unliteral(arg) for arg in args], {name: types.unliteral(kws[name]) for name in kws})
+
+    compiled.get_call_template = get_call_template
+    return compiled
+
+
 def kernel(function: Callable) -> Any:
     """Compiled, and kept on disk until any source of kernels changes; Numba itself looks at one file alone."""
     compiled = njit(cache=True, nogil=True, **_OPTIONS)(function)
     index = getattr(compiled._cache, "_cache_file", None)
     if index is not None:
         index._source_stamp = _STAMP
-    return compiled
+    return _whatever_the_value(compiled)
+
+
+def inner(function: Callable) -> Any:
+    """Compiled once for arguments of some types, whoever calls it (an overload is, for callers with other options)."""
+    return _whatever_the_value(njit(no_cpython_wrapper=True, **_OPTIONS)(function))
 
 
 inlined = njit(inline="always", **_OPTIONS)
-inner = extending.register_jitable(**_OPTIONS)  # runs uncompiled where Python calls it
 overload = partial(extending.overload, jit_options=_OPTIONS)

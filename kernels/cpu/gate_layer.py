@@ -29,7 +29,7 @@ from tnsim.kernels.cpu.chain import (
     squares,
     weigh,
 )
-from tnsim.kernels.cpu.compiled import inner, kernel
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.gram_schmidt import orthonormal_rows
 from tnsim.kernels.cpu.layout import copy_vector, find, stable_order
 from tnsim.kernels.cpu.leading import lead_leading
@@ -136,7 +136,7 @@ def _gated(chain, i, left, right, entries, values, theta):
     return out
 
 
-@inner
+@inlined
 def _cold(chain, i, left, right, moved, limits):
     """V from a pivoted Cholesky factor: (V, rows in every sector, weight that was cut, whether it failed)."""
     chi_max, chi_min, svd_min, trunc_err, degeneracy = limits
@@ -180,7 +180,7 @@ def _probes(left, right, dims):
     return probes
 
 
-@inner
+@inlined
 def _warm(chain, i, left, right, first, dims, moved):
     """V from the columns of `first`, as many in every sector; and whether it failed."""
     weighed = weigh(chain, i, left, dims, first, cores_of(chain, i)[1])
@@ -298,7 +298,7 @@ def _write_cores(chain, i, rho, dims, rows, kept):
         z += 1
 
 
-@inner
+@inlined
 def _from_before(chain, i, sides, first, dims, moved, limits, seed):
     """The new tensors from a warm start: (B1', V, rho, their bond, kept, rows, success)."""
     left, right = sides
@@ -312,7 +312,7 @@ def _from_before(chain, i, sides, first, dims, moved, limits, seed):
     return new, vectors, rho, wide, kept, rows, fine
 
 
-@kernel
+@inlined
 def _update(chain, i, entries, values, limits, small, since, report):
     """One gate on sites i and i + 1. small: whether it changes little; since: warm cuts of a bond since a cold one."""
     center, left, right = pair_panels(chain, i)

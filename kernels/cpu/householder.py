@@ -9,6 +9,7 @@ import numpy as np
 
 from tnsim.kernels.cpu.compiled import inlined, inner
 from tnsim.kernels.cpu.lapack import large_lq
+from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.symbols import dot, dot_with, gemm, turn
 from tnsim.kernels.table import NO_TRANSPOSE
 
@@ -94,7 +95,7 @@ def _apply(a, first, v, adjoint, triangle, start, scales, work, ints, chars):
     gemm(_PLAIN, _PLAIN, m, n, size, minus, ones, outer, size, reflectors, cols, target, cols, ints, chars)
 
 
-@inner
+@inlined
 def lq(matrix):
     """As `lq_with`, without L."""
     return lq_with(matrix, matrix[:0])
@@ -131,7 +132,7 @@ def lq_with(matrix, lower):
     for i in range(rows):
         finite = finite and np.isfinite(matrix[i, i])
         if len(lower) > 0:
-            lower[i, : i + 1] = matrix[i, : i + 1]
+            copy_vector(lower[i], matrix[i, : i + 1])
             lower[i, i + 1 :] = 0
         matrix[i, :] = 0
         matrix[i, i] = 1

@@ -4,6 +4,7 @@ import numpy as np
 from numba import types
 
 from tnsim.kernels.cpu.compiled import overload
+from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.symbols import FUNCTIONS, char_arguments, int_arguments
 
 
@@ -167,7 +168,7 @@ def _large_lq(matrix, lower):
         for i in range(rows):
             finite = finite and np.isfinite(matrix[i, i])
             if len(lower) > 0:
-                lower[i, : i + 1] = matrix[i, : i + 1]
+                copy_vector(lower[i], matrix[i, : i + 1])
                 lower[i, i + 1 :] = 0
         ungqr(p, p + 4, p + 8, a, p, t, w, p + 12, p + 16)
         tau[0], work[0] = 0, 0  # alive until here

@@ -108,7 +108,7 @@ def share_rows(rows, alphas, starts, order, buffers, board):
     """Run all rows, with helpers where there is a board."""
     one = np.ones(1, dtype=alphas.dtype)
     if len(board) == 0:
-        run_rows(rows, alphas, one, buffers, np.int64(0), len(rows))  # a literal would be compiled for apart
+        run_rows(rows, alphas, one, buffers, 0, len(rows))
         return
     place = describe(board, ARGUMENTS, rows.ravel())
     place = describe(board, place, alphas)

@@ -6,7 +6,7 @@ from numba import njit
 
 from tnsim.kernels.cpu import gram_schmidt
 
-orthonormal_rows = njit(gram_schmidt.orthonormal_rows)
+orthonormal_rows = njit(gram_schmidt.orthonormal_rows.py_func)
 SHAPES = [(1, 1), (1, 7), (2, 2), (24, 24), (25, 40), (60, 60), (100, 150)]
 
 

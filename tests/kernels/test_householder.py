@@ -6,7 +6,7 @@ from numba import njit
 
 from tnsim.kernels.cpu import householder
 
-lq, lq_with = njit(householder.lq), njit(householder.lq_with)
+lq, lq_with = njit(householder.lq.py_func), njit(householder.lq_with.py_func)
 
 
 def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:

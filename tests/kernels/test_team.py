@@ -17,7 +17,7 @@ from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.team import AWAKE, BUSY, TEAM, led, new_board
 
 claim, finish, open_round, next_task, wait = (
-    njit(nogil=True)(f) for f in (team.claim, team.finish, team.open_round, team.next_task, team.wait)
+    njit(nogil=True)(f.py_func) for f in (team.claim, team.finish, team.open_round, team.next_task, team.wait)
 )
 
 

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tnsim.errors import ChargeError
-from tnsim.kernels.cpu.layout import fuse_key
+from tnsim.kernels.cpu import layout
 from tnsim.symmetry import TRIVIAL, U1, FermionParity, Group, Zn
 
+fuse_key = layout.fuse_key.py_func
 GROUPS = [TRIVIAL, U1("Sz"), Zn(2, "P"), Zn(3, "Q"), U1("N") * Zn(2, "P"), FermionParity()]
 GROUPS.append(U1("N") * U1("Sz") * Zn(4, "k"))
 
