@@ -18,10 +18,10 @@ def solve(model, chi, start="neel", **options):
 
 
 @pytest.mark.parametrize("conserve", [None, "parity"])
-@pytest.mark.parametrize(("L", "h"), [(200, 1.0), (200, 1.2), (60, 0.7)])
+@pytest.mark.parametrize(("L", "h"), [(100, 1.0), (100, 1.2), (60, 0.7)])
 def test_ising_against_free_fermions(L, h, conserve):
     model = TransverseIsing(L=L, h=h, conserve=conserve)
-    result = solve(model, 72, "up")
+    result = solve(model, 64, "up")
     assert result.status.converged, result
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
     if h >= 1:
@@ -32,11 +32,11 @@ def test_ising_against_free_fermions(L, h, conserve):
 
 
 def test_xx_chain_against_free_fermions():
-    model = XX(L=200)
-    result = solve(model, 300, "neel")
+    model = XX(L=140)
+    result = solve(model, 240, "neel")
     assert result.energy == pytest.approx(model.facts.energy, abs=1e-9)
-    sea = open_xx(200)
-    entropies = [sea.entropy(sites) for sites in range(1, 200)]
+    sea = open_xx(140)
+    entropies = [sea.entropy(sites) for sites in range(1, 140)]
     np.testing.assert_allclose(tn.entropy(result.state), entropies, atol=1e-7)
 
 
@@ -88,7 +88,7 @@ def central_charge(entropies: np.ndarray, L: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("model", "chi", "start", "c"), [(TransverseIsing(L=200), 72, "up", 0.5), (XX(L=200), 300, "neel", 1.0)]
+    ("model", "chi", "start", "c"), [(TransverseIsing(L=100), 64, "up", 0.5), (XX(L=140), 240, "neel", 1.0)]
 )
 def test_central_charge_from_the_entropy_profile(model, chi, start, c):
     result = solve(model, chi, start)  # the runs above

@@ -1,5 +1,7 @@
 """Infinite ground states against exact energies: free fermions, Bethe ansatz, valence bonds, published numbers."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,11 @@ def ground(model, chi, start="neel", cell=None, **options):
     return result
 
 
+@cache
+def spin_one():
+    return ground(Heisenberg(L=2, S=1), 40)
+
+
 @pytest.mark.parametrize(("h", "cell", "chi"), [(0.5, 1, 12), (1.5, 1, 16), (1.5, 2, 16), (2.0, 3, 8)])
 def test_ising_off_criticality(h, cell, chi):
     model = TransverseIsing(L=6, h=h)
@@ -33,10 +40,7 @@ def test_ising_off_criticality(h, cell, chi):
     assert result.energy == pytest.approx(infinite_ising_energy(1.0, h), abs=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("chi", "limit"), [(12, 2e-6), pytest.param(32, 1.2e-8, marks=pytest.mark.slow),
-                       pytest.param(64, 1e-9, marks=pytest.mark.slow)]
-)  # fmt: skip
+@pytest.mark.parametrize(("chi", "limit"), [(12, 2e-6), (20, 3.2e-7)])
 def test_critical_ising(chi, limit):
     """-4/pi; the error falls as chi^-4 (finite entanglement, central charge 1/2)."""
     model, truncation = TransverseIsing(L=2), tn.Truncation(chi_max=chi, svd_min=1e-10)
@@ -50,7 +54,7 @@ def test_critical_entropy_grows_with_the_correlation_length():
     """S = c/6 log xi + const with c = 1/2: P. Calabrese, J. Cardy, J. Stat. Mech. P06002 (2004)."""
     H, psi = TransverseIsing(L=2).infinite_mpo(1), tn.InfiniteMPS.product(spin_sites(1, 0.5, None), [[0.9, 0.3]])
     entropies, lengths = [], []
-    for chi in (6, 10, 16, 24):
+    for chi in (6, 10, 16):
         psi = solve(H, psi, chi, gradient_tol=1e-5).state
         entropies.append(tn.entropy(psi)[0])
         lengths.append(tn.correlation_length(psi))
@@ -58,15 +62,15 @@ def test_critical_entropy_grows_with_the_correlation_length():
     assert 6 * slope == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize(("chi", "limit"), [(8, 5e-4), (16, 1e-4), (32, 1.2e-5)])
+@pytest.mark.parametrize(("chi", "limit"), [(8, 5e-4), (16, 1e-4)])
 def test_heisenberg_error_falls_with_the_bond_dimension(chi, limit):
     error = ground(Heisenberg(L=2), chi).energy - (0.25 - np.log(2))
     assert limit / 5 < error < limit
 
 
 def test_xx_chain():
-    result = ground(XX(L=2), 32)
-    assert 0 < result.energy + 1 / np.pi < 2e-5
+    result = ground(XX(L=2), 16)
+    assert 0 < result.energy + 1 / np.pi < 5e-5
 
 
 def test_gapped_xxz_chain():
@@ -82,8 +86,7 @@ def test_gapped_xxz_chain():
 
 def test_spin_one_chain():
     """-1.401484038971: S. R. White, D. A. Huse, Phys. Rev. B 48, 3844 (1993)."""
-    result = ground(Heisenberg(L=2, S=1), 40)
-    assert 0 < result.energy + 1.401484038971 < 2e-7
+    assert 0 < spin_one().energy + 1.401484038971 < 2e-7
 
 
 def test_exact_states_stop_growing():
@@ -200,7 +203,7 @@ def test_sectors_are_balanced_from_any_start():
     """iDMRG chooses sectors by Schmidt weight: VUMPS from a product state ends in the same ones."""
     model = Heisenberg(L=2, S=1)
     H, truncation = model.infinite_mpo(), tn.Truncation(chi_max=40)
-    grown = ground(model, 40)
+    grown = spin_one()
     polished = tn.VUMPS(truncation=truncation).solve(
         H, tn.IDMRG(truncation=truncation).solve(H, model.infinite_product()).state
     )
@@ -218,7 +221,7 @@ def test_any_filling_that_fits_the_cell(cell, charge):
         H += plus_hc(0.5, "S+", i, "S-", i + 1)
     up = (charge + cell) // 2
     start = tn.InfiniteMPS.product(sites, ["up"] * up + ["down"] * (cell - up))
-    result = solve(InfiniteMPO.from_sum(H, sites), start, 24, gradient_tol=1e-5)
+    result = solve(InfiniteMPO.from_sum(H, sites), start, 12, gradient_tol=1e-5)
     exact = -np.sin(np.pi * up / cell) / np.pi
     assert result.status.converged and exact < result.energy < exact + 2e-4
     assert tn.expect(result.state, "Sz").sum() == pytest.approx(charge / 2)
