@@ -17,7 +17,7 @@ from tnsim.algorithms.peps.infinite.energy_certificate import InfiniteCertificat
 from tnsim.algorithms.peps.infinite.infinite_measure import InfiniteMeasurement
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment, Surrounded
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
-from tnsim.algorithms.peps.variational.cell_problem import ConvergedCell
+from tnsim.algorithms.peps.variational.environments import Converged
 from tnsim.algorithms.peps.variational.finite_problem import Swept
 from tnsim.algorithms.peps.variational.minimization import (
     Attempt,
@@ -26,7 +26,6 @@ from tnsim.algorithms.peps.variational.minimization import (
     MinimizedState,
 )
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment
-from tnsim.algorithms.peps.variational.symmetric_problem import Converged
 from tnsim.algorithms.plane.corner_certificate import Certificate
 from tnsim.algorithms.solution import Status
 from tnsim.errors import FileForeignError
@@ -50,7 +49,7 @@ _CLASSES: dict[str, type] = {
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
         Certificate, MinimizationReport, EnergyCertificate, Attempt, LBFGS, Converged, SymmetricEnvironment,
-        ConvergedCell, CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
+        CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
     )
 }  # fmt: skip
 

@@ -11,8 +11,8 @@ from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
 from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG

@@ -6,10 +6,11 @@ import pytest
 from tnsim.algorithms.peps.variational.cell_energy import CellTerms, beside_density
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem, converged_cell, numbers_of, tensors_of
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
 from tnsim.algorithms.peps.variational.symmetric_energy import nearest_density
 from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings, converged
+from tnsim.algorithms.peps.variational.symmetric_problem import converged
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import OperatorError, ShapeError
 from tnsim.models import J1J2, XXZ, Heisenberg, Lattice

@@ -22,8 +22,8 @@ from tnsim.algorithms.peps.updates.full_update import FullUpdate
 from tnsim.algorithms.peps.updates.neighbourhood import Neighbourhood, neighbourhood_metric
 from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import ChargeError, OperatorError
 from tnsim.io import load, save

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.suites.gradients import check
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
 from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation

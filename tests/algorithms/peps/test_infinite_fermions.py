@@ -14,7 +14,7 @@ from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measur
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
+from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_start import common_tensor
-from tnsim.errors import SettingsError
+from tnsim.algorithms.peps.variational.symmetric_variational import half_turn
+from tnsim.errors import NumericalError, SettingsError
 from tnsim.linalg import Truncation
 from tnsim.models import Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
@@ -119,12 +122,42 @@ def test_what_stalls_is_started_again_and_told():
     """A test that no minimisation passes: every start is given up while the gradient is large."""
     strict = tn.MinimizationSettings(stall_iterations=3, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
     solver = tn.SymmetricVariationalPEPS(D=2, restarts=2, environment=NARROW, minimization=strict)
-    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1))
+    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=3))
     assert [r.attempt for r in found.history] == [0] * 4 + [1] * 4 + [2] * 4
     assert found.status.name == "stalled" and "in 3 iterations, but the gradient" in found.status.advice
     assert found.optimizer.value == min(r.energy for r in found.history if r.iteration == 4)
     once = tn.SymmetricVariationalPEPS(D=2, restarts=0, environment=NARROW, minimization=strict)
     assert {r.attempt for r in once.solve(HEISENBERG).history} == {0}
+
+
+def problem_of(site):
+    terms = SymmetricTerms.of(PlaneTerms.infinite_of(HEISENBERG, [[0]]), half_turn(HEISENBERG.sites[0]))
+    return SymmetricProblem(terms, site, HEISENBERG.sites[0], tn.EnvironmentSettings(chi_max=8))
+
+
+@pytest.mark.parametrize("wild", [np.eye(2), np.full((2, 2), np.nan)], ids=["superposed", "no number"])
+def test_a_wild_trial_leaves_no_environment_behind(wild):
+    """Around a superposition of all up and all down corners have one state, and steps from there stay astray."""
+    (tensor,) = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=2).tensors
+    problem, far = problem_of(tensor), np.zeros((2,) * 5)
+    for n in range(2):
+        far[n, n, n, n] = wild[n]
+    point = problem.point((tensor,))
+    value, _ = problem(point)
+    before = problem.last
+    try:
+        problem(far.ravel())
+    except NumericalError:
+        assert np.isnan(wild).any()
+    assert problem.last is before
+    assert abs(problem(point * 1.1)[0] - value) < 1e-9
+    if not np.isnan(wild).any():
+        astray = problem._tried[0][1]
+        problem.settle(point, astray)
+        assert abs(problem(point * 1.1)[0] - value) > 1e-5
+        # in doubt, the environment is made anew
+        problem.settle(point, astray)
+        assert abs(problem(point)[0] - value) < 1e-9 and problem.last is not astray
 
 
 def test_what_does_not_fit_is_refused():

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tests.strict_device import sync_budget
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms, diagonal_density, nearest_density
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, symmetrised
 from tnsim.algorithms.peps.variational.symmetric_measure import symmetric_mean
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings, SymmetricProblem, converged
+from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem, converged
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS, half_turn
 from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.errors import OperatorError, SettingsError, ShapeError

@@ -96,8 +96,9 @@ class CellEnvironment:
         """All corners and edges, site by site."""
         return tuple(part for site in self.sites for part in (*site.corners, *site.edges))
 
-    def with_parts(self, parts: Sequence[Any], tensors: Sequence[Any]) -> "CellEnvironment":
-        """Other corners, edges and sites."""
+    def with_parts(self, parts: Sequence[Any], tensors: Sequence[Any] | None = None) -> "CellEnvironment":
+        """Other corners and edges, and other sites where given."""
+        tensors = [site.site for site in self.sites] if tensors is None else tensors
         made = [
             Surrounded(tensor, tuple(parts[8 * n : 8 * n + 4]), tuple(parts[8 * n + 4 : 8 * n + 8]))  # type: ignore
             for n, tensor in enumerate(tensors)

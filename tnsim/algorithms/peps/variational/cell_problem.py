@@ -1,7 +1,7 @@
 """The energy of a state with a cell that repeats and its gradient, as a function of the numbers in its tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,9 @@ import numpy as np
 from tnsim.algorithms.peps.variational.cell_energy import CellTerms
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
+from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
-from tnsim.linalg.anderson import Anderson
 from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
@@ -21,69 +20,33 @@ from tnsim.tensor import Tensor
 from tnsim.tensor.gradient import unit
 from tnsim.tensor.tape import checkpoint, value_and_gradient
 
-_MIX_BELOW = 1e-2
-
-
-@dataclass(frozen=True, eq=False)
-class ConvergedCell:
-    """An environment, how much the last step changed it, and how many there were."""
-
-    environment: CellEnvironment
-    change: float
-    steps: int
-
-    @property
-    def chi(self) -> int:
-        """The bond dimension of the environment."""
-        return self.environment.chi
-
 
 def converged_cell(
     tensors: Sequence[Tensor], pattern: CellPattern, start: CellEnvironment | None, settings: EnvironmentSettings
-) -> ConvergedCell:
-    """The environment of a cell, from a near one or from nothing; steps are mixed (Anderson) near the end."""
-    environment, steps = start, 0
-    if environment is None:
-        environment = CellEnvironment.start(tensors, pattern)
-        for _ in range(settings.grow_steps):
-            environment = environment.grown(settings.truncation)
-        steps = settings.grow_steps
-    else:
-        environment = environment.with_parts(environment.parts(), tensors)
-    mixing, change = Anderson(tensors[0].backend), float("inf")
-    for _ in range(settings.max_steps):
-        image, steps = environment.grown(settings.truncation), steps + 1
-        before, change = change, image.apart(environment)
-        if change < settings.tol:
-            return ConvergedCell(image, change, steps)
-        if change > _MIX_BELOW or change > 3 * before:
-            mixing.forget()
-            environment = image
-        else:
-            environment = _mixed(mixing, environment, image)
-    return ConvergedCell(environment, change, steps)
+) -> Converged:
+    """The environment of a cell, from a near one or from nothing."""
+
+    def step(now: CellEnvironment) -> CellEnvironment:
+        return now.grown(settings.truncation)
+
+    if start is not None:
+        return converge(start.with_parts(start.parts(), tensors), step, settings, 0, step)
+    environment = CellEnvironment.start(tensors, pattern)
+    for _ in range(settings.grow_steps):
+        environment = step(environment)
+    return converge(environment, step, settings, settings.grow_steps, step)
 
 
-def _mixed(mixing: Anderson, environment: CellEnvironment, image: CellEnvironment) -> CellEnvironment:
-    join = mixing.backend.concatenate
-    old, new = environment.parts(), image.parts()
-    flat, start, parts = mixing.next(join([x.data for x in old]), join([x.data for x in new])), 0, []
-    for part in new:
-        parts.append(unit(Tensor(part.legs, flat[start : start + part.size], part.charge)))
-        start += part.size
-    return image.with_parts(parts, [site.site for site in image.sites])
-
-
-class CellProblem:
-    """Energy and gradient at the numbers of all tensors; the environment of the last evaluation starts the next.
+class CellProblem(Followed):
+    """Energy and gradient at the numbers of all tensors.
 
     Every tensor is what its numbers are up to a factor. Complex numbers count as pairs of real ones.
     """
 
     def __init__(self, terms: PlaneTerms, like: InfinitePEPS, settings: EnvironmentSettings) -> None:
+        super().__init__()
         self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
         self.pattern = CellPattern.of(like.pattern)
-        self.last: ConvergedCell | None = None
         self.linear: LinearSolution | None = None
         self.precision = settings
 
@@ -103,13 +66,13 @@ class CellProblem:
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy per place, and its gradient."""
         tensors = self.tensors(point)
-        start = self.last.environment if self.last is not None else None
-        self.last = converged_cell(tensors, self.pattern, start, self.precision)
-        energy, gradients = value_and_gradient(self._energy, *tensors)
+        around = converged_cell(tensors, self.pattern, self.begin(point), self.precision)
+        self.found(point, around)
+        energy, gradients = value_and_gradient(lambda *own: self._energy(around.environment, *own), *tensors)
         return energy, tangent(numbers_of(gradients), point, self.like.tensors)
 
     def metric(self) -> Metric:
-        """The inverse of what the norm tells of changes of every tensor, around the last environment."""
+        """The inverse of what the norm tells of changes of every tensor, where the minimisation stands."""
         assert self.last is not None
         inverses = [inverse_metric(site.hole()) for site in self.last.environment.sites]
 
@@ -136,9 +99,8 @@ class CellProblem:
         """The state itself."""
         return self.like.with_tensors(self.tensors(point))
 
-    def _energy(self, *tensors: Any) -> Any:
-        assert self.last is not None
-        environment, count = self.last.environment, 8 * len(tensors)
+    def _energy(self, environment: CellEnvironment, *tensors: Any) -> Any:
+        count = 8 * len(tensors)
         kept = replace(self.settings.truncation, chi_max=environment.chi)
 
         def step(point: Sequence[Any], parameters: Sequence[Any]) -> tuple[Any, ...]:

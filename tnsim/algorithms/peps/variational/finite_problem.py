@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric
@@ -67,6 +67,13 @@ class FiniteProblem:
         rows = self._rows(self.tensors(point))
         energies = [float(FiniteTerms(self.terms, cut).energy(rows).item()) for cut in (own, wider)]
         return certificate((energies[0], energies[1]), (chi, 2 * chi), (0.0,), self.settings.tol, float("nan"))
+
+    def settle(self, point: np.ndarray, environment: Swept | None = None) -> None:
+        """Nothing to do: evaluations begin at nothing."""
+        self.last = environment or self.last
+
+    def forgotten(self) -> None:
+        """Nothing to do."""
 
     def refreshed(self, point: np.ndarray) -> bool:
         """Nothing to do: boundaries are made anew at every evaluation."""

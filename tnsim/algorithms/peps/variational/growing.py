@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import (
     Attempt,
     MinimizationReport,
@@ -17,7 +18,6 @@ from tnsim.algorithms.peps.variational.minimization import (
     certified,
     solution_of,
 )
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.watched_run import PlaneObserver, WatchedRun, check_kind
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg.lbfgs import LBFGS
@@ -122,7 +122,8 @@ class GrowingMinimization(ABC):
             problem.aim(before.optimizer.slope)
             optimizer = before.optimizer.forgotten().moved(problem)
         else:
-            problem.last, optimizer = before.environment, before.optimizer
+            optimizer = before.optimizer
+            problem.settle(optimizer.point, before.environment)
         found = solution_of(problem, optimizer, attempt, reports)
         limits = self.minimization
         if attempt.number < chosen or attempt.D < self.D:

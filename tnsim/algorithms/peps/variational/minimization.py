@@ -89,11 +89,13 @@ class MinimizationReport:
 
 
 class Problem(Protocol):
-    """An energy as a function of numbers; `last` tells of the environment of the last evaluation."""
+    """An energy as a function of numbers; `last` tells of the environment where the minimisation stands."""
 
     last: Any
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]: ...
+    def settle(self, point: np.ndarray, environment: Any = None) -> None: ...
+    def forgotten(self) -> None: ...
     def aim(self, slope: float) -> float: ...
     def point(self, tensors: tuple[Tensor, ...]) -> np.ndarray: ...
     def metric(self) -> Metric: ...
@@ -190,10 +192,11 @@ class MinimizationSettings:
                 optimizer = optimizer.moved(problem)
             if optimizer.stuck:
                 # perhaps on a branch of the environment that came to an end
-                problem.last = None
+                problem.forgotten()
                 optimizer = optimizer.forgotten().moved(problem)
             before = optimizer.value
             optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric(), noise=noise)
+            problem.settle(optimizer.point)
             found, change = problem.last, optimizer.value - before
             reports.append(MinimizationReport(
                 iteration=optimizer.iteration, D=attempt.D, energy=optimizer.value, energy_change=change,

@@ -11,6 +11,7 @@ P. Corboz, arXiv 2505.00494, but of corner times edge, which has the fixed point
 al., Phys. Rev. B 98, 235148 (2018)).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,14 @@ class SymmetricEnvironment:
     def chi(self) -> int:
         """The bond dimension of the boundary."""
         return self.corner.legs[0].dim
+
+    def parts(self) -> tuple[Any, Any]:
+        """Corner and edge."""
+        return self.corner, self.edge
+
+    def with_parts(self, parts: Sequence[Any]) -> "SymmetricEnvironment":
+        """Other ones, at the same basis."""
+        return SymmetricEnvironment(*parts, self.basis)
 
     def apart(self, other: "SymmetricEnvironment") -> float:
         """How far corner and edge are from those of another environment; infinite where bonds differ."""

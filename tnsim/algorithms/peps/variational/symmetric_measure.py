@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_energy import mean_of, nearest_density
-from tnsim.algorithms.peps.variational.symmetric_problem import Converged, EnvironmentSettings, converged
+from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment
+from tnsim.algorithms.peps.variational.symmetric_problem import converged
 from tnsim.errors import ShapeError
 
 
@@ -24,8 +26,9 @@ def symmetric_mean(found: MinimizedState, name: str, environment: EnvironmentSet
     (0.9443, 0.0)
     """
     tensor, site = found.state.tensors[0], found.state.kinds[0]
-    if not isinstance(found.environment, Converged):
+    around = getattr(found.environment, "environment", None)
+    if not isinstance(around, SymmetricEnvironment):
         raise ShapeError(f"this is the mean of a state of one symmetric tensor, found {found.state!r}.")
-    near = converged(tensor, found.environment.environment, environment).environment
+    near = converged(tensor, around, environment).environment
     matrix = np.kron(site.op(name), np.eye(site.dim))
     return float(mean_of(nearest_density(near, tensor), matrix, tensor).item())

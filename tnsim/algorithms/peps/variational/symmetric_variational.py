@@ -8,10 +8,11 @@ import numpy as np
 from scipy.linalg import expm
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.growing import GrowingMinimization
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings, SymmetricProblem
+from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_start import cooled_tensor
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms

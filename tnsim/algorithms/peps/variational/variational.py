@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
+from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
 from tnsim.algorithms.peps.variational.growing import GrowingMinimization
 from tnsim.algorithms.peps.variational.minimization import MinimizedState, Problem
-from tnsim.algorithms.peps.variational.symmetric_problem import EnvironmentSettings
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms
 
