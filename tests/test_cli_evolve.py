@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 from typer.testing import CliRunner
 
 import tnsim as tn
 from tnsim.cli import app
 from tnsim.errors import FileForeignError, OperatorError, SettingsError
+from tnsim.io.evolution_job import EvolutionJob
 from tnsim.models import XXZ
 
 
@@ -38,6 +40,22 @@ def test_evolve_and_resume(tmp_path):
     )
     np.testing.assert_allclose(found["Sz"], whole["Sz"], atol=1e-13)
     assert (tmp_path / "evolved.h5.1").exists() and call("info", path).exit_code == 0
+
+
+def test_compilation_is_announced_where_it_is_needed(tmp_path, monkeypatch):
+    path = tmp_path / "evolved.h5"
+    call(*flags(path))  # all kernels are there
+    assert "compiling" not in call(*flags(path)).output
+    operator = EvolutionJob.operator
+
+    def compiled_first(job):
+        for _ in range(2):
+            assert njit(lambda x: x + 1)(1) == 2
+        return operator(job)
+
+    monkeypatch.setattr(EvolutionJob, "operator", compiled_first)
+    lines = call(*flags(path)).output.splitlines()
+    assert [line.split(":")[0] for line in lines if "compiling" in line] == ["compiling kernels"]
 
 
 def test_a_budget_out_of_reach_is_reached_with_larger_bonds(tmp_path):

@@ -11,6 +11,7 @@ from tnsim.backend import Backend, new_data_on, set_threads
 from tnsim.io import EXIT_SAVED, EXIT_UNSAVED, StopOnSignals
 from tnsim.io.atomic import check_writable
 from tnsim.io.hdf5 import check_replaceable
+from tnsim.monitor import compilation_notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ class FileRun:
             if options.checkpoint_seconds:
                 saver = self.checkpointer(out, seconds=options.checkpoint_seconds, keep=options.keep, job=text)
                 observers.append(saver)
-            result = solve(backend, observers)
+            with compilation_notice(console):
+                result = solve(backend, observers)
         console.print(repr(result), soft_wrap=True, highlight=False)
         if facts is not None:
             console.print(facts, highlight=False)

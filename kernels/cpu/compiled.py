@@ -5,12 +5,14 @@ Without those that nobody uses a first run compiles for a quarter less time.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numba import extending, njit, types
+from numba.core import event
 
 _OPTIONS = {"no_cfunc_wrapper": True}
 
@@ -47,6 +49,28 @@ def kernel(function: Callable) -> Any:
 def inner(function: Callable) -> Any:
     """Compiled once for arguments of some types, whoever calls it (an overload is, for callers with other options)."""
     return _whatever_the_value(njit(no_cpython_wrapper=True, **_OPTIONS)(function))
+
+
+class _FirstCompilation(event.Listener):
+    """Calls a function when a compilation begins, the first time only."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def on_start(self, event: Any) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+    def on_end(self, event: Any) -> None:
+        """Nobody waits for it."""
+
+
+@contextmanager
+def announced(call: Callable[[], None]) -> Iterator[None]:
+    """Within it `call` is called once, as soon as a kernel is compiled and not loaded, by whichever thread."""
+    with event.install_listener("numba:compile", _FirstCompilation(call)):
+        yield
 
 
 inlined = njit(inline="always", **_OPTIONS)
