@@ -6,7 +6,11 @@ from numba import njit
 
 from tnsim.kernels.cpu import householder
 
-lq, lq_with = njit(householder.lq.py_func), njit(householder.lq_with.py_func)
+lq_with = njit(householder.lq_with.py_func)
+
+
+def lq(a: np.ndarray) -> int:
+    return lq_with(a, a[:0])
 
 
 def matrix(kind: str, rows: int, cols: int, dtype: str) -> np.ndarray:

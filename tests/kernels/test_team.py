@@ -47,7 +47,7 @@ def test_every_task_is_done_once(threads, count):
 
 
 def test_helpers_change_from_dtype_to_dtype():
-    assert all(add_up(30, 2, dtype) for _ in range(5) for dtype in "fdFD")
+    assert all(add_up(30, 2, dtype) for _ in range(5) for dtype in "dD")
 
 
 def two_sites(dtype: str) -> tuple[np.ndarray, np.ndarray]:
