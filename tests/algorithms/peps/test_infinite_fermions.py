@@ -12,6 +12,7 @@ from tnsim.algorithms.peps.infinite.cylinder_spectrum import cylinder_spectrum
 from tnsim.algorithms.peps.infinite.infinite_density import pair_density
 from tnsim.algorithms.peps.infinite.infinite_measure import correlations, measure_infinite
 from tnsim.algorithms.peps.updates.full_update import FullUpdate
+from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpdate
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
@@ -124,17 +125,19 @@ def test_a_band_insulator_near_its_exact_energy():
     assert exact < found.energy < exact + 6e-3 and found.moments[0, 0]["N"] < 0.2 < 0.8 < found.moments[0, 1]["N"]
 
 
-def test_free_fermions_of_the_plane_at_a_temperature():
+@pytest.mark.parametrize(("kind", "beta", "D", "tolerance"), [(SimpleUpdate, 0.2, 4, 4e-4),
+                                                              (NeighbourhoodUpdate, 0.5, 6, 2e-4)])  # fmt: skip
+def test_free_fermions_of_the_plane_at_a_temperature(kind, beta, D, tolerance):
     """The grand canonical energy per site: the Fermi function over the band."""
-    beta, cell = 0.2, [[0, 1], [1, 0]]
+    cell = [[0, 1], [1, 0]]
     terms = PlaneTerms.infinite_of(models.SpinlessFermions(lattice=SQUARE, V=0.0), cell)
-    update = SimpleUpdate(dt=0.05, truncation=Truncation(chi_max=4, svd_min=1e-8), imaginary=True)
+    update = kind(dt=0.05, truncation=Truncation(chi_max=D, svd_min=1e-8), imaginary=True, every=100)
     state = update.run(terms, infinitely_hot(terms, cell), time=beta / 2).state.psi
     found = measure_infinite(corners(8, max_steps=4).solve(state).environment, purified_terms(terms))
     k = (np.arange(60) + 0.5) * 2 * np.pi / 60
     band = -2 * (np.cos(k)[:, None] + np.cos(k))
     exact = (band / (np.exp(beta * band) + 1)).mean()
-    assert abs(found.energy - exact) < 4e-4 and abs(found.moments[0, 0]["N"] - 0.5) < 1e-10
+    assert abs(found.energy - exact) < tolerance and abs(found.moments[0, 0]["N"] - 0.5) < 1e-9
 
 
 def test_gradients_of_the_energy_of_a_cell():

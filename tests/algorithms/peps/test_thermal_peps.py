@@ -26,7 +26,7 @@ def test_energies_of_a_ladder(kind):
     psi, wide = infinitely_hot(H), purified_terms(H)
     assert energy(wide, dense_state(psi)) == pytest.approx(0, abs=1e-12)
     resume, tolerance = None, {NeighbourhoodUpdate: 1e-3, SimpleUpdate: 2e-3}[kind]
-    update = kind(dt=0.05, truncation=Truncation(chi_max=6), imaginary=True, every=5)
+    update = kind(dt=0.125, truncation=Truncation(chi_max=6), imaginary=True, every=5)
     for beta in (0.5, 1.0):
         resume = update.run(H, psi, time=beta / 2, resume=resume)
         psi = resume.state
@@ -36,7 +36,7 @@ def test_energies_of_a_ladder(kind):
 def test_the_ising_model_to_low_temperature():
     H = PlaneTerms.of(TransverseIsing(lattice=Lattice("square", 2, 2), h=1.5, conserve="parity"))
     wide = purified_terms(H)
-    update = NeighbourhoodUpdate(dt=0.05, truncation=Truncation(chi_max=4), imaginary=True, every=20)
+    update = NeighbourhoodUpdate(dt=0.1, truncation=Truncation(chi_max=4), imaginary=True, every=20)
     found = update.run(H, infinitely_hot(H), time=1.0).state
     assert energy(wide, dense_state(found.psi)) / 4 == pytest.approx(exact(H, 2.0) / 4, abs=1e-3)
 
