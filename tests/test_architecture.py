@@ -77,23 +77,30 @@ def imported(node: ast.AST) -> Iterator[str]:
             yield longer if longer in MODULES else str(node.module)
 
 
+@cache
+def nodes(path: str) -> tuple[ast.AST, ...]:
+    """All of a syntax tree, walked once."""
+    return tuple(ast.walk(tree(path)))
+
+
+@cache
 def imports(path: str) -> list[tuple[str, int]]:
-    return [(name, node.lineno) for node in ast.walk(tree(path)) for name in imported(node)]
+    return [(name, node.lineno) for node in nodes(path) for name in imported(node)]
 
 
 def at_run_time(path: str) -> set[str]:
     """What is imported when the module is: all but what stands under `if TYPE_CHECKING`."""
     for_types = {
         node
-        for branch in ast.walk(tree(path))
+        for branch in nodes(path)
         if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
         for node in ast.walk(branch)
     }
-    return {name for node in ast.walk(tree(path)) if node not in for_types for name in imported(node)}
+    return {name for node in nodes(path) if node not in for_types for name in imported(node)}
 
 
 def functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    yield from (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    yield from (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def report(problems: list[str]) -> None:
@@ -177,7 +184,7 @@ def _is_cli(path: str) -> bool:
 def _calls(path: str, name: str) -> list[int]:
     return [
         node.lineno
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
     ]
 
@@ -190,7 +197,7 @@ def test_nothing_is_left_undone():
     problems = []
     for path in sources():
         text = (ROOT / path).read_text(encoding="utf-8")
-        names = {node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)}
+        names = {node.id for node in nodes(path) if isinstance(node, ast.Name)}
         problems += [f"{path} raises NotImplementedError" for name in names & {"NotImplementedError"} if name]
         problems += [f"{path} holds {word}" for word in ("TODO", "FIXME", "XXX", "HACK") if word in text]
     report(problems)
@@ -252,7 +259,7 @@ def test_no_drawer_files(name):
 def test_classes_hold_state_not_everything():
     problems = []
     for path in sources():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 public = [f for f in node.body if isinstance(f, ast.FunctionDef) and not f.name.startswith("_")]
                 if len(public) > 25:
