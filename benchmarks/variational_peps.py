@@ -3,7 +3,7 @@
 `python -m benchmarks.variational_peps` prints a table and writes results/DATE-variational-peps.json, on one thread;
 `--quick` stops at D = 2, `--only symmetric` runs one job; `--curve` follows the magnetisation of the transverse-field
 Ising model alone through its transition. Seconds are wall seconds and, beside them, those of the processor; energies
-are those at twice chi.
+are those at 3/2 chi.
 """
 
 import os

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.algorithms.peps.variational.growing import known_energy
+from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified, wider_chi
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_start import common_tensor
 from tnsim.algorithms.peps.variational.symmetric_variational import half_turn
+from tnsim.algorithms.watched_run import RUNNING
 from tnsim.errors import NumericalError, SettingsError
 from tnsim.linalg import Truncation
+from tnsim.linalg.lbfgs import LBFGS
 from tnsim.models import Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 
@@ -158,6 +162,38 @@ def test_a_wild_trial_leaves_no_environment_behind(wild):
         # in doubt, the environment is made anew
         problem.settle(point, astray)
         assert abs(problem(point)[0] - value) < 1e-9 and problem.last is not astray
+
+
+class Told:
+    """A problem whose energies in new environments are given."""
+
+    def __init__(self, *energies):
+        self.energies = energies
+
+    def certified(self, point):
+        return certificate(self.energies, (8, wider_chi(8)), (0.0,), 1e-9, -0.75)
+
+
+@pytest.mark.parametrize(
+    ("value", "energies", "said"),
+    [
+        (-0.6602, (-0.6602, -0.6602), ""),
+        # bonds that are too small put energies too high: nothing is made use of
+        (-0.6602, (-0.6602, -0.66021), ""),
+        (-0.66024, (-0.6602, -0.6602), "makes use of an error of its environment"),
+        (-0.6602, (-0.6602, -0.6604), "changes by -2.0e-04 from chi 8 to 12"),
+        (-0.66945, (-0.66945, -0.66942), "below the known energy -0.669437"),
+        (-0.7501, (-0.7501, -0.7501), "below the exact bound -0.75"),
+    ],
+)
+def test_energies_that_environments_make_too_low_are_flagged(value, energies, said):
+    """What is known of the square lattice is a published number of Monte Carlo."""
+    psi = InfinitePEPS.product(HEISENBERG.sites[:1], ["up"], [[0]])
+    optimizer = LBFGS(np.ones(2), value, np.zeros(2))
+    running = MinimizedState(psi, value, RUNNING, (), None, optimizer, None, Attempt(psi, 1))
+    found = certified(running, Told(*energies), tn.MinimizationSettings(), known_energy(HEISENBERG))
+    assert found.energy == energies[1] and found.status.converged == (not said)
+    assert said in found.status.advice and bool(found.certificate.problems) == bool(said)
 
 
 def test_what_does_not_fit_is_refused():

@@ -10,7 +10,7 @@ from tnsim.algorithms.peps.variational.cell_energy import CellTerms
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
 from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
 from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
@@ -83,13 +83,13 @@ class CellProblem(Followed):
         return apply
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
-        """Energies from environments made anew, at chi_max and at twice that."""
+        """Energies from environments made anew, at chi_max and at 3/2 of that."""
         tensors, chi = self.tensors(point), self.settings.chi_max
-        wider = replace(self.settings, chi_max=2 * chi)
+        wider = replace(self.settings, chi_max=wider_chi(chi))
         found = [converged_cell(tensors, self.pattern, None, settings) for settings in (self.settings, wider)]
         energies = [float(self.terms.energy(each.environment).item()) for each in found]
         changes = [each.change for each in found]
-        return certificate((energies[0], energies[1]), (chi, 2 * chi), changes, self.settings.tol, float("nan"))
+        return certificate((energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, float("nan"))
 
     def refreshed(self, point: np.ndarray) -> bool:
         """Nothing to do: every step lets the bonds of the environment grow or shrink."""

@@ -9,7 +9,7 @@ import numpy as np
 from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric
@@ -61,12 +61,12 @@ class FiniteProblem:
         return np.copy
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
-        """Energies through boundaries of chi_max and of twice that."""
+        """Energies through boundaries of chi_max and of 3/2 of that."""
         chi, own = self.settings.chi_max, self.settings.truncation
-        wider = Truncation(chi_max=2 * chi, svd_min=own.svd_min, degeneracy_tol=own.degeneracy_tol)
+        wider = Truncation(chi_max=wider_chi(chi), svd_min=own.svd_min, degeneracy_tol=own.degeneracy_tol)
         rows = self._rows(self.tensors(point))
         energies = [float(FiniteTerms(self.terms, cut).energy(rows).item()) for cut in (own, wider)]
-        return certificate((energies[0], energies[1]), (chi, 2 * chi), (0.0,), self.settings.tol, float("nan"))
+        return certificate((energies[0], energies[1]), (chi, wider_chi(chi)), (0.0,), self.settings.tol, float("nan"))
 
     def settle(self, point: np.ndarray, environment: Swept | None = None) -> None:
         """Nothing to do: evaluations begin at nothing."""

@@ -78,9 +78,14 @@ class GrowingMinimization(ABC):
         return without_weights(found)
 
     def _run(
-        self, terms: PlaneTerms, psi: Any, observers: Sequence[PlaneObserver], resume: MinimizedState | None
+        self,
+        terms: PlaneTerms,
+        psi: Any,
+        observers: Sequence[PlaneObserver],
+        resume: MinimizedState | None,
+        known: float | None,
     ) -> MinimizedState:
-        """From a state, or on from a result, to bonds of D."""
+        """From a state, or on from a result, to bonds of D; known: the energy that nothing lies below."""
         run, found = WatchedRun(observers), resume
         if found is not None:
             check_kind(found, MinimizedState)
@@ -99,7 +104,7 @@ class GrowingMinimization(ABC):
             history = last.history
             following = self._following(attempt, best)
             if following is None:
-                return certified(best, problem, self.minimization)
+                return certified(best, problem, self.minimization, known)
             attempt, found = following, None
 
     def _followed(
@@ -165,6 +170,12 @@ class GrowingMinimization(ABC):
         if attempt.D == self.D and attempt.number >= self._chosen(attempt.D):
             return own
         return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
+
+
+def known_energy(model: Any) -> float | None:
+    """Per site of the infinite lattice, where a model knows it: exact, or published."""
+    facts = getattr(model, "facts", ())
+    return next((fact.value for fact in facts if fact.name == "bulk energy per site"), None)
 
 
 def _way_chi(D: int) -> int:

@@ -17,6 +17,10 @@ from tnsim.tensor import Tensor
 
 # energies that differ by less between bond dimensions of the environment are taken for one
 _SAME_ENERGY = 1e-4
+# an energy that lies lower by more than this than in environments made anew is that of a wrong one
+_EXPLOITED = 1e-5
+# of energies, relative
+_ROUNDING = 1e-9
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
 STALLED, NOISE_FLOOR = "stalled", "noise floor"
@@ -24,7 +28,7 @@ STALLED, NOISE_FLOOR = "stalled", "noise floor"
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyCertificate:
-    """The energy at the bond dimension of the run and at twice that, environments made anew; what holds from below.
+    """The energy at the bond dimension of the run and at 3/2 of that, environments made anew; what holds from below.
 
     lower_bound: no state whatsoever has less (nan where none is known); problems: what is wrong, empty where nothing.
     """
@@ -39,6 +43,11 @@ class EnergyCertificate:
     def __repr__(self) -> str:
         change = self.energy_larger - self.energy
         return f"EnergyCertificate({self.energy:.12g} at chi {self.chi}, {change:+.1e} at {self.chi_larger})"
+
+
+def wider_chi(chi: int) -> int:
+    """The bond dimension that an energy is looked at again with."""
+    return chi + (chi + 1) // 2
 
 
 def certificate(
@@ -264,7 +273,21 @@ def solution_of(
     return MinimizedState(state, optimizer.value, RUNNING, tuple(history), None, optimizer, problem.last, attempt)
 
 
-def certified(found: MinimizedState, problem: Problem, settings: MinimizationSettings) -> MinimizedState:
-    """The same with energies from new environments, and what they say."""
+def certified(
+    found: MinimizedState, problem: Problem, settings: MinimizationSettings, known: float | None = None
+) -> MinimizedState:
+    """The same with energies from new environments, and what they say; known: what no energy lies below."""
     made = problem.certified(found.optimizer.point)
+    value, lowest = found.optimizer.value, min(made.energy, made.energy_larger)
+    wrong = list(made.problems)
+    if value < lowest - _EXPLOITED * max(1.0, abs(lowest)):
+        wrong.append(
+            f"the energy that was minimised, {value:.8g}, lies {lowest - value:.1e} below those of environments made "
+            "anew: the state makes use of an error of its environment, raise chi_max"
+        )
+    if known is not None and lowest < known - _ROUNDING * abs(known):
+        wrong.append(
+            f"{lowest:.8g} lies {known - lowest:.1e} below the known energy {known:.8g}: the environment is wrong"
+        )
+    made = replace(made, problems=tuple(wrong))
     return replace(found, energy=made.energy_larger, certificate=made, status=settings.judge(found, made))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, hole, symmetrised
@@ -93,14 +93,16 @@ class SymmetricProblem(Followed):
         return apply
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
-        """Energies from environments made anew, at chi_max and at twice that."""
+        """Energies from environments made anew, at chi_max and at 3/2 of that."""
         (site,) = self.tensors(point)
         chi = self.settings.chi_max
-        wider = replace(self.settings, chi_max=2 * chi)
+        wider = replace(self.settings, chi_max=wider_chi(chi))
         found = [converged(site, None, settings) for settings in (self.settings, wider)]
         energies = [float(self.terms.energy(each.environment, site).item()) for each in found]
         changes = [each.change for each in found]
-        return certificate((energies[0], energies[1]), (chi, 2 * chi), changes, self.settings.tol, self.terms.bound())
+        return certificate(
+            (energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, self.terms.bound()
+        )
 
     def refreshed(self, point: np.ndarray) -> bool:
         """Let the bonds of the environment grow or shrink to what the tensor needs now; whether they do."""

@@ -9,7 +9,7 @@ from scipy.linalg import expm
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
-from tnsim.algorithms.peps.variational.growing import GrowingMinimization
+from tnsim.algorithms.peps.variational.growing import GrowingMinimization, known_energy
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
@@ -59,12 +59,13 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         """The ground state of a model (or of PlaneTerms whose cell is one site).
 
         start: a state of one tensor with bonds of D at most, by default random ones of 1; resume: goes on from a
-        result, exactly as if it had not been stopped. Not converging is a status. Raises SettingsError, OperatorError,
+        result, exactly as if it had not been stopped. Not converging is a status, and so is an energy below the one
+        that the model knows of its infinite lattice. Raises SettingsError, OperatorError,
         ShapeError for what does not fit.
         """
         terms = model if isinstance(model, PlaneTerms) else PlaneTerms.infinite_of(model, [[0]])
         psi = start or InfinitePEPS.random([terms.site(0, 0)], 1, [[0]], seed=self.seed)
-        return self._run(terms, psi, observers, resume)
+        return self._run(terms, psi, observers, resume, known_energy(model))
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
         made = SymmetricTerms.of(terms, self._turn(psi))

@@ -11,7 +11,7 @@ from typing import Any
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
-from tnsim.algorithms.peps.variational.growing import GrowingMinimization
+from tnsim.algorithms.peps.variational.growing import GrowingMinimization, known_energy
 from tnsim.algorithms.peps.variational.minimization import MinimizedState, Problem
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms
@@ -43,13 +43,15 @@ class VariationalPEPS(GrowingMinimization):
         """The ground state of a model (or of PlaneTerms of the cell) near a start with bonds of D at most.
 
         Such as a product state, or one of imaginary time. resume: goes on from a result, exactly as if it had not been
-        stopped. Not converging is a status. Raises SettingsError, OperatorError, ShapeError for what does not fit.
+        stopped. Not converging is a status, and so is an energy below the one that the model knows of its infinite
+        lattice. Raises SettingsError, OperatorError, ShapeError for what does not fit.
         """
         if isinstance(model, PlaneTerms):
             terms = model
         else:
             terms = PlaneTerms.of(model) if isinstance(start, PEPS) else PlaneTerms.infinite_of(model, start.pattern)
-        return self._run(terms, start, observers, resume)
+        known = known_energy(model) if isinstance(start, InfinitePEPS) else None
+        return self._run(terms, start, observers, resume, known)
 
     def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
         return FiniteProblem(terms, psi, settings) if isinstance(psi, PEPS) else CellProblem(terms, psi, settings)
