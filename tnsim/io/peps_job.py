@@ -177,8 +177,8 @@ class PEPSJob:
     def __post_init__(self) -> None:
         if self.settings.update == VARIATIONAL and any(site.is_fermionic for site in self.model.sites):
             raise SettingsError(
-                "one tensor for all places, minimised by gradient, is one of spins and bosons: of fermions take "
-                "another update, or VariationalPEPS with a cell of two tensors."
+                "one tensor for all places, minimised by gradient, is one of spins and bosons: of fermions take update "
+                f"= {GRADIENT}, which minimises a cell of two tensors, or one of {', '.join(UPDATES)}."
             )
         if self.settings.update == VARIATIONAL and self.model.sites[0].group.names:
             raise SettingsError("a variational state conserves nothing: take conserve = none.")

@@ -26,15 +26,18 @@ from tnsim.networks.peps.weighted import without_weights
 
 # of environments on the way: at least, and in units of D^2
 _LEAST_CHI, _CHI_SHARE = 16, 2
+# noise of starts after the first: near the state before, all of them lead to the same minimum
+_ELSEWHERE = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowingMinimization(ABC):
     """A minimisation that embeds what it found with small bonds in larger ones, with noise, until they are D.
 
-    At each bond dimension `attempts` starts, which differ by their noise, go on for `compare_after` iterations, the
-    lowest one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts.
-    Below D no start takes more iterations than that. Until the end is followed, environments have a bond dimension of
+    At each bond dimension `attempts` starts, the first near the state before, the others far from it with noise of the
+    size of its elements, go on for `compare_after` iterations, the lowest one to its end; where that stalls, up to
+    `restarts` more begin at it, with noise, and the lowest end counts. Below D no start takes more iterations than
+    that. Until the end is followed, environments have a bond dimension of
     2 D^2 (at least 16) at most.
     """
 
@@ -152,8 +155,9 @@ class GrowingMinimization(ABC):
         """Where an attempt begins: at the origin itself, or at that and noise, which differs by its number."""
         if attempt.number == 0 and attempt.origin.bond_dimension == attempt.D:
             return attempt.origin
-        noise = np.random.default_rng([self.seed, attempt.D, attempt.number])
-        return grown(attempt.origin, attempt.D, self.noise, noise)
+        rng = np.random.default_rng([self.seed, attempt.D, attempt.number])
+        another = 0 < attempt.number < self.attempts
+        return grown(attempt.origin, attempt.D, max(self.noise, _ELSEWHERE) if another else self.noise, rng)
 
     def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""
