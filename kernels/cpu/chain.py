@@ -9,7 +9,7 @@ its core C with C^dagger C = rho: from core_starts[i] on all C, then all rho.
 import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner, kernel
-from tnsim.kernels.cpu.householder import lq_with
+from tnsim.kernels.cpu.gram_schmidt import orthonormal_rows
 from tnsim.kernels.cpu.lapack import pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, find
 from tnsim.kernels.cpu.sectors import common_keys, fused_keys, panels
@@ -168,16 +168,20 @@ def fill_cores(chain):
 
 @inner
 def _orthonormal_rows(chain, i, y, sector, places, lower):
-    """Row-orthonormal blocks of one left sector of a site, as many rows as before; L goes to `lower`."""
+    """Row-orthonormal blocks of one left sector of a site, as many rows as before; `lower` times them is what was."""
     store, begin = chain[0], chain[1][i]
     (_, dims), (_, phys_dims), (_, right_dims) = bond_of(chain, i), phys_of(chain, i), bond_of(chain, i + 1)
     across = 0
     for s in range(len(phys_dims)):
         across += phys_dims[s] * right_dims[sector[y, s]] if sector[y, s] >= 0 else 0
-    rows = np.empty((dims[y], max(across, dims[y])), dtype=store.dtype)
+    size, wide = dims[y], max(across, dims[y])
+    rows = np.empty((size, wide), dtype=store.dtype)
     for scatter in range(2):
-        if scatter == 1 and lq_with(rows, lower) != 0:
-            return False
+        if scatter == 1:
+            before = rows.reshape(size * wide).copy()
+            if orthonormal_rows(rows) != 0:
+                return False
+            fresh_product(PLAIN, TURNED, size, size, wide, before, wide, rows.reshape(size * wide), wide, lower)
         rows[:, across:] = 0
         column = 0
         for s in range(len(phys_dims)):
@@ -198,7 +202,7 @@ def _orthonormal_rows(chain, i, y, sector, places, lower):
 def restore(chain):
     """Row-orthonormal tensors from the right to the left, exact; returns the norm, NaN where there is NaN or Inf.
 
-    Nothing changes but the gauge: L of a site goes into the next one. Cores are those from before.
+    Nothing changes but the gauge: what is left of a site goes into the next one. Cores are those from before.
     """
     store, starts = chain[0], chain[1]
     for i in range(len(starts) - 2, 0, -1):
@@ -206,16 +210,15 @@ def restore(chain):
         before, places_before, _ = site_blocks(chain, i - 1)
         (_, dims), (_, left_dims), (_, phys_dims) = bond_of(chain, i), bond_of(chain, i - 1), phys_of(chain, i - 1)
         for y in range(len(dims)):
-            lower, size = np.empty((dims[y], dims[y]), dtype=store.dtype), dims[y]
+            lower, size = np.empty(dims[y] ** 2, dtype=store.dtype), dims[y]
             if not _orthonormal_rows(chain, i, y, sector, places, lower):
                 return np.nan
-            flat = lower.reshape(size * size)
             for x in range(len(left_dims)):
                 for s in range(len(phys_dims)):
                     if before[x, s] == y:
                         rows, place = left_dims[x] * phys_dims[s], starts[i - 1] + places_before[x, s]
                         block = store[place : place + rows * size]
-                        fresh_product(PLAIN, PLAIN, rows, size, size, block.copy(), size, flat, size, block)
+                        fresh_product(PLAIN, PLAIN, rows, size, size, block.copy(), size, lower, size, block)
     size = site_blocks(chain, 0)[2]
     block = store[starts[0] : starts[0] + size]
     norm = np.sqrt(real_dot(block, block))

@@ -76,6 +76,26 @@ def test_cuts_are_near_the_best_and_known(model, start, time, dt):
     assert abs(1 - abs(tn.overlap(found, best.state))) < best.weight
 
 
+@pytest.mark.parametrize(
+    ("model", "start", "time"),
+    [(XXZ(L=12, delta=0.5), "neel", 1.2), (TransverseIsing(L=12, conserve=None), "up", 1.6)],
+    ids=["Sz", "no symmetry"],
+)
+def test_small_weights_are_cut_as_well(model, start, time):
+    """Warm starts come from products in single precision: nothing of its rounding is seen in weights of 1e-14."""
+    cut = tn.Truncation(chi_max=16, svd_min=1e-9)
+    psi = start_of(model, start, cut.chi_max, time)
+    best, flat = GatedState(psi, cut, split="svd"), FlatChain(psi, cut)
+    for layer in layers_of(model, 0.05) * 2:
+        flat.apply(layer)
+        for bond, gate in layer:
+            best.on_bond(bond, gate, rightwards=True)
+    warm = flat.from_warm_starts
+    _, weight, _ = flat.finish()
+    assert warm and 1e-14 < best.weight < 1e-10
+    assert weight == pytest.approx(best.weight, rel=0.05)
+
+
 @pytest.mark.parametrize("every", [1, 60], ids="{} steps".format)
 @pytest.mark.parametrize("conserve", ["Sz", None], ids=["Sz", "no symmetry"])
 def test_new_sectors_come_in_where_all_bonds_are_full(conserve, every):
