@@ -15,6 +15,7 @@ from tnsim.networks.flat_chain import FlatChain
 from tnsim.networks.gated_state import GatedState
 from tnsim.networks.pair_terms import pair_terms
 from tnsim.networks.two_site_gate import TwoSiteGate, two_site_gate
+from tnsim.tensor import from_dense
 
 
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
@@ -94,6 +95,26 @@ def test_small_weights_are_cut_as_well(model, start, time):
     _, weight, _ = flat.finish()
     assert warm and 1e-14 < best.weight < 1e-10
     assert weight == pytest.approx(best.weight, rel=0.05)
+
+
+def test_bonds_whose_probes_all_win_are_cut_anew():
+    """Two entangled pairs of spins 5/2 and four states of nearly no weight on the bond between them, which a diagonal
+    gate does not mix with the five directions that it brings: the four probes win, and the best four of five count."""
+    sites, cut, rng = tn.spin_sites(4, S=2.5, conserve=None), tn.Truncation(chi_max=5), np.random.default_rng(0)
+    one = np.eye(6, dtype=complex)
+    ends = [(one[None], np.diag(weights)[:, :, None]) for weights in rng.uniform(1, 2, (2, 6)).astype(complex)]
+    psi = tn.MPS([from_dense(tensor) for end in ends for tensor in end], sites)
+    for k in range(4):
+        places = (k, k + 1, k, k + 1)
+        psi = psi + tn.MPS([from_dense(one[place][None, :, None]) for place in places], sites) * 1e-9
+    psi = psi * (1 / psi.norm())
+    h = rng.normal(size=36)
+    gate = two_site_gate(np.diag(np.exp(-0.25j * h / np.linalg.norm(h))), sites[1:3])
+    best, flat = GatedState(psi, cut, split="svd"), FlatChain(psi, cut)
+    flat.apply([(1, gate)])
+    best.on_bond(1, gate, rightwards=True)
+    anew = not flat.from_warm_starts
+    assert anew and flat.finish()[1] == pytest.approx(best.weight, rel=0.1)
 
 
 @pytest.mark.parametrize("every", [1, 60], ids="{} steps".format)
