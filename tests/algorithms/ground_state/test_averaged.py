@@ -6,7 +6,7 @@ import pytest
 import tnsim as tn
 from tests.algorithms.ground_state.test_dmrg import StopAfter, random_sum, start_state, three_site_flips
 from tests.algorithms.ground_state.test_excited import exact_levels, search
-from tests.devices import BACKENDS, backend_or_skip
+from tests.devices import ON_DEVICES, backend_or_skip
 from tests.exact import dense, sparse
 from tnsim.errors import SettingsError, StateError
 from tnsim.models import Heisenberg, TransverseIsing
@@ -25,8 +25,7 @@ def test_lowest_levels_of_random_hamiltonians(conserve, complex_):
     assert levels.status.converged
 
 
-@pytest.mark.parametrize("place", BACKENDS[1:])
-@pytest.mark.parametrize("complex_", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize(("place", "complex_"), ON_DEVICES)
 def test_every_device_finds_the_same_levels(place, complex_):
     backend = backend_or_skip(place)
     sites = tn.spin_sites(6)
