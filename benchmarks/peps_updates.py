@@ -32,8 +32,14 @@ SIMPLE = {2: -0.65923, 3: -0.66327, 4: -0.66748}
 OPTIMA = {2: -0.6602311, 3: -0.6681274, 4: -0.6689673}
 # full update, to 1e-4, of another code: PEPSKit.jl, examples/heisenberg_evol/fullupdate.jl
 FULL = {4: -0.66875}
-# lengths of steps of full update, and how many of each
+# neighbourhood update, to 1e-3, of the same code: examples/heisenberg_evol/ntupdate.jl
+NEIGHBOURHOOD = {4: -0.66884}
+# lengths of steps of full and of neighbourhood update, and how many of each
 SCHEDULE = ((0.1, 15), (0.05, 20), (0.02, 10))
+NEAR = ((0.1, 20), (0.02, 30))
+# open lattices, per site: exact diagonalisation; quantum Monte Carlo (A. W. Sandvik, arXiv:2601.20189)
+ISING, SMALL, LARGE = -35.907257620409 / 16, -9.189207065193 / 16, -0.6286561
+ENGINES = {tn.SimpleUpdate: "simple", tn.NeighbourhoodUpdate: "neighbourhood", tn.FullUpdate: "full"}
 _COLUMNS = ("job", "engine", "D", "seconds", "energy", "reference", "difference", "seconds aimed at", "note")
 
 
@@ -70,57 +76,90 @@ def infinite(largest: int) -> Iterator[dict]:
         job, aim = "Heisenberg, infinite", {"seconds aimed at": 5.0}
         yield _line(job, "simple", D, seconds, energy, SIMPLE[D], note=steps, **aim)
         yield _line(job, "belief propagation of simple", D, 0.0, simple.energy, SIMPLE[D], note="an estimate")
-        near = tn.NeighbourhoodUpdate(dt=0.05, truncation=_cut(D), imaginary=True, every=20)
-        clock = time.perf_counter()
-        found = near.run(terms, simple.state, time=3.0)
-        seconds, energy = time.perf_counter() - clock, _measured(found.state, terms, 4 * D * D)
-        note = f"60 steps of 0.05 after simple update, {found.status.name}; reference: the optimum"
-        yield _line(job, "neighbourhood", D, seconds, energy, OPTIMA[D], note=note)
-        yield _full(D)
+        yield from _charged(D)
 
 
-def _full(D: int) -> dict:
-    """Full update with charges, after simple update, in steps that become shorter."""
+def _charged(D: int) -> Iterator[dict]:
+    """Neighbourhood and full update with charges, both after simple update, in steps that become shorter."""
     terms = tn.PlaneTerms.infinite_of(Heisenberg(lattice=tn.Lattice("square", 2, 2)), AB)
     psi = tn.InfinitePEPS.product([terms.site(0, 0)] * 2, ["up", "down"], AB)
     update = tn.SimpleUpdate(dt=0.1, truncation=_cut(D), imaginary=True)
-    state: Any = tn.Cooling(update=update, dts=(0.1, 0.02), tol=1e-4).solve(terms, psi).state
-    clock = time.perf_counter()
-    for dt, steps in SCHEDULE:
-        whole = tn.FullUpdate(
-            dt=dt, truncation=_cut(D), environment=_cut(D * D + 4), imaginary=True, every=steps, env_tol=1e-5
+    start: Any = tn.Cooling(update=update, dts=(0.1, 0.02), tol=1e-4).solve(terms, psi).state
+    near = [tn.NeighbourhoodUpdate(dt=dt, truncation=_cut(D), imaginary=True, every=steps) for dt, steps in NEAR]
+    whole = [
+        tn.FullUpdate(dt=dt, truncation=_cut(D), environment=_cut(D * D + 4), imaginary=True, every=steps, env_tol=1e-5)
+        for dt, steps in SCHEDULE
+    ]
+    for name, updates, known in (("neighbourhood", near, NEIGHBOURHOOD), ("full", whole, FULL)):
+        state, clock = start, time.perf_counter()
+        for each in updates:
+            found = each.run(terms, state, time=each.dt * each.every)
+            state = found.state
+        seconds, energy = time.perf_counter() - clock, _measured(state, terms, 2 * D * D + 4)
+        which = "that of PEPSKit.jl" if D in known else "the optimum"
+        note = (
+            f"{sum(each.every for each in updates)} steps after simple update, {found.status.name}; reference: {which}"
         )
-        found = whole.run(terms, state, time=steps * dt)
-        state = found.state
-    seconds, energy = time.perf_counter() - clock, _measured(state, terms, 2 * D * D + 4)
-    which = "full update of PEPSKit.jl" if D in FULL else "the optimum"
-    note = f"{sum(steps for _, steps in SCHEDULE)} steps after simple update, {found.status.name}; reference: {which}"
-    return _line("Heisenberg, infinite", "full", D, seconds, energy, FULL.get(D, OPTIMA[D]), note=note)
+        yield _line("Heisenberg, infinite", name, D, seconds, energy, known.get(D, OPTIMA[D]), note=note)
 
 
 def finite(quick: bool) -> Iterator[dict]:
-    """4 x 4 sites against exact diagonalisation: energies per site."""
-    lattice = tn.Lattice("square", 4, 4)
-    ising = tn.PlaneTerms.of(TransverseIsing(lattice=lattice, h=2.0, conserve="parity"))
-    jobs = [("Ising h = 2, 4 x 4", ising, [["up"] * 4] * 4, 3, 16, -35.907257620409)]
-    if not quick:
-        neel = [["up" if (i + j) % 2 else "down" for j in range(4)] for i in range(4)]
-        jobs.append(("Heisenberg, 4 x 4", tn.PlaneTerms.of(Heisenberg(lattice=lattice)), neel, 4, 32, -9.189207065193))
-    for job, terms, states, D, chi, exact in jobs:
-        psi: Any = tn.PEPS.product(terms.sites, states)
-        measure = BoundaryMeasurement(truncation=_cut(3 * chi))
+    """Open lattices: 4 x 4 sites beside exact diagonalisation, 10 x 10 beside quantum Monte Carlo."""
+    ising = tn.PlaneTerms.of(TransverseIsing(lattice=tn.Lattice("square", 4, 4), h=2.0, conserve="parity"))
+    start = tn.PEPS.product(ising.sites, [["up"] * 4] * 4)
+    yield from _cooled("Ising h = 2, 4 x 4", ising, start, ISING, [(_simple(3, 0.1), None), (_whole(3, 16, 0.1), 30)])
+    if quick:
+        return
+    for size, reference, routes in (
+        (4, SMALL, [(_near(4, 0.1), 20), (_whole(4, 12, 0.1), 12), (None, 15)]),
+        (10, LARGE, [(_near(4, 0.1), 8), (None, 8)]),
+    ):
+        terms = tn.PlaneTerms.of(Heisenberg(lattice=tn.Lattice("square", size, size)))
+        neel = [["up" if (i + j) % 2 else "down" for j in range(size)] for i in range(size)]
+        stages = [(_simple(4, 0.1), None), *routes]
+        yield from _cooled(f"Heisenberg, {size} x {size}", terms, tn.PEPS.product(terms.sites, neel), reference, stages)
+
+
+def _simple(D: int, dt: float) -> tn.SimpleUpdate:
+    return tn.SimpleUpdate(dt=dt, truncation=_cut(D), imaginary=True)
+
+
+def _near(D: int, dt: float) -> tn.NeighbourhoodUpdate:
+    return tn.NeighbourhoodUpdate(dt=dt, truncation=_cut(D), imaginary=True, every=100)
+
+
+def _whole(D: int, chi: int, dt: float) -> tn.FullUpdate:
+    return tn.FullUpdate(dt=dt, truncation=_cut(D), environment=_cut(chi), imaginary=True, every=100)
+
+
+def _cooled(job: str, terms: tn.PlaneTerms, psi: Any, reference: float, stages: list) -> Iterator[dict]:
+    """A line after each stage: an update and its steps, or no update and iterations of a minimisation; energies per
+    site from boundaries of chi, and how they move at 3/2 chi."""
+    for update, count in stages:
         clock = time.perf_counter()
-        update = tn.SimpleUpdate(dt=0.1, truncation=_cut(D), imaginary=True)
-        psi = tn.Cooling(update=update, tol=1e-4).solve(terms, psi).state
-        seconds = time.perf_counter() - clock
-        yield _line(job, "simple", D, seconds, measure.measure(psi.psi, terms).energy / 16, exact / 16)
-        for dt in (0.1,) if quick else (0.1, 0.05, 0.02):
-            clock = time.perf_counter()
-            full = tn.FullUpdate(dt=dt, truncation=_cut(D), environment=_cut(chi), imaginary=True, every=40)
-            psi = full.run(terms, psi, time=40 * dt).state
-            seconds = time.perf_counter() - clock
-            energy = measure.measure(psi.psi, terms).energy / 16
-            yield _line(job, "full", D, seconds, energy, exact / 16, note=f"40 steps of {dt} more")
+        if update is None:
+            psi, note = _minimised(terms, psi, count), f"{count} iterations by gradient after it"
+        elif count is None:
+            psi = tn.Cooling(update=update, dts=(update.dt,), tol=1e-3, max_steps=200).solve(terms, psi).state.psi
+            note = f"steps of {update.dt}"
+        else:
+            psi = update.run(terms, psi, time=count * update.dt).state.psi
+            note = f"{count} steps of {update.dt} more"
+        seconds, D = time.perf_counter() - clock, psi.bond_dimension
+        energies = [
+            BoundaryMeasurement(truncation=_cut(chi), directions="rows").measure(psi, terms).energy_per_site
+            for chi in (2 * D * D, 3 * D * D)
+        ]
+        note += f"; chi {2 * D * D}, at 3/2 of it {energies[1] - energies[0]:+.0e}"
+        name = ENGINES.get(type(update), "gradient")
+        yield _line(job, name, D, seconds, energies[0], reference, note=note)
+
+
+def _minimised(terms: tn.PlaneTerms, psi: tn.PEPS, iterations: int) -> tn.PEPS:
+    limits = tn.MinimizationSettings(max_iterations=iterations)
+    settings = tn.EnvironmentSettings(chi_max=psi.bond_dimension**2)
+    solver = tn.VariationalPEPS(D=psi.bond_dimension, environment=settings, restarts=0, minimization=limits)
+    return solver.solve(terms, psi).state
 
 
 def _step(size: int, D: int) -> Callable[[], None]:
