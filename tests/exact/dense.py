@@ -24,6 +24,13 @@ def place(sites: Sequence[Site], factors: Sequence[tuple]) -> np.ndarray:
     return _placed(sites, factors).toarray()
 
 
+def pair_table(sites: Sequence[Site], vector: np.ndarray, a: object, b: object) -> np.ndarray:
+    """<v| a_i b_j |v> of all pairs of sites, from one vector a site and operator."""
+    left = [place(sites, [(a, i)]).conj().T @ vector for i in range(len(sites))]
+    right = [place(sites, [(b, j)]) @ vector for j in range(len(sites))]
+    return np.array(left).conj() @ np.array(right).T
+
+
 def embedded(sites: Sequence[Site], op, i: int) -> np.ndarray:
     """One operator on the whole chain, its even and its odd part each with the string that it needs."""
     return _embedded(sites, op, i).toarray()

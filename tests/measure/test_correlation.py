@@ -20,9 +20,7 @@ def chain(request: pytest.FixtureRequest) -> Chain:
 
 
 def dense_table(psi: tn.MPS, a: str, b: str) -> np.ndarray:
-    v = relative(psi)
-    rows = [[np.vdot(v, dense.place(psi.sites, [(a, i), (b, j)]) @ v) for j in range(psi.L)] for i in range(psi.L)]
-    return np.array(rows)
+    return dense.pair_table(psi.sites, relative(psi), a, b)
 
 
 @on_every_device

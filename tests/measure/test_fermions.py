@@ -44,7 +44,7 @@ def test_all_pairs(psi):
             parities = {psi.sites[0].by_parity(psi.sites[0].op(name))[0][0] for name in (a, b)}
             expected = np.zeros((psi.L, psi.L), complex)
             if len(parities) == 1:
-                expected = [[value(psi, [(a, i), (b, j)]) for j in range(psi.L)] for i in range(psi.L)]
+                expected = dense.pair_table(psi.sites, relative(psi), a, b)
             np.testing.assert_allclose(tn.correlation(psi, a, b), expected, atol=1e-12, err_msg=f"{a} {b}")
 
 
@@ -55,10 +55,7 @@ def test_mixed_operators(psi):
     a, b = rng.normal(size=(2, site.dim, site.dim))
     for x, y in ((a, b), (a, a), (a, a.T)):
         parts = [dict(site.by_parity(matrix)) for matrix in (x, y)]
-        expected = [
-            [sum(value(psi, [(parts[0][p], i), (parts[1][p], j)]) for p in (0, 1)) for j in range(psi.L)]
-            for i in range(psi.L)
-        ]
+        expected = sum(dense.pair_table(psi.sites, relative(psi), parts[0][p], parts[1][p]) for p in (0, 1))
         np.testing.assert_allclose(tn.correlation(psi, x, y), expected, atol=1e-11)
 
 
