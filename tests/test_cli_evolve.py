@@ -11,6 +11,7 @@ import tnsim as tn
 from tnsim.cli import app
 from tnsim.errors import FileForeignError, OperatorError, SettingsError
 from tnsim.io.evolution_job import EvolutionJob
+from tnsim.io.evolved import load_job
 from tnsim.models import XXZ
 
 
@@ -151,3 +152,21 @@ def test_bad_input(tmp_path):
     )
     tn.save(path, by_hand)
     assert "was not written by tnsim evolve" in str(call("resume", path, "--time", 1).exception)
+
+
+def test_a_file_with_settings_of_another_version_says_how_to_go_on(tmp_path, monkeypatch):
+    """A budget that has been replaced since: its name is told, and the state is still good."""
+    path = tmp_path / "evolved.h5"
+    call(*flags(path))
+    text = load_job(path)
+    old = text.replace("[tebd]", "[tebd]\ntrunc_budget = 1e-3")
+    assert old != text
+    monkeypatch.setattr("tnsim.evolution_runner.load_job", lambda file: old)
+    error = call("resume", path, "--time", 0.5).exception
+    assert isinstance(error, SettingsError) and "unknown setting tebd.trunc_budget" in str(error)
+    assert "go on in Python" in str(error) and "resume=found" in str(error)
+    found, model = tn.load(path), XXZ(L=6, delta=0.5)
+    evolution = tn.TEBD(dt=0.1, truncation=tn.Truncation(chi_max=8))
+    observe = {name: lambda state: tn.expect(state, "Sz") for name in found.records}
+    again = evolution.run(model.operator_sum(), found.state, time=0.4, observe=observe, resume=found)
+    assert again.status.converged and again.times[-1] == pytest.approx(0.4)

@@ -44,7 +44,14 @@ def resumed_evolution(
     other = sorted(set(changes) - {"time", "chi_max"})
     if other:
         raise SettingsError(f"an evolution goes on to another --time or with another --chi-max, not with {other}.")
-    job = evolution_job(parse_toml(text, str(file)))
+    try:
+        job = evolution_job(parse_toml(text, str(file)))
+    except SettingsError as error:
+        raise SettingsError(
+            f"{file} was written with settings that this version does not take: {error} Its state and reports are "
+            f'read: go on in Python, `found = tnsim.load("{file}")` and `evolution.run(H, found.state, time=..., '
+            "resume=found)` with settings of today; observe what was measured, under the names in found.records."
+        ) from error
     run = replace(job.run, time=changes.get("time", job.run.time), out=out or str(file))
     cut = replace(job.settings.truncation, chi_max=changes.get("chi_max", job.settings.truncation.chi_max))
     console.print(f"resuming {file} at time {found.times[-1]:.6g}", soft_wrap=True, highlight=False)
