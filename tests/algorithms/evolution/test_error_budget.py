@@ -1,6 +1,6 @@
 """One error budget for a whole run, against exact states of eight and ten sites."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from tests.algorithms.evolution.test_circuit import applied, random_circuit
 from tests.devices import backend_or_skip
 from tests.suites.chains import vector
 from tnsim.algorithms.evolution.adaptive_steps import distance
-from tnsim.algorithms.evolution.error_budget import CutShares
+from tnsim.algorithms.evolution.error_budget import CutShares, ErrorBudget
+from tnsim.algorithms.evolution.evolution_report import EvolutionReport
 from tnsim.errors import SettingsError
 from tnsim.models import XXZ, HaldaneShastry, Heisenberg
 
@@ -180,6 +181,40 @@ def test_a_cutoff_that_is_too_coarse_is_told():
     coarse = replace(SCHEMES["TEBD"], truncation=tn.Truncation(chi_max=64, svd_min=1e-3), error_budget=1e-3)
     status = run(coarse).status
     assert not status.converged and "lower svd_min = 1.0e-03" in status.advice
+
+
+def test_a_budget_below_the_cutoff_is_held_once_that_is_lowered_as_advised():
+    fine = replace(SCHEMES["TEBD by a centre"], error_budget=1e-7)
+    status = run(fine, time=1.5).status
+    assert not status.converged and "lower svd_min = 1.0e-08" in status.advice
+    evolved = run(fine, time=1.5, truncation=replace(CUT, svd_min=1e-12))
+    assert evolved.status.converged and 1e-8 < evolved.history[-1].error_spent <= 1e-7
+
+
+def told(budget: float, *reports: tuple[float, int, float], fresh: int = 9, **cut) -> str:
+    """Advice after reports of (time, largest bond, error spent)."""
+    truncation = tn.Truncation(**{"chi_max": 16, **cut})
+    settings = tn.TEBD(dt=0.1, truncation=truncation, error_budget=budget)
+    others = {field.name: None if "energy" in field.name else 0.0 for field in fields(EvolutionReport)}
+    history = [EvolutionReport(**others | {"time": time, "chi": chi, "error_spent": e}) for time, chi, e in reports]
+    status = ErrorBudget(settings, 2.0).trouble(history, fresh)
+    return status.advice if status else ""
+
+
+def test_advice_names_what_cut():
+    """A bond that was full at any time; both, where the cutoff alone may spend such a budget; and nothing to change
+    where the budget was spent before."""
+    assert told(1e-2, (0.0, 1, 0.0), (1.0, 16, 4e-3)) == ""
+    ceiling = told(1e-2, (0.0, 1, 0.0), (0.5, 16, 1e-3), (1.0, 12, 9e-3))
+    assert "raise chi_max = 16 and resume from here" in ceiling and "svd_min" not in ceiling
+    cutoff = told(1e-2, (0.0, 1, 0.0), (1.0, 15, 2e-2), svd_min=1e-3)
+    assert "lower svd_min = 1.0e-03 and resume from an earlier state" in cutoff and "chi_max" not in cutoff
+    both = told(1e-7, (0.0, 1, 0.0), (1.0, 16, 2e-7))
+    assert "raise chi_max = 16, lower svd_min = 1.0e-08 and resume" in both
+    for reports, fresh in ((((0.0, 1, 0.0), (0.5, 8, 2e-2), (1.0, 8, 2e-2)), 9), (((0.0, 1, 0.0), (0.5, 8, 2e-2)), 0)):
+        late = told(1e-2, *reports, fresh=fresh)
+        assert "before time 0.5" in late and "or raise error_budget = 1.0e-02" in late
+        assert "chi_max" not in late and "svd_min" not in late
 
 
 def test_terms_of_long_range_by_walks():

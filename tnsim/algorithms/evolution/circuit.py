@@ -122,9 +122,8 @@ class Circuit:
             line.sort()
         gated, status = line.gated, Status("finished", True, "nothing to do; raise chi_max to lower the error.")
         if shares.error > error_budget:
-            advice = (
-                f"{remedy(truncation, max(gated.state.bond_dimensions))}, or raise error_budget = {error_budget:.1e}."
-            )
+            change = remedy(truncation, max(gated.state.bond_dimensions), error_budget)
+            advice = f"{change}, or raise error_budget = {error_budget:.1e}."
             status = Status("error budget spent", False, f"the error is up to {shares.error:.1e}: {advice}")
         psi = gated.state * (gated.norm * gated.fidelity**0.5)
         return CircuitResult(psi, line.weight, gated.fidelity, shares.error, status)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # sums that agree to this are the same
 _ROUNDING = 1 + 1e-9
+# a run has some hundred layers of cuts, and each may move the state by svd_min and more
+_LAYERS = 100
 # a rule on the weight of a cut, where nothing may be lost: far below rounding, but a rule
 _NOTHING = 1e-32
 
@@ -66,11 +68,12 @@ def check_budget(error_budget: float, truncation: Truncation) -> None:
         raise SettingsError("error_budget chooses the trunc_err of every cut: give one of the two.")
 
 
-def remedy(truncation: Truncation, chi: int) -> str:
-    """What makes cuts smaller that are larger than their shares."""
-    if chi >= truncation.chi_max:
-        return f"raise chi_max = {truncation.chi_max}"
-    return f"lower svd_min = {truncation.svd_min:.1e}"
+def remedy(truncation: Truncation, chi: int, error_budget: float) -> str:
+    """What makes cuts smaller that are larger than their shares; chi: the largest bond that there was."""
+    ceiling, cutoff = f"raise chi_max = {truncation.chi_max}", f"lower svd_min = {truncation.svd_min:.1e}"
+    if chi < truncation.chi_max:
+        return cutoff
+    return f"{ceiling}, {cutoff}" if truncation.svd_min * _LAYERS > error_budget else ceiling
 
 
 class ErrorBudget:
@@ -101,8 +104,7 @@ class ErrorBudget:
         last = history[-1]
         spent, left = last.error_spent or 0.0, abs(self.end - last.time)
         if spent > self.total * _ROUNDING:
-            found, then = f"the error is up to {spent:.1e}", "resume from an earlier state"
-            return self._status("error budget spent", found, last, then)
+            return self._spent(history, fresh)
         if fresh < 1 or len(history) < 2:
             return None
         before = history[-2]
@@ -110,8 +112,22 @@ class ErrorBudget:
         if spent + rate * left <= self.total * _ROUNDING:
             return None
         found = f"the error is up to {spent:.1e}, and growing on so {spent + rate * left:.1e} at time {self.end:.6g}"
-        return self._status("error budget out of reach", found, last, "resume from here, where the budget still holds")
+        then = "resume from here, where the budget still holds"
+        return self._status("error budget out of reach", found, history, f"{self._remedy(history)} and {then}")
 
-    def _status(self, name: str, found: str, last: EvolutionReport, then: str) -> Status:
-        advice = f"{remedy(self.settings.truncation, last.chi)} and {then}, or raise error_budget = {self.total:.1e}."
-        return Status(name, False, f"at time {last.time:.6g} {found}: {advice}")
+    def _spent(self, history: Sequence[EvolutionReport], fresh: int) -> Status:
+        """Nothing that is changed after the budget was overspent brings it back."""
+        found = f"the error is up to {history[-1].error_spent:.1e}"
+        first = next(report for report in history if (report.error_spent or 0.0) > self.total * _ROUNDING)
+        if fresh < 1 or first is not history[-1]:
+            then = f"resume from a state before time {first.time:.6g}, where it was spent"
+            return self._status("error budget spent", found, history, then)
+        then = f"{self._remedy(history)} and resume from an earlier state"
+        return self._status("error budget spent", found, history, then)
+
+    def _remedy(self, history: Sequence[EvolutionReport]) -> str:
+        return remedy(self.settings.truncation, max(report.chi for report in history), self.total)
+
+    def _status(self, name: str, found: str, history: Sequence[EvolutionReport], advice: str) -> Status:
+        advice = f"{advice}, or raise error_budget = {self.total:.1e}."
+        return Status(name, False, f"at time {history[-1].time:.6g} {found}: {advice}")
