@@ -124,7 +124,7 @@ def test_jobs_are_read_back():
                 "model": {"name": "hubbard", "lattice": {"kind": "square", "Lx": 2, "Ly": 2}},
                 "ipeps": {"D": 2, "update": "variational"},
             },
-            "of fermions",
+            "of fermions take update = gradient",
         ),
         ({"model": _table()["model"], "ipeps": {"D": 2, "cell": "2by2"}}, "rows x columns"),
         ({"model": _table()["model"], "ipeps": {"D": 2}, "plane": {}}, "beside"),
