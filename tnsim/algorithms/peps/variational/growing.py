@@ -125,6 +125,8 @@ class GrowingMinimization(ABC):
         psi = self._own(before.state) if before is not None else self._start(attempt)
         problem, reports = self._problem(terms, psi, self._settings(attempt)), list(history)
         if before is None:
+            # nothing is known of the slope, which is large at a start
+            problem.aim(float("inf"))
             optimizer = LBFGS.start(problem, problem.point(psi.tensors))
         elif goes_on and self._is_narrowed(attempt.D):
             problem.aim(before.optimizer.slope)
