@@ -21,7 +21,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
+from llvmlite import ir
 from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -35,8 +37,12 @@ KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
 DTYPES = "fdFD"
 # kinds of jobs; rows and vectors may have half the digits of the dtype
 ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SINGLE_ROWS, SINGLE_VECTORS = range(8)
-# looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds)
-_PATIENCE, _IDLE_LOOKS = 2000, 2_000_000
+# looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds, as a
+# look takes some ten nanoseconds)
+_PATIENCE, _IDLE_LOOKS = 200, 50_000
+# what says that a loop waits, by processor: LLVM's name, and arguments
+_ISB = "llvm.aarch64.isb", [ir.Constant(ir.IntType(32), 15)]
+_PAUSES = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": _ISB, "arm64": _ISB}
 # what a helper does
 ASLEEP, IDLE, BUSY = range(3)
 
@@ -84,11 +90,27 @@ def _exchange(typing_context, board, index, expected, value):
     return types.boolean(board, index, types.int64, types.int64), generate
 
 
+@intrinsic
+def _relax(typing_context):
+    """Tell the processor that this is a loop that waits: what shares its power or its core with others goes to them."""
+    instruction = _PAUSES.get(llvm.get_process_triple().split("-")[0])
+
+    def generate(context, builder, signature, args):
+        if instruction is not None:
+            name, arguments = instruction
+            kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 if os.name == "posix":
     _sched_yield = types.ExternalFunction("sched_yield", types.intc())
 
     @inner
     def _give_way(looks):
+        _relax()
         if looks % _PATIENCE == _PATIENCE - 1:
             _sched_yield()
 
@@ -96,7 +118,7 @@ else:
 
     @inner
     def _give_way(looks):
-        pass
+        _relax()
 
 
 @intrinsic

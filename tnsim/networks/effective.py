@@ -36,28 +36,30 @@ from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
-# below this many flops threads cost more than they bring: the kernels' own, and those of BLAS, which wait for each
-# other at every call (with a second process on the machine, small matrices took twenty times as long)
-_THREADED, _BLAS_THREADS = 1e6, 1e8
-# a task with more than this share of the flops leaves the other threads idle: BLAS shares it out instead
-_LONE = 0.7
+# below so many seconds helpers are of no use: telling them, and the numbers that they fetch from another core's cache,
+# take some ten microseconds a round, and a core that waits for a task takes power from the one that works
+_THREADED = 1.5e-4
+# below this many flops BLAS's threads, which wait for each other at every call, cost more than they bring (with a
+# second process on the machine, small matrices took twenty times as long)
+_BLAS_THREADS = 1e8
+# products with H in a call, at the least
+_KRYLOV = 2.0
 
 
-def threads_for(plan: Rows, times: float = 1.0) -> tuple[int, bool]:
+def threads_for(plan: Rows, seconds: float) -> tuple[int, bool]:
     """Threads that run tasks side by side, and whether BLAS should have the threads instead.
 
-    The work is that of the plan, or so many times that on the same blocks.
+    seconds: what a call on the blocks of the plan takes on one thread.
     """
     count = thread_count()
-    if count == 1 or times * plan.flops < _THREADED:
+    if count == 1 or seconds < _THREADED:
         return 1, False
-    lone = bool(plan.weights.max() > _LONE * plan.flops)
-    return (1, plan.flops > _BLAS_THREADS) if lone else (count, False)
+    return (1, plan.flops > _BLAS_THREADS) if plan.is_lone else (count, False)
 
 
 def run(plan: Rows, buffers: Sequence[Array], backend: Backend) -> None:
     """Execute rows on flat buffers; targets are added to."""
-    threads, lone = threads_for(plan)
+    threads, lone = threads_for(plan, plan.seconds)
     with blas_for(lone):
         backend.kernels.run_products(plan.rows, plan.alphas, plan.starts, plan.weights, tuple(buffers), threads)
 
@@ -153,7 +155,7 @@ class TwoSiteHamiltonian:
         compiled = getattr(self.backend.kernels, "lowest", None)
         if compiled is None:
             return lanczos(self.apply, theta, self.backend, krylov, constraints=constraints)
-        threads, lone = threads_for(self.plan.matvec)
+        threads, lone = threads_for(self.plan.matvec, _KRYLOV * self.plan.matvec.seconds)
         with blas_for(lone):
             return Ritz(*compiled(self.plan.matvec, theta, self.halves, krylov.limits, threads, constraints))
 
@@ -165,7 +167,7 @@ class TwoSiteHamiltonian:
         compiled = getattr(self.backend.kernels, "lowest_few", None)
         if compiled is None:
             return davidson(self.apply, thetas, self.diagonal(), self.backend, krylov, constraints=constraints)
-        threads, lone = threads_for(self.plan.matvec)
+        threads, lone = threads_for(self.plan.matvec, _KRYLOV * self.plan.matvec.seconds)
         guesses = thetas[0].reshape(1, -1) if len(thetas) == 1 else as_rows(thetas, self.backend)
         with blas_for(lone):
             *pairs, matvecs = compiled(

@@ -14,6 +14,10 @@ from tnsim.symmetry import Layout, Leg, layout
 LEFT, RIGHT = "left", "right"
 # adding a number takes as long as so many flops of a product
 _ADDED = 16.0
+# flops in a second with blocks of the sizes where it matters whether threads pay, and what a row takes beside its flops
+RATE, _ROW = 2e10, 5e-8
+# a task is most of the work with more than this share of the flops
+_LONE = 0.7
 # memory for plans of halves, and for those of two sites with theirs: molecules have tens of MB in each
 _PLAN_BYTES = 2**29
 
@@ -32,6 +36,16 @@ class Rows:
     @cached_property
     def flops(self) -> float:
         return float(self.weights.sum())
+
+    @cached_property
+    def seconds(self) -> float:
+        """About what the plan takes on one thread of a machine of today, near where threads begin to pay."""
+        return self.flops / RATE + _ROW * len(self.rows)
+
+    @cached_property
+    def is_lone(self) -> bool:
+        """Whether one task is most of the work: the other threads would be idle, so BLAS shares it out instead."""
+        return bool(self.weights.max() > _LONE * self.flops)
 
     @cached_property
     def order(self) -> np.ndarray:

@@ -13,15 +13,15 @@ from tnsim.errors import NumericalError
 from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
 from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
-from tnsim.networks.effective_plans import split_plan
+from tnsim.networks.effective_plans import RATE, split_plan
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
 _CHECK = "check the Hamiltonian and the start state"
-# a split takes as long as so many products of small blocks
-_PRODUCTS = 4.0
+# a split takes as long as so many products of a block with a square matrix, and seconds a block beside
+_PRODUCTS, _BLOCK = 3.5, 1.5e-5
 # candidates for the kept states: this many more, and one more in this many
 _SPARE = 8
 # what QR takes beside the states of a sector that the bond had before: one in so many, and so many
@@ -156,7 +156,9 @@ def _rows(
     kernels, blocks = heff.backend.kernels, heff.plan.blocks
     if method == "qr":
         return kernels.sketched(theta, blocks, rightwards, _sketched_ranks(heff, chi_max))
-    threads, lone = threads_for(heff.plan.matvec, _PRODUCTS)
+    own = blocks[:, 1] if rightwards else blocks[:, 2]
+    flops = 2.0 * _PRODUCTS * float((blocks[:, 1] * blocks[:, 2]) @ own)
+    threads, lone = threads_for(heff.plan.matvec, flops / RATE + _BLOCK * len(blocks))
     with blas_for(lone):
         if method == "leading":
             candidates = chi_max + chi_max // _SPARE + _SPARE
