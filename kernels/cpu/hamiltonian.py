@@ -24,6 +24,7 @@ from tnsim.kernels.table import (
     A_STRIDE,
     A_TRANSPOSE,
     ADD,
+    ADD_CONJUGATE,
     ADJOINT,
     B_BUFFER,
     B_OFFSET,
@@ -258,21 +259,41 @@ def _transfer(rows, alphas, r, term, alpha, q_from, d_from, q_to, d_to, work, ta
     return r + 1
 
 
+@inner
+def _sectors_of(starts):
+    """The sector of every channel."""
+    found = np.empty(starts[-1], dtype=np.int64)
+    for j in range(len(starts) - 1):
+        found[starts[j] : starts[j + 1]] = j
+    return found
+
+
+@inner
+def _places(indices, bonds, channels):
+    """Which block has these sectors of bra and channel, -1 where none has."""
+    found = np.full((bonds, channels), -1)
+    for block in range(len(indices)):
+        found[indices[block, 0], indices[block, 1]] = block
+    return found
+
+
 @kernel
-def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, unit_channel):
+def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, channels):
     """New environment block (x', channel, x) = Q_x'^dagger H_m Q_x.
 
     env: (block indices, offsets, channel starts, channel dims) of the new environment; center: centre
-    sector of every new bond sector. Buffers: 0 Q, 1 new environment (cleared), 2 work, 3 old
-    environment, 4 dense blocks. One task a block of the new environment.
+    sector of every new bond sector; channels: (that of the identity, mates: see `SiteOperator`). Buffers: 0 Q, 1 new
+    environment (cleared), 2 work, 3 old environment, 4 dense blocks. One task a block of the new environment, and what
+    follows from it as an adjoint.
     """
-    indices, offsets, op_starts, op_dims = env
-    q_offset = _block_offsets(sizes[center], bond_dims)
+    (indices, offsets, op_starts, op_dims), (unit_channel, mates) = env, channels
+    q_offset, sector_of = _block_offsets(sizes[center], bond_dims), _sectors_of(op_starts)
+    place = _places(indices, len(bond_dims), len(op_dims))
     capacity = 0
     for block in range(len(indices)):
         for m in range(op_starts[indices[block, 1]], op_starts[indices[block, 1] + 1]):
             to = center[indices[block, 0]]
-            capacity += 1 + 3 * (groups[m, to, 1] - groups[m, to, 0])
+            capacity += 2 + 3 * (groups[m, to, 1] - groups[m, to, 0])
     rows = np.zeros((capacity, COLUMNS), dtype=np.int64)
     alphas = np.ones(capacity, dtype=term_alphas.dtype)
     starts, weights = np.zeros(len(indices) + 1, dtype=np.int64), np.zeros(len(indices))
@@ -288,12 +309,29 @@ def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, 
                     rows[r, C_BUFFER], rows[r, C_OFFSET], rows[r, C_STRIDE] = 1, target, stride + 1
                     r += 1
                 continue
+            mate = abs(mates[m]) - 1 if len(mates) > 0 else -1
+            mirrored = -1  # the block of the mate, where that is one to be made
+            if mate >= 0 and mate != m and mate != unit_channel:
+                mirrored = place[x_from, sector_of[mate]]
+                if mirrored >= 0 and indices[mirrored, 2] == x_to:
+                    if mate < m:
+                        continue
+                else:
+                    mirrored = -1
             for i in range(groups[m, to, 0], groups[m, to, 1]):
                 task_work = max(task_work, terms[i, ROWS] * d_from)
                 r = _transfer(
                     rows, alphas, r, terms[i], term_alphas[i], q_offset[x_from], d_from, q_offset[x_to], d_to,
                     work, target, stride,
                 )  # fmt: skip
+            if mirrored >= 0 and groups[m, to, 0] < groups[m, to, 1]:
+                row, j_mate = rows[r], sector_of[mate]
+                alphas[r] = 1 if mates[m] > 0 else -1
+                row[KIND], row[M], row[N] = ADD_CONJUGATE, d_from, d_to
+                row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_STEP] = 1, target, 1, stride
+                row[C_BUFFER], row[C_OFFSET] = 1, offsets[mirrored] + (mate - op_starts[j_mate]) * d_to
+                row[C_STRIDE], row[C_STEP] = op_dims[j_mate] * d_to, 1
+                r += 1
         work += task_work
         starts[block + 1] = r
         _close_task(rows, weights, block, starts[block], r)

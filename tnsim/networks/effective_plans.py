@@ -223,7 +223,7 @@ def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, L
         half.terms, half.alphas, half.groups, half.panels.sizes,
         (*_tables(table), op_leg.starts, op_leg.dims_array),
         bond.dims_array, np.searchsorted(half.center.keys, bond.keys),
-        operator.unit_left[1] if is_left else operator.unit_right[0],
+        (operator.unit_left[1], operator.mates[0]) if is_left else (operator.unit_right[0], operator.mates[1]),
     )  # fmt: skip
     return Rows(rows, alphas, starts, weights, work, table.size), legs
 

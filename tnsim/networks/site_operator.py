@@ -1,7 +1,7 @@
 """MPO site tensors as sparse lists of entries, with their identity channels: how algorithms read an MPO."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +10,9 @@ from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, entries_of
 
 _interned: dict[tuple, "SiteOperator"] = {}
+# channels whose sums with random coefficients agree to this share are one operator
+_EQUAL = 1e-13
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,7 @@ class SiteOperator:
     values: np.ndarray
     unit_left: tuple[int, int]
     unit_right: tuple[int, int]
+    mates: tuple[np.ndarray, np.ndarray] = field(default=(_NONE, _NONE), repr=False)
 
 
 def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
@@ -42,8 +46,9 @@ def site_operators(tensors: Sequence[Tensor]) -> tuple[SiteOperator, ...]:
         left_units[i + 1] = _next_unit(*found[i], left_units[i], tensors[i].shape, source=0)
     for i in range(count - 1, -1, -1):
         right_units[i] = _next_unit(*found[i], right_units[i + 1], tensors[i].shape, source=1)
+    mates = _all_mates(found, [tensor.shape for tensor in tensors])
     return tuple(
-        _intern(tensor, *found[i], (left_units[i], left_units[i + 1]), (right_units[i], right_units[i + 1]))
+        _intern(tensor, *found[i], (left_units[i], left_units[i + 1]), (right_units[i], right_units[i + 1]), mates[i])
         for i, tensor in enumerate(tensors)
     )
 
@@ -92,11 +97,65 @@ def _next_unit(entries: np.ndarray, values: np.ndarray, unit: int, shape: tuple[
     return int(found[0]) if len(found) else -1
 
 
+def _all_mates(
+    found: Sequence[tuple[np.ndarray, np.ndarray]], shapes: Sequence[tuple[int, ...]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The mates of every site: of its right bond from the left end, of its left bond from the right end."""
+    count, ends = (
+        len(found),
+        [np.ones(shape[place], dtype=np.int64) for shape, place in ((shapes[0], 0), (shapes[-1], 3))],
+    )
+    if any(len(end) != 1 for end in ends):
+        return [(_NONE, _NONE)] * count
+    lefts, rights = [ends[0]], [ends[1]]
+    for i in range(count):
+        lefts.append(_next_mates(*found[i], lefts[-1], shapes[i], source=0))
+        rights.append(_next_mates(*found[-1 - i], rights[-1], shapes[-1 - i], source=1))
+    return [(lefts[i + 1], rights[count - i]) for i in range(count)]
+
+
+def _next_mates(
+    entries: np.ndarray, values: np.ndarray, mates: np.ndarray, shape: tuple[int, ...], *, source: int
+) -> np.ndarray:
+    """Mates one site further, from those on the source's side.
+
+    Every channel becomes one number, the sum of its entries with random coefficients of source, out and in, and its
+    adjoint another one: mates are where the two agree.
+    """
+    size = shape[3 if source == 0 else 0]
+    if shape[1] != shape[2]:
+        return np.zeros(size, dtype=np.int64)
+    rng = np.random.default_rng(size)
+    weights, states = rng.normal(size=len(mates)), rng.normal(size=(2, shape[1]))
+    sources, targets = entries[:, source], entries[:, 1 - source]
+    own = weights[sources] * states[0, entries[:, 2]] * states[1, entries[:, 3]]
+    turned = np.sign(mates) * weights[np.abs(mates) - 1]
+    adjoint = turned[sources] * states[0, entries[:, 3]] * states[1, entries[:, 2]]
+    ours, theirs = _sums(targets, values * own, size), _sums(targets, values.conj() * adjoint, size)
+    scale = _sums(targets, np.abs(values * own), size).real
+    known = (_sums(targets, (mates[sources] == 0).astype(float), size) == 0) & (scale > 0)
+    found = np.zeros(size, dtype=np.int64)
+    for sign in (1, -1):
+        apart = np.abs(ours[:, None] - sign * theirs) > _EQUAL * np.maximum(scale[:, None], scale)
+        fits = known[:, None] & known & ~apart
+        single = (fits.sum(axis=0) == 1) & (fits.sum(axis=1) == 1)[fits.argmax(axis=0)] & (found == 0)
+        found[single] = sign * (fits.argmax(axis=0)[single] + 1)
+    return found
+
+
+def _sums(targets: np.ndarray, numbers: np.ndarray, size: int) -> np.ndarray:
+    """The numbers of every target added up."""
+    real = np.bincount(targets, numbers.real, size)
+    return real + 1j * np.bincount(targets, numbers.imag, size) if numbers.dtype.kind == "c" else real
+
+
 def _intern(
-    tensor: Tensor, entries: np.ndarray, values: np.ndarray, unit_left: tuple[int, int], unit_right: tuple[int, int]
-) -> SiteOperator:
+    tensor: Tensor, entries: np.ndarray, values: np.ndarray, unit_left: tuple[int, int], unit_right: tuple[int, int],
+    mates: tuple[np.ndarray, np.ndarray] = (_NONE, _NONE),
+) -> SiteOperator:  # fmt: skip
     legs = (tensor.legs[0], tensor.legs[1], tensor.legs[3])
-    key = (*legs, entries.tobytes(), values.dtype.char, values.tobytes(), unit_left, unit_right)
+    bytes_of_mates = mates[0].tobytes(), mates[1].tobytes()
+    key = (*legs, entries.tobytes(), values.dtype.char, values.tobytes(), unit_left, unit_right, *bytes_of_mates)
     if key not in _interned:
-        _interned[key] = SiteOperator(*legs, entries, values, unit_left, unit_right)
+        _interned[key] = SiteOperator(*legs, entries, values, unit_left, unit_right, mates)
     return _interned[key]
