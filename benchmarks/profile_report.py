@@ -46,7 +46,9 @@ def profile_markdown(content: dict[str, Any]) -> str:
 
 
 def _line(stage: dict[str, Any]) -> str:
-    """Times as shares of the stage; the rate of BLAS in products, and of products with all that Lanczos does beside."""
+    """Times as shares of the stage; the rate of BLAS in products, and of products with all that Lanczos does beside.
+
+    Flops in single precision count half in both (see `probe`)."""
     total, purposes = stage["cpu_seconds"], stage["purposes"]
     parts = [purposes.get(name, {"seconds": 0.0})["seconds"] for name in _PURPOSES]
     inside = [sum(purpose[kind] for purpose in purposes.values()) for kind in ("gemm", "lapack", "dot")]
