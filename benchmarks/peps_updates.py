@@ -1,7 +1,8 @@
 """Updates of PEPS: energies and seconds against D beside reference values, and a finite lattice beside quimb.
 
 `python -m benchmarks.peps_updates` prints a table and writes results/DATE-peps-updates.json, on one thread; `--quick`
-stops at small D. Engines take turns on the finite lattice, and the best of their repetitions counts.
+stops at small D, `--large` adds gradients on 10 x 10 sites. Engines take turns on the finite lattice, and the best of
+their repetitions counts.
 """
 
 import os
@@ -103,18 +104,19 @@ def _charged(D: int) -> Iterator[dict]:
         yield _line("Heisenberg, infinite", name, D, seconds, energy, known.get(D, OPTIMA[D]), note=note)
 
 
-def finite(quick: bool) -> Iterator[dict]:
+def finite(quick: bool, large: bool) -> Iterator[dict]:
     """Open lattices: 4 x 4 sites beside exact diagonalisation, 10 x 10 beside quantum Monte Carlo."""
     ising = tn.PlaneTerms.of(TransverseIsing(lattice=tn.Lattice("square", 4, 4), h=2.0, conserve="parity"))
     start = tn.PEPS.product(ising.sites, [["up"] * 4] * 4)
-    yield from _cooled("Ising h = 2, 4 x 4", ising, start, ISING, [(_simple(3, 0.1), None), (_whole(3, 16, 0.1), 30)])
+    yield from _cooled("Ising h = 2, 4 x 4", ising, start, ISING, [(_simple(3, 0.1), None), (_whole(3, 16, 0.1), 20)])
     if quick:
         return
     for size, reference, routes in (
-        (4, SMALL, [(_near(4, 0.1), 20), (_whole(4, 12, 0.1), 12), (None, 15)]),
-        (10, LARGE, [(_near(4, 0.1), 8), (None, 8)]),
+        (4, SMALL, [(_near(4, 0.1), 20), (_whole(4, 12, 0.1), 8), (None, 15)]),
+        (10, LARGE, [(_near(4, 0.1), 16), *([(None, 4)] if large else [])]),
     ):
-        terms = tn.PlaneTerms.of(Heisenberg(lattice=tn.Lattice("square", size, size)))
+        conserve = "Sz" if size == 4 or large else None  # gradients are quicker with charges, updates without
+        terms = tn.PlaneTerms.of(Heisenberg(lattice=tn.Lattice("square", size, size), conserve=conserve))
         neel = [["up" if (i + j) % 2 else "down" for j in range(size)] for i in range(size)]
         stages = [(_simple(4, 0.1), None), *routes]
         yield from _cooled(f"Heisenberg, {size} x {size}", terms, tn.PEPS.product(terms.sites, neel), reference, stages)
@@ -213,11 +215,18 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def main(quick: Annotated[bool, typer.Option(help="small bond dimensions, and no file")] = False) -> None:
+def main(
+    quick: Annotated[bool, typer.Option(help="small bond dimensions, and no file")] = False,
+    large: Annotated[bool, typer.Option(help="10 x 10 sites by gradient, too: minutes an iteration")] = False,
+) -> None:
     """Run all, a line as soon as it is there."""
     lines = []
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    jobs = (steps(6 if quick else 10, 2 if quick else 4, 2 if quick else 5), infinite(2 if quick else 4), finite(quick))
+    jobs = (
+        steps(6 if quick else 10, 2 if quick else 4, 2 if quick else 5),
+        infinite(2 if quick else 4),
+        finite(quick, large),
+    )
     for line in (line for job in jobs for line in job):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
         lines.append(line | {"load average": os.getloadavg()[0]})
