@@ -49,6 +49,23 @@ def test_mates_are_adjoints(name):
         assert sum(abs(mate) - 1 not in (-1, channel) for channel, mate in enumerate(mates)) >= least
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_mates_are_those_of_their_mates(seed):
+    """Where numbers of a sum agree with those of its adjoint but for nearly what counts as equal."""
+    sites, rng, H = tn.spin_sites(14), np.random.default_rng(seed), tn.OperatorSum()
+    for i, (strength, ratio) in enumerate(rng.normal(size=(13, 2))):
+        H += strength, "S+", i, "S-", i + 1
+        H += strength * (1 + 3e-13 * ratio), "S-", i, "S+", i + 1
+    pairs = 0
+    for operator in H.mpo(sites).site_operators:
+        for mates in operator.mates:
+            for channel in np.flatnonzero(mates):
+                mate = abs(mates[channel]) - 1
+                assert mates[mate] == np.sign(mates[channel]) * (channel + 1)
+                pairs += mate > channel
+    assert 0 < pairs < 26
+
+
 @pytest.mark.parametrize("place", ["numpy", "strict"])
 @pytest.mark.parametrize("name", MODELS)
 def test_environments_are_those_that_are_made_in_full(name, place):

@@ -12,6 +12,8 @@ from tnsim.tensor import Tensor, entries_of
 _interned: dict[tuple, "SiteOperator"] = {}
 # channels whose sums with random coefficients agree to this share are one operator
 _EQUAL = 1e-13
+# so much of the imaginary part goes into the number that channels are sorted by
+_TURN = 0.7
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -101,10 +103,8 @@ def _all_mates(
     found: Sequence[tuple[np.ndarray, np.ndarray]], shapes: Sequence[tuple[int, ...]]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The mates of every site: of its right bond from the left end, of its left bond from the right end."""
-    count, ends = (
-        len(found),
-        [np.ones(shape[place], dtype=np.int64) for shape, place in ((shapes[0], 0), (shapes[-1], 3))],
-    )
+    count = len(found)
+    ends = [np.ones(shape[place], dtype=np.int64) for shape, place in ((shapes[0], 0), (shapes[-1], 3))]
     if any(len(end) != 1 for end in ends):
         return [(_NONE, _NONE)] * count
     lefts, rights = [ends[0]], [ends[1]]
@@ -134,13 +134,28 @@ def _next_mates(
     ours, theirs = _sums(targets, values * own, size), _sums(targets, values.conj() * adjoint, size)
     scale = _sums(targets, np.abs(values * own), size).real
     known = (_sums(targets, (mates[sources] == 0).astype(float), size) == 0) & (scale > 0)
-    found = np.zeros(size, dtype=np.int64)
+    return _mutual(_matches(ours, theirs, scale, np.flatnonzero(known)))
+
+
+def _matches(ours: np.ndarray, theirs: np.ndarray, scale: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """For every channel the only one whose number is that of its adjoint, or minus that; cost O(n log n)."""
+    found, width = np.zeros(len(ours), dtype=np.int64), 2 * _EQUAL * scale.max(initial=0.0)
+    keys, aims = (numbers[known].real + _TURN * numbers[known].imag for numbers in (ours, theirs))
+    order, keys = known[np.argsort(keys)], np.sort(keys)
     for sign in (1, -1):
-        apart = np.abs(ours[:, None] - sign * theirs) > _EQUAL * np.maximum(scale[:, None], scale)
-        fits = known[:, None] & known & ~apart
-        single = (fits.sum(axis=0) == 1) & (fits.sum(axis=1) == 1)[fits.argmax(axis=0)] & (found == 0)
-        found[single] = sign * (fits.argmax(axis=0)[single] + 1)
+        first = np.searchsorted(keys, sign * aims - width)
+        last = np.searchsorted(keys, sign * aims + width, side="right")
+        single = last - first == 1
+        one, other = order[first[single]], known[single]
+        near = np.abs(ours[one] - sign * theirs[other]) <= _EQUAL * np.maximum(scale[one], scale[other])
+        found[other[near]] = sign * (one[near] + 1)
     return found
+
+
+def _mutual(mates: np.ndarray) -> np.ndarray:
+    """Those that are mates of their mates: where numbers nearly agree, rounding may tell in one of two directions."""
+    back = np.sign(mates) * (np.arange(len(mates)) + 1)
+    return np.where(mates[np.abs(mates) - 1] == back, mates, 0)
 
 
 def _sums(targets: np.ndarray, numbers: np.ndarray, size: int) -> np.ndarray:
