@@ -129,6 +129,11 @@ def in_a_row(H: OperatorSum) -> PlaneTerms:
         (lambda: PlaneTerms.infinite_of(models.SSH(L=4), [[0]]), SettingsError, "open Lattice"),
         (lambda: PlaneTerms.infinite_of(models.Heisenberg(L=4), [[0]]), SettingsError, "lives on a chain"),
         (
+            lambda: PlaneTerms.infinite_of(models.Heisenberg(lattice=Lattice("ladder", 4, 2)), [[0]]),
+            SettingsError,
+            "lives on a ladder",
+        ),
+        (
             lambda: PlaneTerms.infinite_of(models.Heisenberg(lattice=Lattice("honeycomb", 2, 2)), [[0]]),
             SettingsError,
             "do not repeat",

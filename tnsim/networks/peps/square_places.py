@@ -51,13 +51,14 @@ def cells_for(kind: str, fused: bool, rows: Sequence[int], columns: Sequence[int
 def with_margin(model: Any, shape: Place, fused: bool) -> tuple[Any, list[Place]]:
     """The model on an open lattice that holds a cell, its neighbours and a margin, and the places of its sites.
 
-    The cell has its corner at (0, 0). Raises SettingsError for a model on a chain, and where couplings are not uniform.
+    The cell has its corner at (0, 0). Raises SettingsError for a model on a chain or a ladder, and where couplings are
+    not uniform.
     """
     (m, n), kind = shape, model.geometry.kind
     margin = REACH
     rows, columns = (-margin, 2 * m + margin), (-margin, 2 * n + margin)
-    if model.geometry.cell.is_line:
-        raise SettingsError(f"{model!r} lives on a chain: take an infinite MPS, or the lattice square.")
+    if model.geometry.cell.is_line or kind == "ladder":
+        raise SettingsError(f"{model!r} lives on a {kind}: take an infinite MPS, or the lattice square.")
     xs, ys = cells_for(kind, fused, rows, columns)
     lattice = replace(model.geometry, Lx=len(xs), Ly=len(ys))
     larger = replace(model, lattice=lattice, L=None)
