@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -21,12 +21,17 @@ from tnsim.networks.sites import Site
 
 @dataclass(frozen=True)
 class Fact:
-    """One number known about a model, with its source. kind: "exact", "published" or "bound"."""
+    """One number known about a model, with its source. kind: "exact", "published" or "bound".
+
+    error: one standard deviation of a number that is published from a method without bias; nan where it has none, or is
+    a bound or an extrapolation itself.
+    """
 
     name: str
     value: float
     kind: str
     source: str
+    error: float = field(default=float("nan"), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,22 @@ class Facts:
             if fact.name == name:
                 return fact
         raise KeyError(f"no fact {name!r}. {suggest(name, [fact.name for fact in self.items])}")
+
+    @property
+    def floor(self) -> float | None:
+        """What no energy per site of the infinite lattice lies below; None where none is known so well.
+
+        An exact number, or a published one less three errors: those of frustrated lattices may be too high themselves.
+
+        >>> published = Fact("bulk energy per site", -0.6694421, "published", "Monte Carlo", 4e-7)
+        >>> round(Facts((published,)).floor, 7)
+        -0.6694433
+        """
+        for fact in self.items:
+            if fact.name == "bulk energy per site":
+                lowest = fact.value if fact.kind == "exact" else fact.value - 3 * fact.error
+                return lowest if np.isfinite(lowest) else None
+        return None
 
     @property
     def energy(self) -> float | None:

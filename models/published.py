@@ -9,10 +9,11 @@ from tnsim.models.lattice import Lattice
 from tnsim.models.model import Fact
 
 _BULK = {
-    "square": (-0.669437, "Sandvik 1997: Monte Carlo, -0.669437(5)"),
-    "honeycomb": (-0.54455, "Loew 2009: Monte Carlo, -0.54455(20)"),
-    "triangular": (-0.5458, "Capriotti, Trumper, Sorella 1999: Monte Carlo, -0.5458(1)"),
-    "kagome": (-0.4386, "Depenbrock, McCulloch, Schollwoeck 2012: DMRG, -0.4386(5)"),
+    "square": (-0.6694421, "Sandvik, Evertz 2010: Monte Carlo, -0.6694421(4)", 4e-7),
+    "honeycomb": (-0.54455, "Loew 2009: Monte Carlo, -0.54455(20)", 2e-4),
+    # no state lies below these for sure: the sign problem leaves only bounds from above and extrapolations
+    "triangular": (-0.5458, "Capriotti, Trumper, Sorella 1999: Monte Carlo, -0.5458(1)", float("nan")),
+    "kagome": (-0.4386, "Depenbrock, McCulloch, Schollwoeck 2012: DMRG, -0.4386(5)", float("nan")),
 }
 # square tori (size, J2 / J1): energy per site
 _TORI = {
@@ -43,8 +44,8 @@ def j1j2_facts(lattice: Lattice, J1: float, J2: float) -> Iterator[Fact]:
         value, source = _TORI[lattice.Lx, J2 / J1]
         yield Fact("energy of the torus", J1 * value * len(lattice), "published", source)
     if J2 == 0 and lattice.kind in _BULK:
-        value, source = _BULK[lattice.kind]
-        yield Fact("bulk energy per site", J1 * value, "published", source)
+        value, source, error = _BULK[lattice.kind]
+        yield Fact("bulk energy per site", J1 * value, "published", source, J1 * error)
 
 
 def ising_facts(lattice: Lattice, J: float) -> Iterator[Fact]:

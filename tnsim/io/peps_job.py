@@ -246,9 +246,8 @@ class PEPSJob:
 
     @property
     def bound(self) -> float | None:
-        """The energy per site of the infinite lattice, where it is known."""
-        found = (fact.value for fact in self.facts if self.is_infinite and fact.name == "bulk energy per site")
-        return next(found, None)
+        """What no energy per site of the infinite lattice lies below, where it is known."""
+        return self.facts.floor if self.is_infinite else None
 
     def to_toml(self) -> str:
         """The job as TOML text that `peps_job` reads back."""

@@ -180,7 +180,7 @@ def test_what_is_wrong_is_said():
     ctmrg = corners(2, max_steps=3)
     made = certify_energy(ctmrg, psi, ctmrg.solve(psi), zz_terms(psi), bound=-0.5)
     text = repr(made)
-    assert "max_steps" in text and "below what is known to be exact" in text and "at 3/2 chi" in text
+    assert "max_steps" in text and "below the known bound" in text and "at 3/2 chi" in text
 
 
 def test_superposed_states_are_flagged():

@@ -141,7 +141,7 @@ class PEPSGroundState:
         certificate = certify_energy(contraction, psi, corners, H, bound=bound) if self.certify else None
         status = prepared.status if not prepared.status.converged else corners.status
         if bound is not None and found.energy < bound - 1e-9 * abs(bound):
-            advice = f"the energy lies {bound - found.energy:.1e} below the exact one, {bound:.10g}: raise chi."
+            advice = f"the energy lies {bound - found.energy:.1e} below the known bound {bound:.10g}: raise chi."
             status = Status("below a bound", False, advice)
         return PEPSResult(psi, found.energy, status, prepared, found, certificate, corners.correlation_length)
 

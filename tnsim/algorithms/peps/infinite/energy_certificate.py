@@ -111,7 +111,7 @@ def _problems(made: InfiniteCertificate) -> list[str]:
         problems.append(f"a density matrix has the eigenvalue {made.measurement.negative:.1e}: raise chi.")
     if made.bound is not None and made.energy < made.bound - 1e-9 * scale:
         problems.append(
-            f"the energy lies {made.bound - made.energy:.1e} below what is known to be exact: the environment is "
+            f"the energy lies {made.bound - made.energy:.1e} below the known bound: the environment is "
             "wrong, or the bound is one of another model."
         )
     return problems

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.peps.infinite.infinite_measure import sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import (
@@ -178,10 +179,10 @@ class GrowingMinimization(ABC):
         return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
 
 
-def known_energy(model: Any) -> float | None:
-    """Per site of the infinite lattice, where a model knows it: exact, or published."""
-    facts = getattr(model, "facts", ())
-    return next((fact.value for fact in facts if fact.name == "bulk energy per site"), None)
+def lowest_known(model: Any, terms: PlaneTerms) -> float | None:
+    """What no energy per place of the infinite lattice lies below, where a model knows it: several sites may be one."""
+    floor = model.facts.floor if hasattr(model, "facts") else None
+    return None if floor is None else floor * sites_of(terms) / (terms.shape[0] * terms.shape[1])
 
 
 def _way_chi(D: int) -> int:

@@ -287,7 +287,7 @@ def certified(
         )
     if known is not None and lowest < known - _ROUNDING * abs(known):
         wrong.append(
-            f"{lowest:.8g} lies {known - lowest:.1e} below the known energy {known:.8g}: the environment is wrong"
+            f"{lowest:.8g} lies {known - lowest:.1e} below the known bound {known:.8g}: the environment is wrong"
         )
     made = replace(made, problems=tuple(wrong))
     return replace(found, energy=made.energy_larger, certificate=made, status=settings.judge(found, made))

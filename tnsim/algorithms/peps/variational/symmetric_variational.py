@@ -9,7 +9,7 @@ from scipy.linalg import expm
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
-from tnsim.algorithms.peps.variational.growing import GrowingMinimization, known_energy
+from tnsim.algorithms.peps.variational.growing import GrowingMinimization, lowest_known
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
@@ -65,7 +65,7 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         """
         terms = model if isinstance(model, PlaneTerms) else PlaneTerms.infinite_of(model, [[0]])
         psi = start or InfinitePEPS.random([terms.site(0, 0)], 1, [[0]], seed=self.seed)
-        return self._run(terms, psi, observers, resume, known_energy(model))
+        return self._run(terms, psi, observers, resume, lowest_known(model, terms))
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
         made = SymmetricTerms.of(terms, self._turn(psi))

@@ -11,7 +11,7 @@ from typing import Any
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
-from tnsim.algorithms.peps.variational.growing import GrowingMinimization, known_energy
+from tnsim.algorithms.peps.variational.growing import GrowingMinimization, lowest_known
 from tnsim.algorithms.peps.variational.minimization import MinimizedState, Problem
 from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms
@@ -50,7 +50,7 @@ class VariationalPEPS(GrowingMinimization):
             terms = model
         else:
             terms = PlaneTerms.of(model) if isinstance(start, PEPS) else PlaneTerms.infinite_of(model, start.pattern)
-        known = known_energy(model) if isinstance(start, InfinitePEPS) else None
+        known = lowest_known(model, terms) if isinstance(start, InfinitePEPS) else None
         return self._run(terms, start, observers, resume, known)
 
     def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
