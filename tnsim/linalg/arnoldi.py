@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import schur
 
 from tnsim.backend import Array, Backend
-from tnsim.linalg.gmres import orthogonalize
+from tnsim.linalg.krylov_basis import KrylovBasis, orthogonalize
 
 # spaces of at most this dimension are written out and diagonalised in full
 _SMALL = 48
@@ -54,7 +54,7 @@ def dominant(
         return Eigenpairs(np.zeros(1), [start], np.zeros(1), True)
     keep = min(count + max(3, count // 2), size)
     krylov_max = min(max(krylov_max, 2 * keep + 4), size)
-    basis = [start * float(1 / length)]
+    basis = KrylovBasis(start * float(1 / length), backend)
     small = np.zeros((krylov_max + 1, krylov_max), dtype=complex)
     for attempt in range(restarts):
         exhausted = _extend(matvec, basis, small, krylov_max, backend)
@@ -63,12 +63,12 @@ def dominant(
         done = (residuals[:count] <= tolerance * max(1e-300, abs(values[0]))).all()
         if done or exhausted or attempt == restarts - 1:
             break
-        basis, small = _restart(small, basis, order, keep, start.dtype.kind == "c")
-    found = [_combine(vectors[:, k], basis[:order], values[k], backend) for k in range(min(count, order))]
+        basis, small = _restart(small, basis, order, keep, backend)
+    found = [_combine(vectors[:, k], basis, values[k], backend) for k in range(min(count, order))]
     return Eigenpairs(values[:count], found, residuals[:count], bool(done or exhausted))
 
 
-def _extend(matvec, basis: list[Array], small: np.ndarray, krylov_max: int, backend: Backend) -> bool:
+def _extend(matvec, basis: KrylovBasis, small: np.ndarray, krylov_max: int, backend: Backend) -> bool:
     """Grow the Krylov basis to its full size; True where the space is exhausted."""
     while len(basis) <= krylov_max:
         j = len(basis) - 1
@@ -88,8 +88,9 @@ def _ritz(small: np.ndarray, order: int, exhausted: bool) -> tuple[np.ndarray, n
     return values, vectors, residuals
 
 
-def _restart(small: np.ndarray, basis: list[Array], order: int, keep: int, is_complex: bool):
+def _restart(small: np.ndarray, basis: KrylovBasis, order: int, keep: int, backend: Backend):
     """Keep the part of the space that belongs to the largest values: Schur form, wanted values first."""
+    is_complex = basis[0].dtype.kind == "c"
     head = small[:order, :order] if is_complex else small[:order, :order].real
     limit = np.sort(np.abs(np.linalg.eigvals(head)))[::-1][keep - 1] * (1 - 1e-10)
     form, rotation, kept = (
@@ -101,32 +102,33 @@ def _restart(small: np.ndarray, basis: list[Array], order: int, keep: int, is_co
     new = np.zeros_like(small)
     new[:kept, :kept] = form[:kept, :kept]
     new[kept, :kept] = small[order, :order] @ rotation[:, :kept]
-    vectors = [_weighted(rotation[:, k], basis) for k in range(kept)]
-    return [*vectors, basis[order]], new
+    turned = KrylovBasis(basis.combine(rotation[:, 0]), backend)
+    for k in range(1, kept):
+        turned.append(basis.combine(rotation[:, k]))
+    turned.append(basis[order])
+    return turned, new
 
 
-def _weighted(weights: np.ndarray, basis: list[Array]) -> Array:
-    total = basis[0] * weights[0].item()
-    for weight, vector in zip(weights[1:].tolist(), basis[1:], strict=False):
-        total = total + vector * weight
-    return total
-
-
-def _combine(weights: np.ndarray, basis: list[Array], value: complex, backend: Backend) -> Array:
+def _combine(weights: np.ndarray, basis: KrylovBasis, value: complex, backend: Backend) -> Array:
     """A Ritz vector of norm 1, real where data and value are."""
-    if basis[0].dtype.kind != "c" and abs(complex(value).imag) <= 1e-13 * abs(value):
+    is_complex = basis[0].dtype.kind == "c"
+    if not is_complex and abs(complex(value).imag) <= 1e-13 * abs(value):
         weights = (weights * np.exp(-1j * np.angle(weights[np.abs(weights).argmax()]))).real
-    elif basis[0].dtype.kind != "c":
-        basis = [backend.astype(vector, np.result_type(vector.dtype, np.complex64)) for vector in basis]
-    vector = _weighted(weights, basis)
+    vector = basis.combine(weights)
+    if not is_complex and weights.dtype.kind == "c":
+        dtype = np.result_type(vector.dtype, np.complex64)
+        vector = backend.astype(vector, dtype) + backend.astype(basis.combine(weights.imag), dtype) * 1j
     return vector * float(1 / backend.read(backend.norm(vector)))
 
 
 def _full(matvec: Callable[[Array], Array], start: Array, backend: Backend, count: int) -> Eigenpairs:
     """All products with unit vectors, and one small eigenvalue problem on the host."""
     size = start.shape[0]
-    units = [backend.asarray(row) for row in np.eye(size, dtype=start.dtype)]
-    columns = backend.to_host(backend.concatenate([matvec(unit) for unit in units]))
+    rows = backend.asarray(np.eye(size, dtype=start.dtype))
+    units = KrylovBasis(rows[0], backend)
+    for k in range(1, size):
+        units.append(rows[k])
+    columns = backend.to_host(backend.concatenate([matvec(units[k]) for k in range(size)]))
     values, vectors = np.linalg.eig(columns.reshape(size, size).T.astype(np.complex128))
     ranking = np.argsort(-np.abs(values), kind="stable")[:count]
     found = [_combine(vectors[:, k], units, values[k], backend) for k in ranking]

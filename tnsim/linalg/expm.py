@@ -12,10 +12,10 @@ from scipy.linalg import expm
 
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError, SettingsError
+from tnsim.linalg.krylov_basis import KrylovBasis
 from tnsim.tensor import Tensor
 
 _CHECK_EVERY = 2
-_FIRST_ROWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +95,8 @@ class _Space:
     def __init__(self, matvec: Callable[[Array], Array], first: Array, backend: Backend, hermitian: bool) -> None:
         self.matvec, self.backend, self.hermitian = matvec, backend, hermitian
         self.matvecs, self.size, self.dtype = 0, first.shape[0], first.dtype
-        # orthonormal rows, more than are in use yet
-        self._rows = backend.empty(_FIRST_ROWS * self.size, first.dtype).reshape(_FIRST_ROWS, self.size)
-        self._next: Array = first
+        self._basis = KrylovBasis(first, backend)
+        self._next: Array | None = None
         self._unread: list[Array] = []
         self._small = np.zeros((1, 0), dtype=np.complex128)
 
@@ -120,8 +119,7 @@ class _Space:
 
     def combine(self, weights: np.ndarray) -> Array:
         """sum_k weights[k] of the basis vectors."""
-        weights = weights if self.dtype.kind == "c" else weights.real
-        return self.backend.asarray(weights.astype(self.dtype)) @ self._rows[: len(weights)]
+        return self._basis.combine(weights)
 
     def _allowed(self, tolerance: float, step: float) -> float:
         """The error that a part of the way may have: its share, but not less than rounding."""
@@ -130,16 +128,11 @@ class _Space:
     def _extend(self) -> None:
         """One more product, orthogonalised twice; its coefficients wait on the device."""
         backend, count = self.backend, self.matvecs
-        if count == self._rows.shape[0]:
-            more = backend.empty(count * self.size, self.dtype)
-            self._rows = backend.concatenate([self._rows.reshape(-1), more]).reshape(2 * count, self.size)
-        self._rows[count] = self._next
-        known, w, overlaps = self._rows[: count + 1], self.matvec(self._next), []
-        for _ in range(2):
-            overlaps.append(backend.conj(known @ backend.conj(w)))
-            w = w - overlaps[-1] @ known
+        if self._next is not None:
+            self._basis.append(self._next)
+        w, overlaps = self._basis.without(self.matvec(self._basis[-1]))
         norm = backend.norm(w)
-        kept = backend.real(overlaps[0][count]) if self.hermitian else overlaps[0] + overlaps[1]
+        kept = backend.real(overlaps[count]) if self.hermitian else overlaps
         self._unread += [kept.reshape(-1), norm.reshape(-1)]
         self._next = w * (1 / (norm + 1e-30))  # the shift avoids 0/0 once the space is exhausted
         self.matvecs += 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
+from tnsim.linalg.krylov_basis import KrylovBasis, orthogonalize
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def gmres(
 
 def _cycle(matvec, x, first, size, backend, tolerance, krylov_max):
     """One restart: the correction in a Krylov space that makes the residual least."""
-    basis, hessenberg = [first], np.zeros((krylov_max + 1, krylov_max), dtype=complex)
+    basis, hessenberg = KrylovBasis(first, backend), np.zeros((krylov_max + 1, krylov_max), dtype=complex)
     target = np.zeros(krylov_max + 1)
     target[0] = size
     weights, count = np.zeros(0), 0
@@ -70,28 +71,7 @@ def _cycle(matvec, x, first, size, backend, tolerance, krylov_max):
         if least <= 0.3 * tolerance or abs(column[-1]) <= 1e-14 * np.abs(hessenberg).max():
             break
         basis.append(w * float(1 / column[-1].real))
-    for weight, vector in zip(_plain(weights, first), basis, strict=False):
-        x = x + vector * weight
-    return x, count
-
-
-def orthogonalize(w: Array, basis: list[Array], backend: Backend) -> tuple[Array, np.ndarray]:
-    """w without its part in `basis` (orthonormal), and the overlaps, with the norm of what is left at the end."""
-    overlaps = []
-    for _ in range(2):
-        for vector in basis:
-            overlaps.append(backend.vdot(vector, w))
-            w = w - vector * overlaps[-1]
-    flat = backend.to_host(backend.concatenate([part.reshape(-1) for part in [*overlaps, backend.norm(w)]]))
-    flat = flat.astype(np.complex128)
-    if not np.isfinite(flat).all():
-        raise NumericalError("NaN or Inf in the Krylov coefficients: the operator or the start vector holds them.")
-    return w, np.append(flat[: len(basis)] + flat[len(basis) : -1], flat[-1])
-
-
-def _plain(weights: np.ndarray, like: Array) -> list[complex]:
-    """Python numbers, real for real data."""
-    return weights.tolist() if like.dtype.kind == "c" else weights.real.tolist()
+    return x + basis.combine(weights), count
 
 
 def _checked(size: float) -> float:

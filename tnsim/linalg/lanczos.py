@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh_tridiagonal
 
 from tnsim.backend import Array, Backend
 from tnsim.errors import NumericalError
 from tnsim.linalg.complement import project_out
+from tnsim.linalg.krylov_basis import KrylovBasis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +66,14 @@ def lanczos(
     """
     # Plain Python scalars keep float32 data float32; the tiny shift avoids 0/0 once the space is exhausted.
     tiny = 1e-30
-    basis = [start * (1 / (backend.norm(start) + tiny))]
+    basis = KrylovBasis(start * (1 / (backend.norm(start) + tiny)), backend)
     alphas: list[Any] = []
     betas: list[Any] = []
     residual = start
     while True:
         w = project_out(matvec(basis[-1]), constraints, backend)
         alphas.append(backend.real(backend.vdot(basis[-1], w)))
-        w = w - basis[-1] * alphas[-1]
-        for vector in reversed(basis):
-            w = w - vector * backend.vdot(vector, w)
+        w, _ = basis.without(w - basis[-1] * alphas[-1])
         w = project_out(w, constraints, backend)
         betas.append(backend.norm(w))
         if len(alphas) == 1:
@@ -94,7 +94,7 @@ def _read(alphas: list[Any], betas: list[Any], backend: Backend) -> np.ndarray:
 
 
 def _solve(
-    coefficients: np.ndarray, basis: list[Array], residual: Array, backend: Backend, krylov: Krylov, last: bool
+    coefficients: np.ndarray, basis: KrylovBasis, residual: Array, backend: Backend, krylov: Krylov, last: bool
 ) -> Ritz | None:
     """Diagonalise the tridiagonal matrix; None where the residual is still above the tolerance."""
     alpha, beta = coefficients
@@ -103,13 +103,10 @@ def _solve(
     scale = np.hypot(alpha, beta).max()
     spent = np.flatnonzero(beta <= 30 * np.finfo(residual.dtype).eps * scale)
     count = int(spent[0]) + 1 if len(spent) else len(alpha)
-    small = np.diag(alpha[:count]) + np.diag(beta[: count - 1], 1) + np.diag(beta[: count - 1], -1)
-    values, vectors = np.linalg.eigh(small)
+    values, vectors = eigh_tridiagonal(alpha[:count], beta[: count - 1], select="i", select_range=(0, 0))
     enough = max(krylov.tolerance, krylov.gain * beta[0])
     if not last and not len(spent) and beta[count - 1] * abs(vectors[-1, 0]) >= enough:
         return None
-    vector = basis[0] * float(vectors[0, 0])
-    for weight, direction in zip(vectors[1:, 0].tolist(), basis[1:count], strict=True):
-        vector = vector + direction * weight
+    vector = basis.combine(vectors[:, 0])
     vector = vector * (1 / backend.norm(vector))
     return Ritz(vector, float(values[0]), float(alpha[0]), residual, float(beta[0]), len(alpha))
