@@ -157,6 +157,24 @@ def test_cooling_goes_on_where_it_was_stopped():
     assert short.status.name == "max_steps reached" and "raise max_steps" in short.status.advice
 
 
+def test_cooling_takes_no_more_steps_than_asked_for():
+    """Between reports and after a stop alike: 25 of each length."""
+    terms, psi = infinite()
+    update = SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=2), imaginary=True)
+    cooling = Cooling(update=update, dts=(0.1, 0.05), tol=1e-9, max_steps=25, every=10)
+
+    class Stop:
+        def step(self, report, run):
+            if report.step == 35:
+                run.request_stop("enough")
+
+    part = cooling.solve(terms, psi, [Stop()])
+    rest = cooling.solve(terms, part.state, resume=part)
+    assert [report.step for report in rest.history] == [0, 10, 20, 25, 35, 45, 50]
+    # what came to its end goes on at the last length
+    assert cooling.solve(terms, rest.state, resume=rest).history[-1].step == 75
+
+
 @pytest.mark.parametrize("kind", [infinite, lambda: heisenberg(2, 3)])
 def test_a_run_is_saved_and_goes_on(kind, tmp_path):
     terms, psi = kind()

@@ -77,14 +77,18 @@ class CoolingRun(EvolutionRun):
     def __init__(self, cooling: Cooling, settings: Evolution, propagator: Any, resume: Evolved | None) -> None:
         super().__init__(settings, propagator, np.inf, {}, resume)
         self.cooling = cooling
-        self._stage = self._done = 0
+        self._stage = self._done = begun = 0
         self._converged = True
         for report in self.history:
-            self._stage = cooling.dts.index(report.dt) if report.dt in cooling.dts else self._stage
+            stage = cooling.dts.index(report.dt) if report.dt in cooling.dts else None
+            if stage != self._stage:
+                begun = report.step
+            self._stage = self._stage if stage is None else stage
+            self._done = report.step - begun
         self._marks = propagator.marks()
 
     def _next(self) -> tuple[float, int]:
-        return self.cooling.dts[self._stage], self.cooling.every
+        return self.cooling.dts[self._stage], max(1, min(self.cooling.every, self.cooling.max_steps - self._done))
 
     def _close(
         self, step: int, time: float, done: tuple[float, float], observers: Sequence[EvolutionObserver]
