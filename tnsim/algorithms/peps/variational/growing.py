@@ -135,6 +135,10 @@ class GrowingMinimization(ABC):
         else:
             optimizer = before.optimizer
             problem.settle(optimizer.point, before.environment)
+            if before.certificate is not None and before.certificate.chi != self.environment.chi_max:
+                # it came to its end in another environment, where its energy and slope were others
+                problem.forgotten()
+                optimizer = optimizer.forgotten().moved(problem)
         found = solution_of(problem, optimizer, attempt, reports)
         limits = self.minimization
         if attempt.number < chosen or attempt.D < self.D:
