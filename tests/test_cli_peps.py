@@ -27,7 +27,9 @@ def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     assert found.energy == pytest.approx(-0.656, abs=5e-3) and found.measurement.order == pytest.approx(0.41, abs=0.02)
     assert call("info", path).exit_code == 0 and call("plot", path).exit_code == 0
     assert (tmp_path / "ipeps.png").exists()
-    again = call("resume", path, "--chi-max", 12)
+    refused = call("resume", path, "--chi-max", 12, "--memory-gib", 1e-5)
+    assert "GiB at chi = 12" in str(refused.exception)
+    again = call("resume", path, "--chi-max", 12, "--memory-gib", 1)
     assert again.exit_code == 0 and f"resuming {path} after step" in again.output, again.output
     assert tn.load(path).energy == pytest.approx(found.energy, abs=1e-4)
 
@@ -116,6 +118,7 @@ def test_jobs_are_read_back():
     ("table", "words"),
     [
         (_table(D=0), "D is at least 1"),
+        (_table(memory_gib=float("nan")), "memory_gib is above 0"),
         (_table(update="magic"), "unknown update"),
         (_table(dts="0.1,x"), "such as 0.1,0.01"),
         (_table(dts="-0.1"), "above 0"),
@@ -141,8 +144,8 @@ def test_memory_is_asked_for_before_anything_starts():
     table = {"model": _table()["model"], "ipeps": {"D": 8, "chi": 400, "memory_gib": 0.5}}
     wide = {"name": "tfim", "h": 2.0, "lattice": {"kind": "square", "Lx": 10, "Ly": 10}}
     large = _table(D=8, chi=400, memory_gib=0.5) | {"model": wide}
-    for job, what in ((peps_job(table), "an environment"), (peps_job(large), "boundaries")):
-        with pytest.raises(SettingsError, match=rf"{what} of chi = 400 for bonds of 8 take about .* GiB"):
+    for job, what in ((peps_job(table), "an environment takes"), (peps_job(large), "boundaries take")):
+        with pytest.raises(SettingsError, match=rf"{what} about [0-9.]+ GiB at chi = 400 and bonds of 8, "):
             job.search().solve(job.terms, job.start())
     job = peps_job(table)
     with pytest.raises(SettingsError, match="BoundaryMeasurement as its contraction"):

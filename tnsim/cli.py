@@ -236,6 +236,7 @@ _CHANGES = {
     "time": (float, "of an evolution: go on to this time"),
     "max_steps": (int, "in the plane: go on up to this many steps in all"),
     "tol": (float, "in the plane: go on to another tolerance"),
+    "memory_gib": (float, "of a PEPS: refuse environments or boundaries that take more"),
     "out": (str, "write to another file"),
 }
 
@@ -258,7 +259,8 @@ def _resume_command() -> Callable[..., None]:
             if kind == "peps":
                 raise typer.Exit(run_peps(*resumed_peps(version, changes, target, console)))
             raise typer.Exit(run_evolution(*resumed_evolution(version, changes, target, console)))
-        for name, what in (("time", "evolutions"), ("max_steps", "the plane"), ("tol", "the plane")):
+        others = {"time": "evolutions", "max_steps": "the plane", "tol": "the plane", "memory_gib": "PEPS"}
+        for name, what in others.items():
             if name in changes:
                 flag = name.replace("_", "-")
                 raise SettingsError(f"--{flag} is for {what}, {file} holds none of it: see --max-sweeps.")

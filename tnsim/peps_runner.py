@@ -37,14 +37,14 @@ def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console
     found, text = load(file), load_peps_job(file)
     if not isinstance(found, PEPSResult) or not text:
         raise SettingsError(f"{file} was not written by tnsim peps: go on in Python with resume=tnsim.load(...).")
-    if other := sorted(set(changes) - {"chi_max"}):
+    if other := sorted(set(changes) - {"chi_max", "memory_gib"}):
         raise SettingsError(
             f"a PEPS goes on to the end of its cooling, or is measured with another --chi-max, not with {other}."
         )
     job = peps_job(parse_toml(text, str(file)))
-    chi = changes.get("chi_max", job.settings.chi)
+    changed = {{"chi_max": "chi"}.get(name, name): value for name, value in changes.items()}
     console.print(f"resuming {file} after {_place(found.prepared.history[-1])}", soft_wrap=True, highlight=False)
-    return PEPSJob(job.model, replace(job.settings, chi=chi), replace(job.run, out=out)), console, found
+    return PEPSJob(job.model, replace(job.settings, **changed), replace(job.run, out=out)), console, found
 
 
 def _place(report: Any) -> str:

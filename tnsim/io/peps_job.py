@@ -63,6 +63,8 @@ class PEPSSettings:
             raise SettingsError(f"D is at least 1 and chi at least 0, found {self.D} and {self.chi}.")
         if self.update not in self.updates:
             raise SettingsError(f"unknown update {self.update!r}. {suggest(self.update, self.updates)}")
+        if not self.memory_gib > 0:
+            raise SettingsError(f"memory_gib is above 0, found {self.memory_gib}.")
         self.preparation()
 
     @property

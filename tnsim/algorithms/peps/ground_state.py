@@ -93,6 +93,8 @@ class PEPSGroundState:
         check_fields(self)
         if isinstance(self.contraction, CTMRG) and self.contraction.symmetric:
             raise SettingsError("the norm of a PEPS takes four corners: CTMRG(symmetric=False, ...).")
+        if not self.memory_gib > 0:
+            raise SettingsError(f"memory_gib is above 0, found {self.memory_gib}.")
 
     def solve(
         self,
@@ -151,14 +153,14 @@ class PEPSGroundState:
         D = made.update.truncation.chi_max if isinstance(made, Cooling) else made.D
         chi = contraction.truncation.chi_max
         if isinstance(contraction, BoundaryMeasurement):
-            what, ways = "boundaries", 2 if contraction.directions == "both" else 1
+            what, ways = "boundaries take", 2 if contraction.directions == "both" else 1
             needed = boundary_memory(psi, chi, D, ways=ways) / 2**30
         else:
-            what, needed = "an environment", memory_of(psi, chi, D) / 2**30
+            what, needed = "an environment takes", memory_of(psi, chi, D) / 2**30
         if needed > self.memory_gib:
             raise SettingsError(
-                f"{what} of chi = {chi} for bonds of {D} take about {needed:.1f} GiB, above memory_gib = "
-                f"{self.memory_gib}: lower chi or D, or allow more."
+                f"{what} about {needed:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "
+                f"{self.memory_gib:g}: lower chi or D, or allow more."
             )
 
 
