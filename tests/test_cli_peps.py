@@ -175,6 +175,9 @@ def test_a_start_that_does_not_fit_the_cell_says_what_does(tmp_path):
     path = tmp_path / "t-j.h5"
     refused = call("ipeps", "t-j", "--D", 2, "--out", path)
     assert "--cell 2x2 --initial empty,up,down,up" in str(refused.exception) and not path.exists()
+    for cell in ("3x1", "1x1"):
+        refused = call("ipeps", "heisenberg", "--cell", cell, "--D", 2, "--out", path)
+        assert "Take --cell checkerboard, or pass the states of all" in str(refused.exception)
     advised = "--cell", "2x2", "--initial", "empty,up,down,up"
     done = call(
         "ipeps", "t-j", "--D", 2, "--chi", 6, *advised, "--dts", 0.1, "--tol", 1e-2, "--max-steps", 4, "--out", path

@@ -16,7 +16,7 @@ from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
-from tnsim.errors import SettingsError, StateError, check_fields, suggest
+from tnsim.errors import SettingsError, StateError, TnsimError, check_fields, suggest
 from tnsim.io.job import model_from_table
 from tnsim.io.output_options import OutputOptions
 from tnsim.io.settings import from_table, to_table, to_toml
@@ -31,6 +31,8 @@ GRADIENT, VARIATIONAL = "gradient", "variational"
 # small singular values of the cuts around a cell grow in its gradient
 _CELL_SVD_MIN = 1e-5
 CELLS = {"checkerboard": ((0, 1), (1, 0))}
+# one of which the usual start of most models repeats with
+_USUAL_CELLS = ("checkerboard", "2x2", "3x3")
 # of new elements; one symmetric tensor has few of them
 _NOISE, _SYMMETRIC_NOISE = 0.3, 0.1
 # bonds of the environment for bonds D of the state, where none are asked for
@@ -219,7 +221,17 @@ class PEPSJob:
         """What to pass where the usual start of the model does not fit the cell."""
         if {"empty", "up", "down"} <= set(self.model.sites[0].states):
             return "Pass, for one hole in four places: --cell 2x2 --initial empty,up,down,up."
-        return "Pass the states of all tensors of the cell by --initial, with --cell 2x2 for four of them."
+        own = "pass the states of all tensors of the cell by --initial"
+        fitting = next((cell for cell in _USUAL_CELLS if self._starts_in(cell)), None)
+        return f"Take --cell {fitting}, or {own}." if fitting else f"{own.capitalize()}."
+
+    def _starts_in(self, cell: str) -> bool:
+        try:
+            pattern = InfinitePEPSSettings(D=1, cell=cell).pattern
+            infinite_start(self.model, pattern, fused=self._fused)
+        except TnsimError:
+            return False
+        return True
 
     def search(self) -> PEPSGroundState:
         """The settings of the search itself."""
