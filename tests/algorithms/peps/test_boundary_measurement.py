@@ -1,6 +1,7 @@
 """Finite PEPS measured by boundary MPS: against state vectors, exactly known states, and itself."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tnsim.algorithms.peps.finite.peps_samples import sample_peps
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
+from tnsim.algorithms.solution import Status
 from tnsim.errors import NumericalError, OperatorError, SettingsError, ShapeError, StateError
 from tnsim.linalg import Truncation
 from tnsim.models import Lattice
@@ -189,14 +191,18 @@ def test_a_rough_measurement_is_no_result():
     cooling = Cooling(update=update, dts=(0.1,), tol=1e-3)
     start = PEPS.product(terms.sites, neel((2, 2)))
 
-    def found(chi):
+    def found(chi, resume=None):
         rough = BoundaryMeasurement(truncation=Truncation(chi_max=chi))
-        return PEPSGroundState(preparation=cooling, contraction=rough).solve(terms, start)
+        return PEPSGroundState(preparation=cooling, contraction=rough).solve(terms, start, resume=resume)
 
     assert found(4).status.converged and found(4).measurement.weight == 0
     few = found(1)
     assert few.prepared.status.converged and few.status.name == "measured roughly"
     assert "raise chi" in few.status.advice and few.energy - found(4).energy > 0.01
+    # that the preparation has not converged either hides neither
+    hasty = replace(few.prepared, status=Status("max_steps reached", False, "bonds still change."))
+    both = found(1, replace(few, prepared=hasty)).status
+    assert both.name == "measured roughly" and "raise chi. Before that, bonds still change." in both.advice
 
 
 def test_operators_that_change_a_charge_are_measured_without_it():

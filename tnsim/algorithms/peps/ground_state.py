@@ -125,7 +125,7 @@ class PEPSGroundState:
             corners = contraction.solve(state.to(psi.backend), observers)
             return self._measured(H, state.to(psi.backend), prepared, (contraction, corners), bound)
         found = contraction.measure(state.to(psi.backend), H)
-        status = prepared.status if found.weight_per_cut < _CUT or not prepared.status.converged else _rough(found)
+        status = prepared.status if found.weight_per_cut < _CUT else _rough(found, prepared.status)
         return PEPSResult(state, float(found.energy.real) / sites_of(H), status, prepared, found)
 
     def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
@@ -183,12 +183,13 @@ def of_one_place(H: PlaneTerms) -> PlaneTerms:
     return replace(H, sites=((H.site(0, 0),),), singles=singles, pairs=tuple(pairs), members=members)
 
 
-def _rough(found: PlaneMeasurement) -> Status:
+def _rough(found: PlaneMeasurement, before: Status) -> Status:
+    """What is said of a rough measurement, beside what a preparation said that has not converged."""
     advice = (
         f"boundaries of {found.chi} states discard {found.weight_per_cut:.1e} a cut, and their energy is not that of "
         "the state: raise chi."
     )
-    return Status("measured roughly", False, advice)
+    return Status("measured roughly", False, advice if before.converged else f"{advice} Before that, {before.advice}")
 
 
 def unmeasured(prepared: Evolved | MinimizedState) -> PEPSResult:
