@@ -15,11 +15,11 @@ from tnsim.measure.transfer_spectrum import (
     fidelity,
     transfer_spectrum,
 )
-from tnsim.measure.variance import variance
+from tnsim.measure.variance import plane_variance, variance
 
 __all__ = [
     "MomentumSpectrum", "SeriesAverage", "collapse", "correlation", "correlation_length", "entanglement_spectrum",
     "entropy", "expect", "expect_mpo", "extrapolate_correlation_length", "fidelity", "gaussian_entropy",
-    "gaussian_spectrum", "momentum_spectrum", "mutual_information", "reduced_density_matrix", "sample",
-    "series_average", "transfer_spectrum", "variance",
+    "gaussian_spectrum", "momentum_spectrum", "mutual_information", "plane_variance", "reduced_density_matrix",
+    "sample", "series_average", "transfer_spectrum", "variance",
 ]  # fmt: skip

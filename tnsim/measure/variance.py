@@ -10,6 +10,7 @@ from tnsim.measure.local import norm_squared
 from tnsim.measure.operator import expect_mpo, shifted
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
+from tnsim.networks.peps import PEPS, PlaneTerms, chain_terms, peps_to_mps
 from tnsim.tensor import contract, fuse
 
 # elements (with those that symmetry forbids) of a site of H^2, and of H |psi>, up to which they are made
@@ -37,6 +38,23 @@ def variance(H: MPO, psi: MPS) -> float:
             "measure it at a smaller bond dimension."
         )
     return spread
+
+
+def plane_variance(terms: PlaneTerms, psi: PEPS) -> float:
+    """<H^2> - <H>^2 of a finite PEPS, normalised, in squared energy units; exact, so for small lattices.
+
+    The state is written as an MPS along its rows (`peps_to_mps`), of bond dimension D^columns at most, and H as an MPO;
+    see `variance`. Raises ShapeError where that takes too much memory, and for terms of another lattice.
+
+    >>> from tnsim.models import Heisenberg, Lattice
+    >>> terms = PlaneTerms.of(Heisenberg(lattice=Lattice("square", 3, 2)))
+    >>> plane_variance(terms, PEPS.product(terms.sites, [["up"] * 3] * 2))
+    0.0
+    """
+    if terms.infinite or terms.shape != psi.shape:
+        raise ShapeError(f"{terms!r} and {psi!r} do not stand on one finite lattice.")
+    H, sites = chain_terms(terms)
+    return variance(H.mpo(sites).to(psi.backend), peps_to_mps(psi))
 
 
 def energy_and_variance(H: MPO, psi: MPS) -> tuple[float, float | None]:
