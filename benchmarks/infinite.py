@@ -2,9 +2,11 @@
 
 `python -m benchmarks.infinite`: every engine in a process of its own, on one thread, after a tiny run that compiles and
 imports. The transverse-field Ising chain (h = 1.2, no symmetry) is gapped, so its error is that of the search; at the
-critical Heisenberg chain (U(1)) the bond dimension limits it, so read there whether engines agree. TeNPy's VUMPS is the
+critical point (tfim-critical, h = 1) and at the Heisenberg chain (U(1)) the bond dimension limits it, so read there
+whether engines agree. TeNPy's VUMPS is the
 one for two sites, which starts from a product state as the others do; changes of energy and entropy end it, as its
-split error does not fall below what the cut leaves. `--chi 16` takes that bond dimension for both: does it work here?
+split error does not fall below what the cut leaves. `--only tfim-critical` runs one job, `--chi 16` takes that bond
+dimension for all: does it work here?
 """
 
 import argparse
@@ -24,12 +26,13 @@ from scipy.integrate import quad
 from benchmarks.process import ROOT, answer_of, peak_mb
 from benchmarks.report import machine
 
-H_FIELD, TOLERANCE = 1.2, 1e-10
+TOLERANCE = 1e-10
+FIELDS = {"tfim": 1.2, "tfim-critical": 1.0}
 EXACT = {
-    "tfim": -quad(lambda k: np.sqrt(1 + H_FIELD**2 - 2 * H_FIELD * np.cos(k)), 0, np.pi, epsabs=1e-14)[0] / np.pi,
-    "heisenberg": 0.25 - np.log(2),
-}
-CHIS = {"tfim": 24, "heisenberg": 64}
+    name: -quad(lambda k, h=h: np.sqrt(1 + h * h - 2 * h * np.cos(k)), 0, np.pi, epsabs=1e-14)[0] / np.pi
+    for name, h in FIELDS.items()
+} | {"heisenberg": 0.25 - np.log(2)}
+CHIS = {"tfim": 24, "tfim-critical": 64, "heisenberg": 64}
 Answer = tuple[float, int, str]
 
 
@@ -39,8 +42,8 @@ def tnsim(job: str, chi: int, method: str) -> Answer:
     from tnsim.models import Heisenberg, TransverseIsing
 
     tn.set_threads(1)
-    model = TransverseIsing(L=2, h=H_FIELD, conserve=None) if job == "tfim" else Heisenberg(L=2)
-    start = model.infinite_product("up" if job == "tfim" else "neel")
+    model = TransverseIsing(L=2, h=FIELDS[job], conserve=None) if job in FIELDS else Heisenberg(L=2)
+    start = model.infinite_product("up" if job in FIELDS else "neel")
     cut = tn.Truncation(chi_max=chi)
     # the error of the energy is of the order of the squared gradient
     solver = tn.VUMPS(truncation=cut, gradient_tol=1e-6) if method == "vumps" else tn.IDMRG(
@@ -59,11 +62,11 @@ def tenpy(job: str, chi: int, method: str) -> Answer:
     from tenpy.networks.mps import MPS
 
     warnings.filterwarnings("ignore")
-    if job == "tfim":
-        model = TFIChain({"L": 2, "J": 1.0, "g": H_FIELD, "bc_MPS": "infinite", "conserve": None})
+    if job in FIELDS:
+        model = TFIChain({"L": 2, "J": 1.0, "g": FIELDS[job], "bc_MPS": "infinite", "conserve": None})
     else:
         model = SpinModel({"L": 2, "S": 0.5, "Jx": 1, "Jy": 1, "Jz": 1, "bc_MPS": "infinite", "conserve": "Sz"})
-    states = ["up", "up"] if job == "tfim" else ["up", "down"]
+    states = ["up", "up"] if job in FIELDS else ["up", "down"]
     psi = MPS.from_product_state(model.lat.mps_sites(), states, bc="infinite")
     options = {
         "trunc_params": {"chi_max": chi, "svd_min": 1e-8}, "max_E_err": TOLERANCE / 10, "max_sweeps": 1000,
@@ -94,11 +97,11 @@ def measure(engine: str, job: str, method: str, chi: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(chi: int, output: Path | None) -> None:
+def main(jobs: list[str], chi: int, output: Path | None) -> None:
     load, rows = os.getloadavg()[0], []
     print("| job | engine | method | chi | CPU s | error | peak MB | how it ended |")
     print("|---|---|---|---:|---:|---:|---:|---|")
-    for job in EXACT:
+    for job in jobs:
         for engine, method in LINES:
             row = {"job": job, "engine": engine, "method": method}
             found = answer_of("benchmarks.infinite", [engine, job, method, str(chi or CHIS[job])], 1, {})
@@ -106,12 +109,15 @@ def main(chi: int, output: Path | None) -> None:
             cells = [f"{row.get(name, float('nan')):.3g}" for name in ("chi", "cpu_seconds", "error", "peak_mb")]
             print("| " + " | ".join([job, engine, method, *cells, row["ended"]]) + " |", flush=True)
             rows.append(row)
-    command = "python -m benchmarks.infinite" + (f" --chi {chi}" if chi else "")
+    part = f"-{jobs[0]}" if len(jobs) == 1 else ""
+    command = (
+        "python -m benchmarks.infinite" + (f" --only {jobs[0]}" if part else "") + (f" --chi {chi}" if chi else "")
+    )
     content = {
         "job": "infinite", "date": date.today().isoformat(), "command": command,
         "machine": machine(), "load_before": load, "rows": rows,
     }  # fmt: skip
-    path = output or ROOT / "benchmarks" / "results" / f"{date.today().isoformat()}-infinite.json"
+    path = output or ROOT / "benchmarks" / "results" / f"{date.today().isoformat()}-infinite{part}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -120,7 +126,8 @@ if __name__ == "__main__":
         Path(sys.argv[5]).write_text(json.dumps(measure(*sys.argv[1:4], int(sys.argv[4]))))
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--chi", type=int, default=0, help="bond dimension of both jobs; 0: 24 and 64")
+        parser.add_argument("--chi", type=int, default=0, help="bond dimension of all jobs; 0: 24 and 64")
+        parser.add_argument("--only", choices=list(EXACT), help="one job")
         parser.add_argument("--json", type=Path, default=None, help="result file")
         asked = parser.parse_args()
-        main(asked.chi, asked.json)
+        main([asked.only] if asked.only else list(EXACT), asked.chi, asked.json)
