@@ -43,8 +43,6 @@ _SPARE = 8
 MOST_WARM = 15
 # probes of a sector: so many, and one more in so many states
 _PROBES, _SHARE = 4, 16
-# rounding of single precision turns a start by this much weight at most: nothing where smaller weights are cut
-_SINGLE = 1e-15
 # what a gate reports: weight that was cut, whether from a warm start, whether it failed
 CUT, WARM, FAILED, REPORTED = 0, 1, 2, 3
 
@@ -182,43 +180,11 @@ def _probes(left, right, dims):
     return probes
 
 
-@inner
-def _in_single(values):
-    """A copy in single precision."""
-    out = np.empty(len(values), dtype=np.complex64)
-    for k in range(len(values)):
-        out[k] = values[k]
-    return out
-
-
-@inlined
-def _least_weight(chain, i):
-    """The least of the weights of a bond's states."""
-    (_, dims), rho = bond_of(chain, i), cores_of(chain, i)[1]
-    places, least = squares(dims), np.inf
-    for x in range(len(dims)):
-        for k in range(dims[x]):
-            least = min(least, rho[places[x] + k * (dims[x] + 1)].real)
-    return least
-
-
 @inlined
 def _warm(chain, i, left, right, first, dims, moved):
-    """V from the columns of `first`, as many in every sector; and whether it failed.
-
-    What spans V may be rounded more than V itself: states of weights w and v mix by eps sqrt(w v) of a row of norm w,
-    so that eps^2 of all weight may be lost.
-    """
-    weights, failed = cores_of(chain, i)[1], False
-    if _least_weight(chain, i + 1) > _SINGLE:
-        weighed = weigh(chain, i, left, dims, _in_single(first), _in_single(weights))
-        rough = _by_sector(TURNED, PLAIN, dims, left[2], right[2], weighed, _in_single(moved))
-        vectors = np.empty(len(rough), dtype=moved.dtype)
-        for k in range(len(rough)):
-            vectors[k] = rough[k]
-    else:
-        weighed = weigh(chain, i, left, dims, first, weights)
-        vectors = _by_sector(TURNED, PLAIN, dims, left[2], right[2], weighed, moved)
+    """V from the columns of `first`, as many in every sector; and whether it failed."""
+    weighed = weigh(chain, i, left, dims, first, cores_of(chain, i)[1])
+    vectors, failed = _by_sector(TURNED, PLAIN, dims, left[2], right[2], weighed, moved), False
     places = running_sums(dims * right[2])
     for q in range(len(dims)):
         if dims[q] > 0:

@@ -83,7 +83,7 @@ def test_cuts_are_near_the_best_and_known(model, start, time, dt):
     ids=["Sz", "no symmetry"],
 )
 def test_small_weights_are_cut_as_well(model, start, time):
-    """Warm starts come from products in single precision: nothing of its rounding is seen in weights of 1e-14."""
+    """Cuts from warm starts are as good where weights of 1e-14 are cut."""
     cut = tn.Truncation(chi_max=16, svd_min=1e-9)
     psi = start_of(model, start, cut.chi_max, time)
     best, flat = GatedState(psi, cut, split="svd"), FlatChain(psi, cut)
