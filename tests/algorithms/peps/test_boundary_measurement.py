@@ -227,7 +227,7 @@ def test_the_norm_alone_is_that_of_the_measurement():
 
 @pytest.mark.parametrize(("D", "chi"), [(2, 16), (3, 18)])
 def test_the_memory_that_boundaries_take_is_known_before(D, chi):
-    """As much as the allocations at their peak, to a factor of three."""
+    """More than the allocations at their peak, by less than a factor of six."""
     terms = PlaneTerms.of(models.Heisenberg(lattice=Lattice("square", 4, 5), conserve=None))
     psi, run = random_state(terms, D, dtype=float), BoundaryMeasurement(truncation=Truncation(chi_max=chi))
     run.measure(psi, terms)  # plans
@@ -235,7 +235,7 @@ def test_the_memory_that_boundaries_take_is_known_before(D, chi):
     run.measure(psi, terms)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < boundary_memory(psi, chi) < 3 * peak
+    assert peak < boundary_memory(psi, chi) < 6 * peak
     assert boundary_memory(psi, 10**6) == boundary_memory(psi, D**5)  # no boundary has more
 
 

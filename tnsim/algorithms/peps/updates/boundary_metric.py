@@ -50,15 +50,12 @@ class BoundaryMetric:
         extra, ancilla = " a" * (frame.first.ndim - 4), range(3, frame.first.ndim - 1)
         # turned to the east, north of a column lies where its reflection has south
         first, second = ("n s w", "n e s") if frame.link.direction == EAST else ("s n w", "s e n")
-        bra_first, bra_second = first.upper(), second.upper()
-        half = contract("x w W y, x n N u -> w W y n N u", left, above[j])
-        half = contract(f"w W y n N u, {first}{extra} k -> W y N u s{extra} k", half, frame.first)
-        half = contract(f"W y N u s{extra} k, {bra_first}{extra} K -> y u s S k K", half, bra(frame.first, ancilla))
-        west = contract("y u s S k K, y s S v -> u v k K", half, below[j])
-        half = contract("r e E q, u n N r -> e E q u n N", right, above[j + 1])
-        half = contract(f"e E q u n N, {second}{extra} k -> E q u N s{extra} k", half, frame.second)
-        half = contract(f"E q u N s{extra} k, {bra_second}{extra} K -> q u s S k K", half, bra(frame.second, ancilla))
-        east = contract("q u s S k K, v s S q -> u v k K", half, below[j + 1])
+        half = contract("x w W y, x n N u, y s S v -> w W n N u s S v", left, above[j], below[j])
+        half = contract(f"w W n N u s S v, {first}{extra} k -> W N u S v{extra} k", half, frame.first)
+        west = contract(f"W N u S v{extra} k, {first.upper()}{extra} K -> u v k K", half, bra(frame.first, ancilla))
+        half = contract("r e E q, u n N r, v s S q -> e E n N u s S v", right, above[j + 1], below[j + 1])
+        half = contract(f"e E n N u s S v, {second}{extra} k -> E N u S v{extra} k", half, frame.second)
+        east = contract(f"E N u S v{extra} k, {second.upper()}{extra} K -> u v k K", half, bra(frame.second, ancilla))
         return contract("u v k K, u v l L -> K L k l", west, east)
 
 
