@@ -141,6 +141,8 @@ def test_what_is_not_spent_is_carried_over():
 @pytest.mark.parametrize("name", ["TEBD", "sweeps"])
 def test_resume_goes_on_with_the_same_budget_also_from_a_file(name, settings, tmp_path):
     evolution = replace(SCHEMES[name], error_budget=1e-2, **settings)
+    if name == "TEBD" and "step_tol" in settings:  # steps that adapt would enlarge what cold and warm cuts differ by
+        evolution = replace(evolution, split="svd")
     H, psi, found = sum_of(evolution), CHAIN.product("neel"), []
     run = evolution.start(H, psi, time=TIME)
     for report in run.steps():
