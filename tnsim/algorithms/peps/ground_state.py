@@ -152,11 +152,13 @@ class PEPSGroundState:
         made, contraction = self.preparation, self.contraction
         D = made.update.truncation.chi_max if isinstance(made, Cooling) else made.D
         chi = contraction.truncation.chi_max
-        if isinstance(contraction, BoundaryMeasurement):
+        if isinstance(psi, PEPS) and isinstance(contraction, BoundaryMeasurement):
             what, ways = "boundaries take", 2 if contraction.directions == "both" else 1
             needed = boundary_memory(psi, chi, D, ways=ways) / 2**30
-        else:
+        elif isinstance(psi, InfinitePEPS):
             what, needed = "an environment takes", memory_of(psi, chi, D) / 2**30
+        else:
+            return  # a state of another kind than the terms, which the preparation refuses
         if needed > self.memory_gib:
             raise SettingsError(
                 f"{what} about {needed:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "

@@ -65,7 +65,8 @@ class SymmetricEnvironment:
 
     def with_parts(self, parts: Sequence[Any]) -> "SymmetricEnvironment":
         """Other ones, at the same basis."""
-        return SymmetricEnvironment(*parts, self.basis)
+        corner, edge = parts
+        return SymmetricEnvironment(corner, edge, self.basis)
 
     def apart(self, other: "SymmetricEnvironment") -> float:
         """How far corner and edge are from those of another environment; infinite where bonds differ."""
