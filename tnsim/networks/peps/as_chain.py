@@ -16,19 +16,19 @@ from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor, contract, from_dense, fuse
 
 # elements of the largest tensor on the way, up to which it is made
-_LARGEST = 1 << 27
+_LARGEST = 1 << 24
 
 
 def peps_to_mps(psi: PEPS) -> MPS:
     """The same state on a chain: places row by row, fermions with Jordan-Wigner strings; exact, not normalised.
 
-    Bonds have dimension D^columns at most, and no more than the states on the smaller side; cost O(D^(3 columns + 3)).
-    The sign of a state with an odd number of fermions is arbitrary. Raises ShapeError where tensors would take too much
-    memory.
+    Bonds have dimension D^columns at most, and no more than there are states of the sites before; cost
+    O(D^(3 columns + 3)). The sign of a state with an odd number of fermions is arbitrary. Raises ShapeError where
+    tensors would take too much memory.
 
     >>> from tnsim.networks.sites import spin_site
     >>> peps_to_mps(PEPS.random([[spin_site(conserve=None)] * 2] * 3, D=2, seed=0))
-    MPS on 6 sites, bond dimensions 1 2 4 8 4 2 1, no symmetry, float64 on numpy
+    MPS on 6 sites, bond dimensions 1 2 4 8 4 4 1, float64 on numpy
     """
     psi = psi.opened()
     _check_memory(psi)
@@ -69,7 +69,7 @@ def chain_terms(terms: PlaneTerms) -> tuple[OperatorSum, list[Site]]:
     >>> from tnsim.models import Heisenberg, Lattice
     >>> H, sites = chain_terms(PlaneTerms.of(Heisenberg(lattice=Lattice("square", 2, 2))))
     >>> H.mpo(sites)
-    MPO on 4 sites, bond dimensions 1 5 8 5 1, float64 on numpy
+    MPO on 4 sites, bond dimensions 1 4 8 4 1, float64 on numpy
     """
     if terms.infinite:
         raise ShapeError("a chain has an end: take the terms of a finite lattice.")
