@@ -3,10 +3,9 @@
 `python -m benchmarks.infinite`: every engine in a process of its own, on one thread, after a tiny run that compiles and
 imports. The transverse-field Ising chain (h = 1.2, no symmetry) is gapped, so its error is that of the search; at the
 critical point (tfim-critical, h = 1) and at the Heisenberg chain (U(1)) the bond dimension limits it, so read there
-whether engines agree. TeNPy's VUMPS is the
-one for two sites, which starts from a product state as the others do; changes of energy and entropy end it, as its
-split error does not fall below what the cut leaves. `--only tfim-critical` runs one job, `--chi 16` takes that bond
-dimension for all: does it work here?
+whether engines agree. TeNPy's VUMPS is the one for two sites, which starts from a product state as the others do;
+changes of energy and entropy end it, as its split error does not fall below what the cut leaves. `--only tfim-critical`
+runs one job, `--chi 16` takes that bond dimension for all: does it work here?
 """
 
 import argparse

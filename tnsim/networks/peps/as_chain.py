@@ -66,6 +66,8 @@ def peps_to_mps(psi: PEPS) -> MPS:
 def chain_terms(terms: PlaneTerms) -> tuple[OperatorSum, list[Site]]:
     """The terms of a finite lattice as a sum on the chain of `peps_to_mps`, and its sites.
 
+    Fermions get strings in place of graded legs. Raises ShapeError for the terms of a cell that repeats.
+
     >>> from tnsim.models import Heisenberg, Lattice
     >>> H, sites = chain_terms(PlaneTerms.of(Heisenberg(lattice=Lattice("square", 2, 2))))
     >>> H.mpo(sites)
