@@ -69,11 +69,13 @@ def test_two_threads_take_the_steps_of_one(monkeypatch):
     monkeypatch.setattr(lanczos, "_WORTH", 0.0)
     monkeypatch.setattr(effective, "_THREADED", 0.0)
     seen, model, reports = spy_on_precision(monkeypatch), Heisenberg(L=16), []
-    for threads in (1, 2):
-        tn.set_threads(threads)
-        settings = tn.DMRG(truncation=tn.Truncation(chi_max=30), max_sweeps=3, min_sweeps=4)
-        reports.append(list(settings.sweeps(model.mpo(), model.product())))
-    tn.set_threads(None)
+    settings = tn.DMRG(truncation=tn.Truncation(chi_max=30), max_sweeps=3, min_sweeps=4)
+    try:
+        for threads in (1, 2):
+            tn.set_threads(threads)
+            reports.append(list(settings.sweeps(model.mpo(), model.product())))
+    finally:
+        tn.set_threads(None)
     assert "f" in seen
     for one, two in zip(*reports, strict=True):
         assert one.matvecs == two.matvecs
