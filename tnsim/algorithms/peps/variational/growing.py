@@ -38,8 +38,7 @@ class GrowingMinimization(ABC):
     At each bond dimension `attempts` starts, the first near the state before, the others far from it with noise of the
     size of its elements, go on for `compare_after` iterations, the lowest one to its end; where that stalls, up to
     `restarts` more begin at it, with noise, and the lowest end counts. Below D no start takes more iterations than
-    that. Until the end is followed, environments have a bond dimension of
-    2 D^2 (at least 16) at most.
+    that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})
