@@ -57,6 +57,15 @@ class Truncation:
         return np.sort(order[: self.count(values[order])])
 
 
+def wider_chi(chi: int) -> int:
+    """The bond dimension that a result is looked at again with, 3/2 of its own, rounded up.
+
+    >>> wider_chi(8), wider_chi(9)
+    (12, 14)
+    """
+    return chi + (chi + 1) // 2
+
+
 def discarded_weight(values: np.ndarray, kept: np.ndarray) -> float:
     """Sum of the dropped squares where all squares add up to 1.
 

@@ -7,7 +7,7 @@ import pytest
 
 import tnsim as tn
 from tnsim.algorithms.peps.variational.growing import lowest_known
-from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified, wider_chi
+from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
@@ -17,6 +17,7 @@ from tnsim.algorithms.watched_run import RUNNING
 from tnsim.errors import NumericalError, SettingsError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import LBFGS
+from tnsim.linalg.truncation import wider_chi
 from tnsim.models import Heisenberg, KitaevHoneycomb, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 

@@ -30,6 +30,7 @@ from tnsim.errors import (
     check_fields,
 )
 from tnsim.linalg import Truncation
+from tnsim.linalg.truncation import wider_chi
 from tnsim.networks.peps import InfinitePEPS, NormNetwork
 from tnsim.networks.square_network import InfiniteNetwork
 from tnsim.tensor import Tensor
@@ -225,7 +226,7 @@ class CTMRG:
         """
         made, chi = self._layers_of(network), self.truncation.chi_max
         self._check_resumed(made, solution)
-        truncation = replace(self.truncation, chi_max=chi + max(1, chi // 2))
+        truncation = replace(self.truncation, chi_max=wider_chi(chi))
         if solution.environment.chi < chi:
             rounding = _ROUNDING * float(np.finfo(made.dtype).eps)
             truncation = replace(truncation, svd_min=min(rounding, self.truncation.svd_min), trunc_err=0.0)

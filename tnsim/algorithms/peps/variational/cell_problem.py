@@ -10,11 +10,12 @@ from tnsim.algorithms.peps.variational.cell_energy import CellTerms
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
 from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
 from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
+from tnsim.linalg.truncation import wider_chi
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 from tnsim.tensor import Tensor
 from tnsim.tensor.gradient import unit

@@ -9,10 +9,11 @@ import numpy as np
 from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric
+from tnsim.linalg.truncation import wider_chi
 from tnsim.networks.peps import PEPS, PlaneTerms
 from tnsim.tensor import Tensor
 from tnsim.tensor.gradient import unit

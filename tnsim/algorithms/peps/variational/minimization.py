@@ -45,11 +45,6 @@ class EnergyCertificate:
         return f"EnergyCertificate({self.energy:.12g} at chi {self.chi}, {change:+.1e} at {self.chi_larger})"
 
 
-def wider_chi(chi: int) -> int:
-    """The bond dimension that an energy is looked at again with."""
-    return chi + (chi + 1) // 2
-
-
 def certificate(
     energies: tuple[float, float], chis: tuple[int, int], changes: Sequence[float], tol: float, bound: float
 ) -> EnergyCertificate:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
-from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate, wider_chi
+from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, hole, symmetrised
@@ -14,6 +14,7 @@ from tnsim.errors import ShapeError
 from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
+from tnsim.linalg.truncation import wider_chi
 from tnsim.networks.peps import InfinitePEPS
 from tnsim.networks.self_dual import is_self_dual
 from tnsim.networks.sites import Site
