@@ -113,18 +113,6 @@ def test_svd(legs, dtype, backend, truncation, tall):
     check(function, x, tolerance=1e-7)
 
 
-def test_leading_spaces(legs, dtype, backend):
-    x = _matrix(legs[0], legs[1], dtype, backend)
-
-    def function(x):
-        u, v, values = lg.leading_spaces(x, Truncation(chi_max=3))
-        core = lg.inverse(g.contract("a m, a b, n b -> m n", u.conj(), x, v.conj()))
-        assert len(values) == 3
-        return overlap_with(g.contract("n b, n m, a m -> b a", v.conj(), core, u.conj()), 5)
-
-    check(function, x, tolerance=1e-7)
-
-
 @pytest.mark.parametrize("count", [2, 4])
 def test_degenerate_eigenvalues_are_one_space_with_a_matrix_of_values(count):
     """As a whole V w V^dagger does not depend on the basis of a space that moves."""

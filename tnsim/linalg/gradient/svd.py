@@ -42,8 +42,8 @@ class _Factors:
         own = masked(Gaps.of(self.values, self.kept, space=False).near, (gs + transpose(gs.conj(), (1, 0))) * 0.5)
         return contract("a m, m n, n b -> a b", self.u, own, self.v)
 
-    def of_vectors(self, gu: Tensor, gv: Tensor, *, space: bool) -> Tensor:
-        """Of the matrix, from those of U and V; space: only the spaces of the kept vectors count.
+    def of_vectors(self, gu: Tensor, gv: Tensor) -> Tensor:
+        """Of the matrix, from those of U and V.
 
         U and V turn together as 1 / (difference of values), against each other as 1 / (their sum).
         """
@@ -51,10 +51,8 @@ class _Factors:
         y = contract("m b, n b -> m n", self.v_all, gv.conj())
         s, kept = self.values, self.kept
         tiny = _ZERO * float(s.max(initial=1e-300))
-        together = Gaps.of(s, kept, space=space).inverse
+        together = Gaps.of(s, kept, space=False).inverse
         against = 1 / np.maximum(s[kept][None, :] + s[:, None], tiny)
-        if space:
-            against[kept] = 0
         own, other = (together + against) / 2, (together - against) / 2
         left, right = masked(own, x) + masked(other, y), masked(own, y) + masked(other, x)
         reciprocal = self.diagonal(1 / np.maximum(s[kept], tiny))
@@ -79,24 +77,10 @@ def svd(x: Any, rows: Sequence[int], truncation: Truncation | None = None) -> An
     if type(x) is Node:
 
         def pull(gu: Tensor, gs: Tensor, gv: Tensor) -> tuple[Tensor]:
-            return (made.of_vectors(gu, gv, space=False) + made.of_values(gs),)
+            return (made.of_vectors(gu, gv) + made.of_values(gs),)
 
         parts = record_all(parts, (matrix,), pull)
     return recorded.split(parts[0], 0, row_legs), parts[1], recorded.split(parts[2], 1, column_legs)
-
-
-def leading_spaces(x: Any, truncation: Truncation) -> tuple[Any, Any, np.ndarray]:
-    """U (row, bond) and V (bond.dual, column) of a matrix, and the kept singular values, which are constants.
-
-    For functions that only the spaces of the kept vectors count for, not their bases: then the only gaps that
-    gradients divide by are those to the discarded values. U^dagger T V^dagger has the singular values as a function.
-    """
-    made = _Factors(value_of(x), truncation)
-    values = made.values[made.kept]
-    if type(x) is not Node:
-        return made.u, made.v, values
-    u, v = record_all((made.u, made.v), (x,), lambda gu, gv: (made.of_vectors(gu, gv, space=True),))
-    return u, v, values
 
 
 def power(x: Any, exponent: float) -> Any:
