@@ -3,8 +3,11 @@
 from tnsim.tensor import Tensor, diagonal_of, eye, zeros
 from tnsim.tensor.tensor import check_square
 
+# multiple of the mean eigenvalue that keeps x where it starts
+HOLD = 1e-12
 
-def solve_positive(matrix: Tensor, right: Tensor, start: Tensor, *, hold: float = 1e-12) -> Tensor:
+
+def solve_positive(matrix: Tensor, right: Tensor, start: Tensor, *, hold: float = HOLD) -> Tensor:
     """x of matrix x = right, legs (leg, columns), for a Hermitian matrix (leg, leg.dual) without negative eigenvalues.
 
     A multiple `hold` of the mean eigenvalue holds x where it starts in directions that the matrix does not see:

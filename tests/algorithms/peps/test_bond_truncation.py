@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive, positive_norm
+from tnsim.algorithms.peps.updates.bond_fit import BondFit, expectation
+from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, positive, positive_norm
+from tnsim.algorithms.peps.updates.plain_fit import PlainFit
 from tnsim.errors import NumericalError
 from tnsim.linalg import Truncation
 from tnsim.symmetry import U1, Leg, trivial_leg
@@ -44,6 +46,26 @@ def test_no_small_change_lowers_the_error(symmetric, dtype):
         assert error(a, b) > least
     start = cut_bond(theta, metric, Truncation(chi_max=3), sweeps=0)
     assert cut.error < start.error and start.sweeps == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_bare_arrays_are_fitted_as_tensors_are(dtype):
+    theta, metric = case(False, dtype)
+    tensors, arrays = BondFit(theta, metric), PlainFit(theta, metric)
+    assert arrays.norm == pytest.approx(tensors.norm, rel=1e-12)
+    cuts = []
+    for fit in (tensors, arrays):
+        first, second, error = fit.start(Truncation(chi_max=3))
+        better = fit.first_solved(first, second)
+        first, second = fit.balanced(better, fit.second_solved(better, second))
+        *pair, spectrum = fit.ungauged(first, second)
+        cuts.append((contract("k s m, m l t -> k s l t", *pair), spectrum.values, error, fit.error(first, second)))
+    (product, *numbers), (other, *others) = cuts
+    assert (product - other).norm() < 1e-10
+    for number, same in zip(numbers, others, strict=True):
+        np.testing.assert_allclose(number, same, rtol=1e-10)
+    with pytest.raises(NumericalError, match="NaN or Inf"):
+        PlainFit(theta * float("nan"), metric)
 
 
 def test_a_bond_that_is_large_enough_is_exact():

@@ -14,8 +14,8 @@ from tests.suites.gradients import check
 from tnsim.algorithms.ground_state.dmrg import DMRG
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
 from tnsim.algorithms.peps.finite.entanglement_cut import entanglement_below
+from tnsim.algorithms.peps.updates.bond_fit import expectation
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
-from tnsim.algorithms.peps.updates.bond_truncation import expectation
 from tnsim.algorithms.peps.updates.boundary_metric import BoundaryMetric
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.updates.full_update import FullUpdate

@@ -6,8 +6,9 @@ from scipy.linalg import expm
 
 from tests.algorithms.peps.test_simple_update import heisenberg, infinite
 from tests.exact.plane import dense_hamiltonian, dense_state, distance, mean
+from tnsim.algorithms.peps.updates.bond_fit import expectation
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
-from tnsim.algorithms.peps.updates.bond_truncation import expectation, positive
+from tnsim.algorithms.peps.updates.bond_truncation import positive
 from tnsim.algorithms.peps.updates.boundary_metric import BoundaryMetric
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.updates.corner_metric import CornerMetric

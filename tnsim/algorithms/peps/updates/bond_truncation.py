@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tnsim.algorithms.peps.updates.bond_fit import BondFit
+from tnsim.algorithms.peps.updates.plain_fit import PlainFit
+from tnsim.algorithms.peps.updates.plain_pair import is_plain
 from tnsim.errors import NumericalError
-from tnsim.linalg import Spectrum, Truncation, eigh, lq, qr, svd
-from tnsim.linalg.solve_positive import solve_positive
-from tnsim.networks.scaling import scale_columns, scale_rows
-from tnsim.tensor import Tensor, contract, fuse, inner, split, trace, transpose, twist
+from tnsim.linalg import Spectrum, Truncation, eigh
+from tnsim.networks.scaling import scale_columns
+from tnsim.tensor import Tensor, contract, fuse, split, trace, twist
 
-# eigenvalues of an environment below this, relative to the largest one, are not divided by
-_SMALLEST = 1e-12
 # sweeps end where one lowers the error by less than this share of it, or by rounding
 _SETTLED, _ROUNDING = 1e-3, 1e-14
 
@@ -63,11 +63,6 @@ def positive(metric: Tensor) -> tuple[Tensor, float]:
     return split(split(clipped, 1, tuple(leg.dual for leg in legs)), 0, legs), share
 
 
-def expectation(metric: Tensor, bra: Tensor, ket: Tensor) -> complex:
-    """<bra| metric |ket>, of tensors (k0, s, k1, t)."""
-    return inner(bra, applied(metric, ket))
-
-
 def positive_norm(square: complex) -> float:
     """A squared norm in a metric. Raises NumericalError for one that is not positive."""
     found = float(np.real(square))
@@ -79,11 +74,6 @@ def positive_norm(square: complex) -> float:
     return found
 
 
-def applied(metric: Tensor, theta: Tensor) -> Tensor:
-    """The metric on theta."""
-    return contract("i j k l, k s l t -> i s j t", metric, theta)
-
-
 def cut_bond(theta: Tensor, metric: Tensor, truncation: Truncation, *, sweeps: int = 50) -> BondCut:
     """The product nearest to theta in a positive metric, among those that the truncation allows.
 
@@ -92,26 +82,22 @@ def cut_bond(theta: Tensor, metric: Tensor, truncation: Truncation, *, sweeps: i
     identities. Cost O(k^4 D^2) a sweep, k the smaller of D d and D^3. The error never grows from sweep to sweep: one
     that ends further below 0 fitted the rounding of a metric that does not see all of a bond, and is not taken.
     """
-    left, right = _ends(metric)
-    theta_gauged = contract("a k, b l, k s l t -> a s b t", left[0], right[0], theta)
-    gauged = contract("a k, b l, k l m n, m c, n d -> a b c d", left[1], right[1], metric, left[1], right[1])
-    target = applied(gauged, theta_gauged)
-    norm = positive_norm(inner(theta_gauged, target))
-    first, second, error = _best_start(theta, theta_gauged, (left, right), gauged, target, norm, truncation)
+    fit = (PlainFit if is_plain(theta, metric) else BondFit)(theta, metric)
+    norm = positive_norm(fit.norm)
+    first, second, error = fit.start(truncation)
     done = 0
-    while done < sweeps and error > _ROUNDING and not _holds_all(first.legs[2].dim, theta):
-        better = _first_solved(gauged, target, first, second)
-        product = better, _second_solved(gauged, target, better, second)
-        done, before, error = done + 1, error, _error(gauged, target, *product, norm)
+    while done < sweeps and error > _ROUNDING and not _holds_all(first.shape[2], theta):
+        better = fit.first_solved(first, second)
+        product = better, fit.second_solved(better, second)
+        done, before, error = done + 1, error, fit.error(*product)
         if error < -before:
             error = before
             break
         first, second = product
         if before - error <= max(_SETTLED * error, _ROUNDING):
             break
-        first, second, _ = _balanced(first, second)
-    first, second = contract("k a, a s m -> k s m", left[1], first), contract("l b, m b t -> m l t", right[1], second)
-    first, second, spectrum = _balanced(first, second, normalize=True)
+        first, second = fit.balanced(first, second)
+    first, second, spectrum = fit.ungauged(first, second)
     return BondCut(first, second, spectrum, max(error, 0.0), (norm * max(1 - error, 0.0)) ** 0.5, done)
 
 
@@ -119,90 +105,3 @@ def _holds_all(bond: int, theta: Tensor) -> bool:
     """Whether a bond holds all of theta, so that there is nothing to improve."""
     left = theta.legs[0].dim * theta.legs[1].dim
     return bond >= min(left, theta.legs[2].dim * theta.legs[3].dim)
-
-
-Ends = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def _ends(metric: Tensor) -> Ends:
-    """Square root and inverse square root of what the metric gives either end, the other one traced."""
-    return _roots(trace(twist(metric, (1,)), 1, 3)), _roots(trace(twist(metric, (0,)), 0, 2))
-
-
-def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Square root of a positive matrix, and its inverse where eigenvalues are not negligible."""
-    vectors, spectrum = eigh(matrix)
-    largest = float(spectrum.values.max(initial=0.0))
-    there = spectrum.values > _SMALLEST * largest
-    roots = np.sqrt(np.where(there, spectrum.values, 0.0))
-    inverses = np.where(there, 1 / np.where(there, roots, 1.0), 0.0)
-    made = [
-        contract("a m, b m -> a b", scale_columns(vectors, Spectrum(spectrum.leg, values)), vectors.conj())
-        for values in (roots, inverses)
-    ]
-    return made[0], made[1]
-
-
-def _best_start(
-    theta: Tensor, theta_gauged: Tensor, ends: Ends, metric: Tensor, target: Tensor, norm: float, truncation: Truncation
-) -> tuple[Tensor, Tensor, float]:
-    """The better of two truncations, in the gauge of the metric, and its error."""
-    (left, _), (right, _) = ends
-    assisted = _halves(theta_gauged, truncation)
-    plain = _halves(theta, truncation)
-    plain = contract("a k, k s m -> a s m", left, plain[0]), contract("b l, m l t -> m b t", right, plain[1])
-    found = [(_error(metric, target, *pair, norm), pair) for pair in (assisted, plain)]
-    error, (first, second) = min(found, key=lambda entry: entry[0])
-    return first, second, error
-
-
-def _halves(theta: Tensor, truncation: Truncation) -> tuple[Tensor, Tensor]:
-    """(k0, s, bond) and (bond, k1, t) by the singular values of theta."""
-    u, spectrum, v = svd(theta, (0, 1), truncation)
-    return scale_columns(u, spectrum), v
-
-
-def _error(metric: Tensor, target: Tensor, first: Tensor, second: Tensor, norm: float) -> float:
-    """Squared distance of the product from theta over the squared norm of theta."""
-    product = contract("k s m, m l t -> k s l t", first, second)
-    square = np.real(expectation(metric, product, product)) - 2 * np.real(inner(product, target))
-    return float(1 + square / norm)
-
-
-def _first_solved(metric: Tensor, target: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """The best first tensor for a given second one."""
-    half = contract("i j k l, m l t -> i j k m t", metric, second)
-    matrix = contract("n j t, i j k m t -> i n k m", second.conj(), half)
-    right = contract("n j t, i s j t -> i n s", second.conj(), target)
-    found = _least_squares(matrix, right, transpose(first, (0, 2, 1)))
-    return transpose(found, (0, 2, 1))
-
-
-def _second_solved(metric: Tensor, target: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """The best second tensor for a given first one."""
-    half = contract("i j k l, k s m -> i j s m l", metric, first)
-    matrix = contract("i s n, i j s m l -> j n l m", first.conj(), half)
-    right = contract("i s n, i s j t -> j n t", first.conj(), target)
-    found = _least_squares(matrix, right, transpose(second, (1, 0, 2)))
-    return transpose(found, (1, 0, 2))
-
-
-def _least_squares(matrix: Tensor, right: Tensor, start: Tensor) -> Tensor:
-    """x of matrix x = right: matrix (a, b, a', b'), right and start (a, b, columns)."""
-    rows = right.legs[:2]
-    outwards = [n for n, leg in enumerate(rows) if leg.flow < 0]
-    matrix, right = twist(matrix, outwards), twist(right, outwards)
-    flows = [1, right.legs[2].flow]
-    square = fuse(matrix, [(0, 1), (2, 3)], [1, -1])
-    vectors = [fuse(tensor, [(0, 1), (2,)], flows) for tensor in (right, start)]
-    return split(solve_positive(square, *vectors), 0, rows)
-
-
-def _balanced(first: Tensor, second: Tensor, *, normalize: bool = False) -> tuple[Tensor, Tensor, Spectrum]:
-    """The same product (of norm 1 if asked) with the square root of its singular values on either side."""
-    q, r = qr(first, (0, 1))
-    lower, other = lq(second, (0,))
-    u, spectrum, v = svd(contract("a m, m b -> a b", r, lower), (0,), normalize=normalize)
-    root = Spectrum(spectrum.leg, np.sqrt(spectrum.values))
-    left = contract("k s a, a m -> k s m", q, scale_columns(u, root))
-    return left, contract("m b, b l t -> m l t", scale_rows(v, root), other), spectrum

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tnsim.algorithms.evolution.evolution import Evolution
+from tnsim.algorithms.peps.updates.bond_fit import expectation
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
-from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, expectation, positive_norm
+from tnsim.algorithms.peps.updates.bond_truncation import cut_bond, positive_norm
 from tnsim.algorithms.peps.updates.path_update import act, update_path
 from tnsim.algorithms.peps.updates.plane_gates import PlaneGates
 from tnsim.linalg import Spectrum, Truncation
