@@ -64,3 +64,9 @@ def test_groups_are_values():
     assert U1("N") * Zn(2, "P") == Group(("N", "P"), (0, 2))
     assert len({U1("Sz"), U1("Sz"), U1("N")}) == 2
     assert repr(TRIVIAL) == "trivial" and repr(U1("N") * Zn(2, "P")) == "U(1) N x Z_2 P"
+
+
+@pytest.mark.parametrize("value", [("up", "down"), (0.5, 1), (1, None)])
+def test_a_charge_is_made_of_whole_numbers(value):
+    with pytest.raises(ChargeError, match="is made of whole numbers, found"):
+        (U1("N") * U1("2Sz")).charge(value)

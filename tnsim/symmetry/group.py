@@ -7,6 +7,7 @@ outcomes and never adds charges itself, so that a non-abelian group can answer w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 
 import numpy as np
 
@@ -57,13 +58,19 @@ class Group:
         return (0,) * len(self.moduli)
 
     def charge(self, value: int | Iterable[int]) -> Charge:
-        """A well-formed charge from an integer or a sequence; Z_n components are reduced."""
-        parts = (value,) if isinstance(value, (int, np.integer)) else tuple(value)
+        """A well-formed charge from an integer or a sequence; Z_n components are reduced.
+
+        Raises ChargeError for another number of components, and for what is no integer.
+        """
+        parts = tuple(value) if isinstance(value, Iterable) else (value,)
         if len(parts) != len(self.moduli):
             raise ChargeError(
                 f"a charge of {self!r} has {len(self.moduli)} components, found {parts}: give one integer each."
             )
-        return tuple(int(q) % n if n else int(q) for q, n in zip(parts, self.moduli, strict=True))
+        try:
+            return tuple(index(q) % n if n else index(q) for q, n in zip(parts, self.moduli, strict=True))
+        except TypeError as error:
+            raise ChargeError(f"a charge of {self!r} is made of whole numbers, found {parts}.") from error
 
     def fuse(self, a: Charge, b: Charge) -> tuple[Charge, ...]:
         """All outcomes of fusing two charges; one for an abelian group."""

@@ -109,6 +109,8 @@ def test_input_that_does_not_fit_is_refused(tmp_path):
     search = tn.Quasiparticles()
     with pytest.raises(OperatorError, match="finite number"):
         search.solve(H, psi, np.nan)
+    with pytest.raises(OperatorError, match="dispersion takes several"):
+        search.solve(H, psi, [0.0, 1.0])
     with pytest.raises(ShapeError, match="cell of 1 sites, the state one of 2"):
         search.solve(H, ising_state(2.0, [1, 0], chi=4, cell=2)[1], 0.0)
     with pytest.raises(SettingsError, match="count"):

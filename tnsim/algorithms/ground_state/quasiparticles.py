@@ -6,6 +6,7 @@ Source: J. Haegeman et al., Phys. Rev. B 85, 100408 (2012), V. Zauner-Stauber et
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,8 @@ class Quasiparticles:
         for state in (psi, right or psi):
             check_ground_state_input(state, H, "a search for excitations")
         check_pair(psi, right or psi)
-        if not np.isfinite(momentum):
-            raise OperatorError(f"a momentum is a finite number, found {momentum}.")
+        if not isinstance(momentum, Real) or not np.isfinite(momentum):
+            raise OperatorError(f"a momentum is a finite number, found {momentum!r}; dispersion takes several.")
         group = psi.sites[0].group
         added = group.identity if charge is None else group.charge(charge)
         heff = TangentHamiltonian(H, psi, right or psi, momentum, added, self.linear_tol)
