@@ -37,7 +37,7 @@ def infinite_mpo(model: Any, cell: int | None = None) -> InfiniteMPO:
     InfiniteMPO with a cell of 2 sites, bond dimensions 5 5, float64 on numpy
     """
     H = model.infinite_sum(cell)
-    return InfiniteMPO.from_sum(H, model.sites[: model.L if cell is None else cell])
+    return InfiniteMPO.from_sum(H, model.infinite_sites[: model.L if cell is None else cell])
 
 
 def _terms_from(chain: OperatorSum, start: int, size: int) -> list[Term]:

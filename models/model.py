@@ -12,7 +12,7 @@ from tnsim.errors import SettingsError, StateError, check_fields, suggest
 from tnsim.models.infinite import infinite_mpo, infinite_sum
 from tnsim.models.setting import setting
 from tnsim.networks.infinite_mpo import InfiniteMPO
-from tnsim.networks.infinite_mps import InfiniteMPS
+from tnsim.networks.infinite_mps import InfiniteMPS, neutral_cell
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.operator_sum import OperatorSum
@@ -130,12 +130,25 @@ class Model(ABC):
         """The Hamiltonian as an MPO of least bond dimension."""
         return self.operator_sum().mpo(self.sites)
 
+    @cached_property
+    def infinite_sites(self) -> tuple[Site, ...]:
+        """The sites of one cell of the infinite chain, with charges measured from those of `usual_start`.
+
+        A cell of the model's own filling, such as half-filled electrons, counts as neutral then, and can repeat; where
+        that start does not repeat on L sites they are `sites`. Other fillings: `neutral_cell`, with `infinite_sum`.
+        """
+        unit = self._pattern(self.usual_start)
+        if self.L % len(unit):
+            return self.sites
+        charges = [site.charges[site.state(unit[i % len(unit)])] for i, site in enumerate(self.sites)]
+        return neutral_cell(self.sites, self.sites[0].group.total(charges, (1,) * self.L))
+
     def infinite_sum(self, cell: int | None = None) -> OperatorSum:
         """The terms that begin in one cell of the infinite chain, for InfiniteMPO.from_sum on sites of any filling."""
         return infinite_sum(self, cell)
 
     def infinite_mpo(self, cell: int | None = None) -> InfiniteMPO:
-        """The Hamiltonian on the infinite chain, with a cell of `cell` sites (L unless given)."""
+        """The Hamiltonian on the infinite chain, with a cell of `cell` sites (L unless given), of `infinite_sites`."""
         return infinite_mpo(self, cell)
 
     def of_length(self, sites: int) -> "Model":
@@ -178,7 +191,7 @@ class Model(ABC):
         dtype: Any = None,
         backend: str | None = None,
     ) -> InfiniteMPS:
-        """A product state that repeats with a cell of `cell` sites (L unless given).
+        """A product state that repeats with a cell of `cell` sites (L unless given), of `infinite_sites`.
 
         Without a pattern, `usual_start`. Raises StateError where the pattern does not fit the cell.
         """
@@ -191,7 +204,7 @@ class Model(ABC):
                 f"the pattern {pattern!r} of {len(unit)} site{'s' * (len(unit) != 1)} does not repeat in a cell of "
                 f"{size} (of L = {self.L}): take a cell that is a multiple of it."
             )
-        return InfiniteMPS.product(self.sites[:size], unit * (size // len(unit)), dtype=dtype, backend=backend)
+        return InfiniteMPS.product(self.infinite_sites[:size], unit * (size // len(unit)), dtype=dtype, backend=backend)
 
     def _pattern(self, name: str) -> Sequence[str]:
         patterns = self._patterns()

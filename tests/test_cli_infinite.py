@@ -131,6 +131,26 @@ initial = ["up", "down", "down", "up"]
     assert load_run(tmp_path / "flags.h5").energy == pytest.approx(record.energy, abs=1e-6)
 
 
+def test_particles_at_the_filling_of_the_model(tmp_path):
+    """One in three of free fermions: -2 sin(pi / 3) / pi a site. A run goes on with the same charges."""
+    words = ("vumps", "t-v", "--L", 3, "--N", 1, "--V", 0, "--chi-max", 4, "--max-sweeps", 20)
+    result = call(*words, "--out", tmp_path / "run.h5")
+    assert result.exit_code == 0, result.output
+    exact = -2 * math.sin(math.pi / 3) / math.pi
+    first = load_run(tmp_path / "run.h5")
+    assert exact < first.energy < exact + 1e-2
+    assert tn.expect(first.state, "N").sum() == pytest.approx(1, abs=1e-10)
+    assert call("resume", tmp_path / "run.h5", "--chi-max", 6, "--max-sweeps", 40).exit_code == 0
+    assert exact < load_run(tmp_path / "run.h5").energy < first.energy - 1e-4
+
+
+def test_a_strip_is_not_compared_with_the_plane(tmp_path):
+    """A chain of the honeycomb lattice alone: the exact energy of the plane is none of it."""
+    words = ("vumps", "kitaev-honeycomb", "--chi-max", 4, "--max-sweeps", 3, "--out", tmp_path / "run.h5")
+    result = call(*words)
+    assert result.exit_code == 0 and "energy per site" in result.output and "energy error" not in result.output
+
+
 def test_a_terminal_shows_the_sweeps():
     model, text = Heisenberg(L=2), StringIO()
     with show_progress(Console(file=text, force_terminal=True, width=80)) as display:

@@ -7,7 +7,7 @@ import tnsim as tn
 from tests.suites.structures import dense
 from tnsim.errors import ChargeError, LegError, ShapeError, StateError
 from tnsim.networks.infinite_mps import InfiniteMPS, neutral_cell
-from tnsim.networks.sites import Site, spin_site, spin_sites
+from tnsim.networks.sites import Site, boson_site, spin_site, spin_sites
 from tnsim.networks.transfer import LEFT, RIGHT, second_eigenvalue, transfer, transfer_eigenpairs
 from tnsim.symmetry import TRIVIAL, U1, Leg
 from tnsim.tensor import contract, eye, from_dense, random_tensor
@@ -127,6 +127,18 @@ def test_neutral_cell_gives_any_filling():
     np.testing.assert_array_equal(cell[2].op("Sz"), np.diag([-0.5, 0.5]))
     parity = neutral_cell(spin_sites(1, 1, "parity"), (1,))[0]
     assert parity.states[0] == "0" and parity.op("Sz")[0, 0] == 0  # the basis follows the charges
+
+
+@pytest.mark.parametrize(("n", "charge"), [(3, (3,)), (4, (-8,)), (3, (2,)), (5, (-3,)), (2, (0,))])
+def test_neutral_cell_spreads_the_charge_evenly(n, charge):
+    """At integer densities all sites are one and the same; at others they differ by one unit, and add up."""
+    sites = (boson_site(3),) * n
+    cell = neutral_cell(sites, charge)
+    shares = [site.charges[0][0] - sites[0].charges[0][0] for site in cell]
+    assert sum(shares) == -charge[0] and max(shares) - min(shares) <= 1
+    assert len(set(cell)) == len(set(shares)) and (charge != (0,) or cell == sites)
+    for site in cell:
+        assert site.op("N").diagonal().tolist() == [q - site.charges[0][0] for (q,) in site.charges]
 
 
 def test_what_cannot_repeat_is_refused():

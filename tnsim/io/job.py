@@ -85,7 +85,10 @@ class Job:
 
     @property
     def exact(self) -> Fact | None:
-        """The exact energy where one is known: of an infinite chain that per site."""
+        """The exact energy where one is known: of an infinite chain that per site (of a strip none: no bulk)."""
+        geometry = getattr(self.model, "geometry", None)
+        if self.is_infinite and geometry is not None and not geometry.cell.is_line:
+            return None
         name = "bulk energy per site" if self.is_infinite else "energy"
         return next((fact for fact in self.model.facts if fact.name == name and fact.kind == "exact"), None)
 

@@ -150,7 +150,7 @@ def check_fits(psi: InfiniteMPS, H: InfiniteMPO) -> None:
         if a.leg is not b.leg:
             raise LegError(
                 f"site {i}: the state's physical leg is {a.leg!r}, the operator's {b.leg!r}; make both from the same "
-                "sites (neutral_cell changes the charges of the last one)."
+                "sites (neutral_cell shifts their charges, and a model's infinite_sites have those of its filling)."
             )
     if psi.backend is not H.backend:
         raise BackendError(

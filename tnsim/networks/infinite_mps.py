@@ -6,6 +6,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -193,26 +194,34 @@ class InfiniteMPS:
 def neutral_cell(sites: Sequence[Site], charge: Charge | int) -> tuple[Site, ...]:
     """The sites with charges measured so that a cell of total charge `charge` counts as neutral.
 
-    The charges of the last site are shifted; operators stay what they are. With it, an InfiniteMPS can have
-    any filling that fits its cell.
+    The charges of all sites are shifted, as evenly as whole numbers can be, so that sites stay equal to each other at
+    integer densities; operators stay what they are. With it, an InfiniteMPS can have any filling that fits its cell.
+    Raises ChargeError for a charge of another group.
 
     >>> from tnsim.networks.sites import spin_sites
     >>> cell = neutral_cell(spin_sites(3), (1,))
     >>> InfiniteMPS.product(cell, ["up", "up", "down"]).bond_dimensions
     (1, 1, 1)
     """
-    *others, last = sites
-    shift = last.group.dual(last.group.charge(charge))
-    charges = [last.group.fuse(q, shift)[0] for q in last.charges]
-    order = sorted(range(last.dim), key=lambda k: (charges[k], k))
-    moved = replace(
-        last,
-        states=tuple(last.states[k] for k in order),
+    total, n = sites[0].group.charge(charge), len(sites)
+    shares = [tuple(-(q * (i + 1) // n - q * i // n) for q in total) for i in range(n)]
+    return tuple(_shifted(site, site.group.charge(share)) for site, share in zip(sites, shares, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _shifted(site: Site, shift: Charge) -> Site:
+    """A site whose charges are all fused with a shift; the same object where there is none, or for the same shift."""
+    if shift == site.group.identity:
+        return site
+    charges = [site.group.fuse(q, shift)[0] for q in site.charges]
+    order = sorted(range(site.dim), key=lambda k: (charges[k], k))
+    return replace(
+        site,
+        states=tuple(site.states[k] for k in order),
         charges=tuple(charges[k] for k in order),
-        parities=tuple(last.parities[k] for k in order),
-        operators={name: matrix[np.ix_(order, order)] for name, matrix in last.operators.items()},
+        parities=tuple(site.parities[k] for k in order),
+        operators={name: matrix[np.ix_(order, order)] for name, matrix in site.operators.items()},
     )
-    return (*others, moved)
 
 
 def _charged(sites: Sequence[Site], charge: Charge) -> str:

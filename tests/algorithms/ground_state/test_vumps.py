@@ -8,7 +8,19 @@ import pytest
 import tnsim as tn
 from tests.devices import backend_or_skip
 from tnsim.errors import LegError, OperatorError, SettingsError, ShapeError, StateError
-from tnsim.models import AKLT, XX, XXZ, Heisenberg, Hubbard, MajumdarGhosh, TransverseIsing
+from tnsim.models import (
+    AKLT,
+    TJ,
+    XX,
+    XXZ,
+    BoseHubbard,
+    Heisenberg,
+    Hubbard,
+    KondoLattice,
+    MajumdarGhosh,
+    SpinlessFermions,
+    TransverseIsing,
+)
 from tnsim.models.exact.free_fermions import infinite_ising_energy
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum, plus_hc
@@ -268,3 +280,21 @@ def test_the_hubbard_chain():
     settings = tn.IDMRG(truncation=tn.Truncation(chi_max=60))
     result = settings.solve(InfiniteMPO.from_sum(model.infinite_sum(), sites), start)
     assert -0.57372936789844 < result.energy < -0.57372936789844 + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("model", "density", "exact"),
+    [
+        (SpinlessFermions(L=2, V=0.0), 0.5, -2 / np.pi),
+        (BoseHubbard(L=3, n_max=1, N=2), 2 / 3, -2 * np.sin(2 * np.pi / 3) / np.pi),
+        (TJ(L=2, N=1, J=0.0), 0.5, -2 / np.pi),
+        (Hubbard(L=2, U=0.0), 1.0, -4 / np.pi),
+        (KondoLattice(L=2, J=0.0), 1.0, -4 / np.pi),
+    ],
+    ids=repr,
+)
+def test_models_of_particles_at_their_own_filling(model, density, exact):
+    """-2 sin(pi n) / pi for each kind of free fermion at density n; hard-core bosons and t-J at J = 0 are such too."""
+    result = solve(model.infinite_mpo(), model.infinite_product(), 8, max_sweeps=20)
+    assert exact < result.energy < exact + 3e-2
+    assert tn.expect(result.state, "N").mean() == pytest.approx(density, abs=1e-10)
