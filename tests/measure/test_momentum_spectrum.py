@@ -1,5 +1,6 @@
 """Momenta of Schmidt states on infinite cylinders: dimers across the cut, whose Schmidt states are known."""
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tnsim as tn
 from tests.devices import BACKENDS, backend_or_skip
 from tnsim.errors import ShapeError, StateError
-from tnsim.models import TransverseIsing
+from tnsim.models import SpinlessFermions, TransverseIsing
 
 PI = np.pi
 
@@ -88,6 +89,48 @@ def test_fermions_on_a_ring(Ly):
         np.testing.assert_allclose(found, sorted(np.round(sums, 5)), atol=2e-5)
 
 
+def with_uneven_charges(psi: tn.InfiniteMPS, shifts) -> tn.InfiniteMPS:
+    """The same state, where the charges of each site are shifted, and bonds carry what comes together."""
+
+    def moved(tensor, *offsets):
+        legs = [
+            tn.Leg(leg.group, [(q + offset,) for (q,) in leg.charges], leg.dims, leg.flow)
+            for leg, offset in zip(tensor.legs, offsets, strict=True)
+        ]
+        return tn.Tensor(legs, tensor.data)
+
+    sites, sums = list(psi.sites), [0, *np.cumsum(shifts).tolist()]
+    for i, shift in enumerate(shifts):
+        sites[i] = replace(sites[i], charges=tuple((q + shift,) for (q,) in sites[i].charges))
+    tensors = [moved(A, sums[i], shifts[i], sums[i + 1]) for i, A in enumerate(psi.AL)]
+    return tn.InfiniteMPS.from_tensors(tensors, sites)
+
+
+@pytest.mark.parametrize("shifts", [(1, -1, 0, 0, 0, 0), (0, 2, 0, 0, -1, -1)])
+def test_charges_may_be_measured_from_different_origins(shifts):
+    """As neutral_cell does where the density is no whole number: momenta, values and charges stay what they are."""
+    psi = shared_fermions(3)
+    uneven = with_uneven_charges(psi, shifts)
+    found, exact = tn.momentum_spectrum(uneven, 3), tn.momentum_spectrum(psi, 3)
+    np.testing.assert_allclose(found.values, exact.values, atol=1e-10)
+    assert found.overlap == pytest.approx(1, abs=1e-10) and by_charge(found) == by_charge(exact)
+
+
+def test_a_third_of_the_sites_filled():
+    """One fermion a ring of three, from the model: its band of momentum zero is full, and nothing else.
+
+    Rings are products of that orbital, (c_0 + c_1 + c_2) / sqrt(3), with one Schmidt value between them.
+    """
+    lattice = tn.Lattice("square", 1, 3, bc_y="periodic")
+    model = SpinlessFermions(lattice=lattice, N=1, V=0.0, t=lambda pair: 0.0 if pair.vector[0] else 1.0)
+    settings = tn.VUMPS(truncation=tn.Truncation(chi_max=4, svd_min=1e-8), gradient_tol=1e-6, max_sweeps=40)
+    result = settings.solve(model.infinite_mpo(), model.infinite_product())
+    assert result.energy == pytest.approx(-2 / 3, abs=1e-9)
+    spectrum = tn.momentum_spectrum(result.state, 3)
+    np.testing.assert_allclose(spectrum.values, [1.0], atol=1e-6)
+    assert spectrum.charges == ((0,),) and spectrum.overlap == pytest.approx(1, abs=1e-6)
+
+
 @pytest.fixture(scope="module")
 def ising() -> tn.InfiniteMPS:
     """Three sites around, in a strong field."""
@@ -111,6 +154,10 @@ def test_pairs_of_momenta_on_an_ising_cylinder(ising, place, dtype):
 
 
 def test_what_cannot_be_turned_is_refused():
+    mixed = tn.InfiniteMPS.product([*tn.spin_sites(1), *tn.spin_sites(1, 1.5)] * 2, ["up", "-1/2", "up", "-1/2"])
+    assert tn.momentum_spectrum(mixed, 2, 2).overlap == pytest.approx(1)
+    with pytest.raises(ShapeError, match="the sites of a column differ from cell to cell"):
+        tn.momentum_spectrum(mixed, 4)
     psi = tn.InfiniteMPS.product(tn.spin_sites(4), ["up", "down", "up", "down"])
     assert tn.momentum_spectrum(psi, 2, 2).overlap == pytest.approx(1)
     with pytest.raises(StateError, match="turned by one cell is 0.000000 per unit cell"):

@@ -1,7 +1,7 @@
 """Entanglement spectra with momenta: infinite cylinders that look the same all around."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from tnsim.errors import NumericalError, ShapeError, StateError
 from tnsim.linalg import svd
 from tnsim.linalg.arnoldi import dominant
+from tnsim.networks.even_charges import evenly_charged
 from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge
@@ -44,11 +45,11 @@ def momentum_spectrum(
     """The entanglement spectrum of an infinite cylinder, by the momentum around it.
 
     The path of the MPS takes column after column (order = "columns"), each from bottom to top, with `circumference`
-    cells of `sites` sites in it. A step takes every cell to the one above, fermions with their sign; the Schmidt states
-    of a state that it leaves as it is have momenta. Cost O(n chi^3 d^(2 sites)) a product of the mixed transfer matrix
-    for n sites a cell; exact for the state. Raises ShapeError where columns do not fit the cell, StateError where the
-    state changes: 1 - overlap above the tolerance. Source: L. Cincio, G. Vidal, Phys. Rev. Lett. 110, 067208 (2013);
-    M. P. Zaletel, R. S. K. Mong, F. Pollmann, Phys. Rev. Lett. 110, 236801 (2013).
+    cells of `sites` sites in it, at any filling. A step takes every cell to the one above, fermions with their sign;
+    the Schmidt states of a state that it leaves as it is have momenta. Cost O(n chi^3 d^(2 sites)) a product of the
+    mixed transfer matrix for n sites a cell; exact for the state. Raises ShapeError where columns do not fit the cell,
+    StateError where the state changes: 1 - overlap above the tolerance. Source: L. Cincio, G. Vidal, Phys. Rev. Lett.
+    110, 067208 (2013); M. P. Zaletel, R. S. K. Mong, F. Pollmann, Phys. Rev. Lett. 110, 236801 (2013).
 
     >>> from tnsim.networks.sites import spin_sites
     >>> psi = InfiniteMPS.product(spin_sites(6), ["up"] * 3 + ["down"] * 3)
@@ -61,9 +62,11 @@ def momentum_spectrum(
         raise ShapeError(
             f"a cell of {psi.L} sites is no whole number of columns with {circumference} cells of {sites} sites."
         )
-    parts = [slice(i, i + column) for i in range(0, psi.L, column)]
-    if any(psi.sites[part] != psi.sites[part][sites:] + psi.sites[part][:sites] for part in parts):
+    even = evenly_charged(psi, sites)
+    if even is None:
         raise ShapeError("the sites of a column differ from cell to cell, so that it cannot be turned.")
+    psi, factor = even
+    parts = [slice(i, i + column) for i in range(0, psi.L, column)]
     end = psi.AL[0].legs[0]
     start = random_tensor((end, end.dual), dtype=psi.dtype, seed=0, backend=psi.backend)
 
@@ -82,7 +85,8 @@ def momentum_spectrum(
             f"the state is not the same all around: its overlap with itself turned by one cell is {overlap:.6f} per "
             "unit cell: converge it further, keep multiplets whole (degeneracy_tol), or start from another one."
         )
-    return _spectrum(psi, Tensor(start.legs, pairs.vectors[0]), overlap)
+    found = _spectrum(psi, Tensor(start.legs, pairs.vectors[0]), overlap)
+    return replace(found, charges=tuple(tuple((np.array(q) // factor).tolist()) for q in found.charges))
 
 
 def _spectrum(psi: InfiniteMPS, step: Tensor, overlap: float) -> MomentumSpectrum:
