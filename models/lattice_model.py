@@ -1,7 +1,7 @@
 """Models on lattices: where the sites lie, and couplings that may vary over them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any, ClassVar
@@ -23,7 +23,8 @@ class LatticeModel(Model):
 
     A field declared with `over` is a coupling: a number, one number per place (over 1, 2, 3: in the order of
     `geometry.pairs(over)`; over "sites": in the order of the MPS), or a function of the Pair or Vertex, which is
-    called when the model is made.
+    called when the model is made; on an infinite chain, where couplings may vary inside of a cell, take functions that
+    repeat, or a list over "sites".
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
@@ -48,9 +49,20 @@ class LatticeModel(Model):
             raise SettingsError(
                 f"{name}: a flux needs a periodic direction, but {self.geometry!r} has none: close one."
             )
-        for entry in fields(self):
-            if entry.metadata.get("over") is not None:
-                object.__setattr__(self, entry.name, self._resolved(entry.name, entry.metadata["over"]))
+        given = {entry.name: getattr(self, entry.name) for entry in self._couplings}
+        # functions are kept beside their values: a longer piece of the lattice asks them again
+        object.__setattr__(self, "_functions", {name: value for name, value in given.items() if callable(value)})
+        for entry in self._couplings:
+            object.__setattr__(self, entry.name, self._resolved(entry.name, entry.metadata["over"]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies for other processes hold settings alone, and the values of couplings: functions cannot be sent."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"_functions": {}}
+
+    @property
+    def _couplings(self) -> list[Field]:
+        """The settings that may vary over the lattice."""
+        return [entry for entry in fields(self) if entry.metadata.get("over") is not None]
 
     def _check_lattice(self, lattice: Lattice) -> None:
         name = type(self).__name__
@@ -99,15 +111,35 @@ class LatticeModel(Model):
         return super().infinite_sum(cell)
 
     def of_length(self, sites: int) -> "LatticeModel":
-        """The same model on so many sites: a longer chain, or more columns of the lattice."""
+        """The same model on so many sites: a longer chain, or more columns of the lattice.
+
+        Functions are asked again, numbers for every site repeat; SettingsError for a list of numbers for pairs, which
+        says nothing of those between the ends.
+        """
+        couplings = {entry.name: self._lengthened(entry, sites) for entry in self._couplings if entry.init}
         if self.lattice is None:
-            return replace(self, L=sites)
+            return replace(self, L=sites, **couplings)
         if sites % self.lattice.column:
             raise SettingsError(
                 f"{sites} sites are no whole columns of {self.lattice!r} with {self.lattice.column} each."
             )
         longer = replace(self.lattice, Lx=sites // self.lattice.column)
-        return replace(self, L=len(longer), lattice=longer)
+        return replace(self, L=len(longer), lattice=longer, **couplings)
+
+    def _lengthened(self, entry: Field, sites: int) -> Any:
+        """A coupling of a piece of so many sites, as it is given to the model."""
+        value = getattr(self, entry.name)
+        if entry.name in self._functions:
+            return self._functions[entry.name]
+        if is_uniform(value):
+            return value
+        if entry.metadata["over"] == "sites":
+            return [value[i % self.L] for i in range(sites)]
+        raise SettingsError(
+            f"{type(self).__name__}: {entry.name} is a list for the pairs of {self.geometry!r}, which says nothing of "
+            "those that join one piece to the next: give a function of the Pair, such as "
+            f"{entry.name}=lambda pair: 1.0 if pair.i % 2 else 0.5, or one number."
+        )
 
     # -- for facts --------------------------------------------------------------------------------------
 

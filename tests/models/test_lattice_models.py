@@ -1,5 +1,6 @@
 """Models on lattices against exact diagonalisation and published clusters; couplings that vary; what is refused."""
 
+import pickle
 from itertools import combinations
 
 import numpy as np
@@ -221,6 +222,25 @@ def test_infinite_cylinders_repeat():
             model.infinite_mpo()
     with pytest.raises(SettingsError, match="no whole columns"):
         Heisenberg(lattice=Lattice("square", 2, 4)).infinite_mpo(cell=1)
+
+
+def test_couplings_that_vary_inside_of_an_infinite_cell():
+    """Functions are asked for bonds between cells too; numbers for every site repeat; lists for pairs say nothing."""
+
+    def strength(pair):
+        return 1.0 if pair.i % 2 else 0.4
+
+    model = Heisenberg(L=2, J=strength, field=[0.3, -0.1])
+    exact = Heisenberg(L=6, J=strength, field=[0.3, -0.1] * 3)
+    np.testing.assert_allclose(model.infinite_mpo().open_chain(3).to_dense(), exact.mpo().to_dense(), atol=1e-13)
+    rungs = {"J": lambda pair: 2.0 if pair.vector[0] == 0 else 0.5}
+    ladder, longer = (Heisenberg(lattice=Lattice("ladder", n, 2), **rungs) for n in (1, 3))
+    np.testing.assert_allclose(ladder.infinite_mpo().open_chain(3).to_dense(), longer.mpo().to_dense(), atol=1e-13)
+    with pytest.raises(SettingsError, match="J is a list for the pairs .* give a function of the Pair"):
+        Heisenberg(L=4, J=[1.0, 0.4, 1.0]).infinite_mpo()
+    with pytest.raises(SettingsError, match="does not repeat every 2 sites"):
+        Heisenberg(L=2, J=lambda pair: 1.0 + pair.i).infinite_mpo()
+    assert pickle.loads(pickle.dumps(model)) == model == Heisenberg(L=2, J=[0.4], field=[0.3, -0.1])
 
 
 def test_infinite_ladder_by_vumps():
