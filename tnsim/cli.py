@@ -236,7 +236,7 @@ _CHANGES = {
     "time": (float, "of an evolution: go on to this time"),
     "max_steps": (int, "in the plane: go on up to this many steps in all"),
     "tol": (float, "in the plane: go on to another tolerance"),
-    "memory_gib": (float, "of a PEPS: refuse environments or boundaries that take more"),
+    "memory_gib": (float, "of a PEPS: refuse contractions and gradients that take more"),
     "out": (str, "write to another file"),
 }
 

@@ -57,7 +57,7 @@ class PEPSSettings:
     attempts: int = field(default=1, metadata={"help": "by gradient: starts at each D, of which the lowest goes on"})
     cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
     iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
-    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments or boundaries that take more"})
+    memory_gib: float = field(default=8.0, metadata={"help": "refuse contractions and gradients that take more"})
 
     def __post_init__(self) -> None:
         check_fields(self)

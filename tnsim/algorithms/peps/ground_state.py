@@ -14,6 +14,7 @@ from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, si
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
+from tnsim.algorithms.peps.variational.tape_memory import tape_memory
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
@@ -87,7 +88,7 @@ class PEPSGroundState:
         metadata={"help": "CTMRG of infinite states, BoundaryMeasurement of finite ones"}
     )
     certify: bool = field(default=False, metadata={"help": "infinite: measure at 3/2 chi and in other ways too"})
-    memory_gib: float = field(default=8.0, metadata={"help": "refuse environments or boundaries that take more"})
+    memory_gib: float = field(default=8.0, metadata={"help": "refuse contractions and gradients that take more"})
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -114,7 +115,7 @@ class PEPSGroundState:
         contraction = self.contraction
         if H.infinite != isinstance(contraction, CTMRG):
             raise SettingsError(f"{H!r} takes {'CTMRG' if H.infinite else 'BoundaryMeasurement'} as its contraction.")
-        self._check_memory(without_weights(psi))
+        self._check_memory(H, without_weights(psi))
         prepared = resume.prepared if resume else None
         if prepared is None or prepared.status.name == INTERRUPTED:
             prepared = self._prepared(H, psi, observers, prepared)
@@ -147,21 +148,26 @@ class PEPSGroundState:
             status = Status("below a bound", False, advice)
         return PEPSResult(psi, found.energy, status, prepared, found, certificate, corners.correlation_length)
 
-    def _check_memory(self, psi: SquareState) -> None:
-        """SettingsError before anything starts, where the environment will not fit."""
+    def _check_memory(self, H: PlaneTerms, psi: SquareState) -> None:
+        """SettingsError before anything starts, where environments or gradients will not fit."""
         made, contraction = self.preparation, self.contraction
         D = made.update.truncation.chi_max if isinstance(made, Cooling) else made.D
         chi = contraction.truncation.chi_max
         if isinstance(psi, PEPS) and isinstance(contraction, BoundaryMeasurement):
-            what, ways = "boundaries take", 2 if contraction.directions == "both" else 1
-            needed = boundary_memory(psi, chi, D, ways=ways) / 2**30
+            ways = 2 if contraction.directions == "both" else 1
+            self._check_fits("boundaries take", boundary_memory(psi, chi, D, ways=ways), chi, D)
         elif isinstance(psi, InfinitePEPS):
-            what, needed = "an environment takes", memory_of(psi, chi, D) / 2**30
+            self._check_fits("an environment takes", memory_of(psi, chi, D), chi, D)
         else:
             return  # a state of another kind than the terms, which the preparation refuses
-        if needed > self.memory_gib:
+        if not isinstance(made, Cooling):
+            own, symmetric = made.environment.chi_max, isinstance(made, SymmetricVariationalPEPS)
+            self._check_fits("a gradient takes", tape_memory(psi, H, own, D, symmetric=symmetric), own, D)
+
+    def _check_fits(self, what: str, needed: int, chi: int, D: int) -> None:
+        if needed > self.memory_gib * 2**30:
             raise SettingsError(
-                f"{what} about {needed:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "
+                f"{what} about {needed / 2**30:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "
                 f"{self.memory_gib:g}: lower chi or D, or allow more."
             )
 
