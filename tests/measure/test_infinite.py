@@ -5,7 +5,7 @@ import pytest
 
 import tnsim as tn
 from tests.devices import backend_or_skip
-from tnsim.errors import NumericalError, OperatorError, ShapeError
+from tnsim.errors import NumericalError, OperatorError, ShapeError, StateError
 from tnsim.models import AKLT, Heisenberg, TransverseIsing
 from tnsim.networks.infinite_mpo import InfiniteMPO
 from tnsim.networks.operator_sum import OperatorSum
@@ -86,8 +86,11 @@ def test_windows_agree_with_each_other(conserve):
     assert pair[1, 0] == pytest.approx(np.conj(pair[0, 1]))
     shifted = tn.correlation(psi, "Sz", "Sz", [2, 4], connected=True)
     assert shifted[0, 1] == pytest.approx(tn.expect(psi, [("Sz", 2), ("Sz", 4)]) - values[2] * values[1])
-    rho = tn.reduced_density_matrix(tn.window(psi, 0, 1), [1, 2])
-    assert np.trace(rho) == pytest.approx(1)
+    rho = tn.reduced_density_matrix(psi, [-1, 2])
+    np.testing.assert_allclose(rho, tn.reduced_density_matrix(stretch, [2, 5]), atol=1e-12)
+    Sz = spin_sites(1, 1, conserve)[0].op("Sz")
+    assert np.trace(rho @ np.kron(Sz, Sz)) == pytest.approx(tn.expect(psi, [("Sz", 2), ("Sz", 5)]))
+    assert tn.mutual_information(psi, 2, -1) == pytest.approx(tn.mutual_information(stretch, 2, 5))
 
 
 def test_far_correlations_decay_with_the_correlation_length():
@@ -138,6 +141,14 @@ def test_measurements_that_make_no_sense_are_refused():
         tn.expect(psi, "Sx Sw")
     with pytest.raises(OperatorError, match="found \\[\\]"):
         tn.expect(psi, [])
+    with pytest.raises(ShapeError, match=r"ascending sites, found \[2, 1\]"):
+        tn.reduced_density_matrix(psi, [2, 1])
+    cut = tn.Truncation(chi_max=2)
+    for measure in (lambda: tn.sample(psi, 2), lambda: tn.apply_gate(psi, np.eye(3), 0), lambda: tn.compress(psi, cut)):
+        with pytest.raises(StateError, match=r"found InfiniteMPS: of an infinite one, window\(psi, first, last\)"):
+            measure()
+    with pytest.raises(StateError, match="infinite ones have a fidelity"):
+        tn.overlap(psi, psi)
 
 
 def test_a_solution_has_its_plot(tmp_path):

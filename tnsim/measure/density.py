@@ -7,14 +7,17 @@ import numpy as np
 from tnsim.errors import ShapeError
 from tnsim.measure.local import norm_squared
 from tnsim.networks.canonical import center_within
+from tnsim.networks.infinite_mps import InfiniteMPS
 from tnsim.networks.mps import MPS
+from tnsim.networks.window import window
 from tnsim.symmetry import kronecker_order
 from tnsim.tensor import Tensor, contract, from_dense, fuse
 
 
-def reduced_density_matrix(psi: MPS, sites: Sequence[int]) -> np.ndarray:
+def reduced_density_matrix(psi: MPS | InfiniteMPS, sites: Sequence[int]) -> np.ndarray:
     """rho of some sites in ascending order, trace 1, in the Kronecker basis of their states, on the host.
 
+    Sites of an infinite state are any integers.
     Of fermions, rho is the state of the chosen modes in their order (Jordan-Wigner strings pass over the sites
     between): its expectation values are those of `expect`. Exact. A block of n neighbours costs
     O(d^n chi^3 + d^(2n) chi^2), a gap between blocks O(d^(2n) chi^3) a site. Raises ShapeError for sites out of
@@ -24,9 +27,13 @@ def reduced_density_matrix(psi: MPS, sites: Sequence[int]) -> np.ndarray:
     >>> reduced_density_matrix(MPS.product(spin_sites(3), ["up", "down", "up"]), [1]).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
     """
-    places = list(sites)
-    if not places or places != sorted(set(places)) or places[0] < 0 or places[-1] >= psi.L:
-        raise ShapeError(f"a block is a list of ascending sites from 0 to {psi.L - 1}, found {places}.")
+    places, infinite = list(sites), isinstance(psi, InfiniteMPS)
+    ascend = bool(places) and places == sorted(set(places))
+    if not ascend or not (infinite or (places[0] >= 0 and places[-1] < psi.L)):
+        known = "" if infinite else f" from 0 to {psi.L - 1}"
+        raise ShapeError(f"a block is a list of ascending sites{known}, found {places}.")
+    if isinstance(psi, InfiniteMPS):
+        psi, places = window(psi, places[0], places[-1]), [place - places[0] + 1 for place in places]
     psi = center_within(psi, places[0], places[-1])
     norm = norm_squared(psi)
     blocks = _blocks(places)

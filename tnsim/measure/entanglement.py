@@ -69,12 +69,17 @@ def entanglement_spectrum(psi: MPS | InfiniteMPS | MPO, bond: int | None = None)
     return spectra[bond]
 
 
-def mutual_information(psi: MPS, i: int, j: int, *, base: float | None = None) -> float:
-    """I(i : j) = S_i + S_j - S_ij of two sites, von Neumann; cost O(|i - j| d^4 chi^3)."""
-    if checked_site(psi, i) == checked_site(psi, j):
+def mutual_information(psi: MPS | InfiniteMPS, i: int, j: int, *, base: float | None = None) -> float:
+    """I(i : j) = S_i + S_j - S_ij of two sites, von Neumann; cost O(|i - j| d^4 chi^3).
+
+    Sites of an infinite state are any integers.
+    """
+    if not isinstance(psi, InfiniteMPS):
+        i, j = checked_site(psi, i), checked_site(psi, j)
+    if i == j:
         raise ShapeError(f"mutual information is of two different sites, found {i} twice.")
     pair = sorted((i, j))
-    dims = [psi.sites[k].dim for k in pair]
+    dims = [psi.sites[k % psi.L].dim for k in pair]
     rho = reduced_density_matrix(psi, pair)
     split = rho.reshape(*dims, *dims)
     parts = [np.einsum("abcb->ac", split), np.einsum("abac->bc", split), rho]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tnsim.errors import ShapeError
+from tnsim.errors import ShapeError, StateError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.networks.center_move import move_left, move_right
 from tnsim.networks.mps import MPS
@@ -15,8 +15,10 @@ from tnsim.tensor import Tensor, contract, eye
 def canonicalize(psi: MPS, center: int = 0) -> MPS:
     """The same state with its centre at a site: isometries towards it on both sides.
 
-    Cost O(L d chi^3), or that of the sites between the old centre and the new one. Exact.
+    Cost O(L d chi^3), or that of the sites between the old centre and the new one. Exact. Raises StateError for what is
+    no finite state.
     """
+    _check_finite(psi)
     if not 0 <= center < psi.L:
         raise ShapeError(f"the centre is a site from 0 to {psi.L - 1}, found {center}.")
     if psi.center == center:
@@ -33,7 +35,16 @@ def canonicalize(psi: MPS, center: int = 0) -> MPS:
 
 def center_within(psi: MPS, first: int, last: int) -> MPS:
     """The same state with its centre on the nearest of the sites first..last."""
+    _check_finite(psi)
     return canonicalize(psi, first if psi.center is None else min(max(psi.center, first), last))
+
+
+def _check_finite(psi: MPS) -> None:
+    if not isinstance(psi, MPS):
+        raise StateError(
+            f"a finite state (MPS) is needed, found {type(psi).__name__}: of an infinite one, window(psi, first, last) "
+            "cuts out a stretch."
+        )
 
 
 def center_tensors(psi: MPS, places: Sequence[int]) -> Iterator[Tensor]:

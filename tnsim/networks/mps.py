@@ -264,7 +264,12 @@ class MPS:
 
 
 def overlap(bra: MPS, ket: MPS) -> complex:
-    """<bra|ket>; cost O(L d chi^3). Zero where the charges differ."""
+    """<bra|ket>; cost O(L d chi^3). Zero where the charges differ. Raises ShapeError for states of other sites."""
+    for psi in (bra, ket):
+        if not isinstance(psi, MPS):
+            raise StateError(
+                f"an overlap is of two finite states (MPS), found {type(psi).__name__}: infinite ones have a fidelity."
+            )
     if bra.L != ket.L or [s.leg for s in bra.sites] != [s.leg for s in ket.sites]:
         raise ShapeError("an overlap needs two states on the same sites.")
     if bra.charge != ket.charge:
