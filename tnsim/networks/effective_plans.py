@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,10 @@ class Panels:
 
 @dataclass(frozen=True, eq=False)
 class HalfPlan:
-    """One environment with the site next to it, as terms on the fused (bond, physical) index."""
+    """One environment with the site next to it, as terms on the fused (bond, physical) index.
+
+    alphas: coefficients of the terms, complex in double precision whatever the dtype of the plan.
+    """
 
     side: str
     bond: Leg
@@ -86,9 +90,14 @@ class HalfPlan:
     build: Rows
 
     @property
+    def dtype(self) -> np.dtype:
+        """That of the numbers which the plan is for."""
+        return self.build.alphas.dtype
+
+    @property
     def nbytes(self) -> int:
         """Memory of the plan."""
-        return self.terms.nbytes + self.groups.nbytes + self.build.nbytes
+        return self.terms.nbytes + self.alphas.nbytes + self.groups.nbytes + self.build.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +159,11 @@ def _states(phys: Leg) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sector.astype(np.int64), within.astype(np.int64), phys.dims_array
 
 
+def _rows(dtype: np.dtype, rows: np.ndarray, alphas: np.ndarray, *rest: Any) -> Rows:
+    """What an integer kernel wrote, for numbers of a dtype: it is compiled for complex coefficients alone."""
+    return Rows(rows, (alphas if dtype.kind == "c" else alphas.real).astype(dtype), *rest)
+
+
 def _tables(table: Layout) -> tuple[np.ndarray, np.ndarray]:
     return table.indices, table.offsets
 
@@ -165,7 +179,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     terms, alphas, groups, rows, row_alphas, starts, added, size = half_terms.half_terms(
         (*_tables(layout(legs, bond.group.identity)), source.starts, source.dims_array),
         np.ascontiguousarray(operator.entries[:, order]),
-        operator.values.astype(dtype),
+        operator.values.astype(np.complex128),
         _states(operator.phys),
         fused.table,
         bond.dims_array,
@@ -173,7 +187,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
         operator.unit_left[0] if is_left else operator.unit_right[1],
         target.dim,
     )
-    build = Rows(rows, row_alphas, starts, _ADDED * added, size=max(1, size))
+    build = _rows(np.dtype(dtype), rows, row_alphas, starts, _ADDED * added, 0, max(1, size))
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
@@ -190,16 +204,17 @@ def two_site_plan(
     )
     sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
-    return TwoSitePlan(a, b, Rows(*rows), np.column_stack([offsets, sizes]).astype(np.int64))
+    return TwoSitePlan(a, b, _rows(a.dtype, *rows), np.column_stack([offsets, sizes]).astype(np.int64))
 
 
 @lru_cache(maxsize=512)
 def diagonal_plan(plan: TwoSitePlan) -> Rows:
     """The diagonal of the effective Hamiltonian of two sites."""
     a, b = plan.left, plan.right
-    return Rows(*diagonal.diagonal_rows(
+    rows = diagonal.diagonal_rows(
         a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes
-    ))  # fmt: skip
+    )
+    return _rows(a.dtype, *rows)
 
 
 @lru_cache(maxsize=256)
@@ -208,7 +223,8 @@ def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
     other = np.array(other_sizes, dtype=np.int64)
     is_left = half.side == LEFT
     n_left, n_right = (half.panels.sizes, other) if is_left else (other, half.panels.sizes)
-    return Rows(*hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left))
+    rows = hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left)
+    return _rows(half.dtype, *rows)
 
 
 @lru_cache(maxsize=512)
@@ -225,7 +241,7 @@ def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, L
         bond.dims_array, np.searchsorted(half.center.keys, bond.keys),
         (operator.unit_left[1], operator.mates[0]) if is_left else (operator.unit_right[0], operator.mates[1]),
     )  # fmt: skip
-    return Rows(rows, alphas, starts, weights, work, table.size), legs
+    return _rows(half.dtype, rows, alphas, starts, weights, work, table.size), legs
 
 
 @lru_cache(maxsize=512)
