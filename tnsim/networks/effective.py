@@ -51,8 +51,9 @@ def threads_for(plan: Rows, seconds: float) -> tuple[int, bool]:
 
     seconds: what a call on the blocks of the plan takes on one thread.
     """
-    count = thread_count()
-    if count == 1 or seconds < _THREADED:
+    # the limit first: outside of `block_threads` a count is read from the environment
+    count = 1 if seconds < _THREADED else thread_count()
+    if count == 1:
         return 1, False
     return (1, plan.flops > _BLAS_THREADS) if plan.is_lone else (count, False)
 
