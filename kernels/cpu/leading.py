@@ -7,8 +7,9 @@ Source: G. W. Stewart, SIAM J. Sci. Comput. 20, 1336 (1999), on pivoted triangul
 """
 
 import numpy as np
+from numba import types
 
-from tnsim.kernels.cpu.compiled import inlined, inner, kernel
+from tnsim.kernels.cpu.compiled import inlined, inner, kernel, overload
 from tnsim.kernels.cpu.householder import lq
 from tnsim.kernels.cpu.lapack import eigh, pivoted_cholesky
 from tnsim.kernels.cpu.layout import copy_vector, stable_order
@@ -24,7 +25,7 @@ EPS = 2.0**-52
 _LAST, _FEWEST, _SMALL = 3, 8, 2.0**-46
 
 
-@inlined
+@inner
 def _factor(i, theta, blocks, rightwards, noise, amplitude, places, work):
     """Gram matrix of a block and its pivoted Cholesky factor.
 
@@ -68,7 +69,7 @@ def _diagonalise_last(matrix, images, found):
     return info
 
 
-@inlined
+@inner
 def _iterate(i, places, work):
     """One step of subspace iteration on the leading rows of a factor, and their Rayleigh quotients."""
     (squares, rows), (grams, factors, pivots, weights, kept, infos) = places, work
@@ -127,20 +128,30 @@ def _gathered(places, work):
     return found, lost
 
 
-@inner
 def help_leading(board, left, like, factoring):
-    """A helper's task of `lead_leading`."""
-    i, given, (squares, rows, kept, infos), place = blocks_at(board, left, like)
-    pivots, weights = np.empty(0, dtype=np.int32), np.empty(0)
-    work = (
-        array_at(board, place, like), array_at(board, place + 2, like), array_at(board, place + 4, pivots),
-        array_at(board, place + 6, weights), kept, infos,
-    )  # fmt: skip
-    if factoring:
-        theta, blocks, rightwards, noise, amplitude = given
-        _factor(i, theta, blocks, rightwards, noise, amplitude, (squares, rows), work)
-    else:
-        _iterate(i, (squares, rows), work)
+    """A helper's task of `lead_leading`; in single precision nothing, as no board has one: half of a compilation."""
+    raise RuntimeError("for compiled code only")
+
+
+@overload(help_leading)
+def _help_leading(board, left, like, factoring):
+    if like.dtype in (types.float32, types.complex64):
+        return lambda board, left, like, factoring: None
+
+    def implementation(board, left, like, factoring):
+        i, given, (squares, rows, kept, infos), place = blocks_at(board, left, like)
+        pivots, weights = np.empty(0, dtype=np.int32), np.empty(0)
+        work = (
+            array_at(board, place, like), array_at(board, place + 2, like), array_at(board, place + 4, pivots),
+            array_at(board, place + 6, weights), kept, infos,
+        )  # fmt: skip
+        if factoring:
+            theta, blocks, rightwards, noise, amplitude = given
+            _factor(i, theta, blocks, rightwards, noise, amplitude, (squares, rows), work)
+        else:
+            _iterate(i, (squares, rows), work)
+
+    return implementation
 
 
 @kernel
@@ -195,4 +206,5 @@ def leading(theta, blocks, rightwards, noise, amplitude, count, threads):
     ten, is some per mille above the least possible. Arguments as in `split.bases`. Returns basis, weights, ranks, the
     weight outside, and the first block that failed (or -1).
     """
-    return led(min(threads, len(blocks)), theta.dtype, lead_leading, theta, blocks, rightwards, noise, amplitude, count)
+    threads = min(threads, len(blocks)) if theta.dtype.char in "dD" else 1  # helpers do it in double precision alone
+    return led(threads, theta.dtype, lead_leading, theta, blocks, rightwards, noise, amplitude, count)

@@ -121,7 +121,7 @@ def _ranks(blocks, rightwards, noisy):
     return ranks, sums
 
 
-@inlined
+@inner
 def _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results):
     """Block number i; places: (squares, ranks, sums), results: (basis, weights, infos)."""
     (squares, ranks, sums), (basis, weights, infos) = places, results
@@ -131,7 +131,7 @@ def _gram_task(i, theta, blocks, rightwards, noise, amplitude, places, results):
     infos[i] = _gram_basis(theta[offset : offset + m * n], m, n, rightwards, local, amplitude[0], rows, found)
 
 
-@inlined
+@inner
 def _svd_task(i, theta, blocks, rightwards, places, results):
     """Like `_gram_task`."""
     (squares, ranks, sums), (basis, weights, infos) = places, results

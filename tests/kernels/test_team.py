@@ -81,6 +81,41 @@ def test_splits_are_the_same_bit_for_bit_on_any_number_of_threads(rightwards):
         assert all(same_rows(alone, cut(3, kind), blocks, rightwards) for _ in range(8))
 
 
+@pytest.mark.parametrize("dtype", ["f", "F"])
+def test_helpers_work_on_single_precision_alone(dtype):
+    """The lead opens a round and does none of its tasks."""
+    rows, alphas, starts, _ = plan_of_sums(40, dtype)
+    order = np.arange(40)
+    b, c = np.full(40, 2, dtype=dtype), np.zeros(40, dtype=dtype)
+
+    def lead(board):
+        place = team.ARGUMENTS
+        for array in (rows.ravel(), alphas, starts, order, b, c, *[b] * 6):
+            board[place], board[place + 1] = array.ctypes.data, array.size
+            place += 2
+        board[team.KIND] = team.SINGLE_ROWS
+        open_round(board, 40)
+        deadline = time.monotonic() + 120  # its first task may be compiled
+        while board[team.DONE] < 40 and not board[team.FAILED] and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert board[team.DONE] == 40 and not board[team.FAILED]
+
+    TEAM._reset()  # one that is awake for other numbers would go to sleep
+    led(2, np.dtype(dtype), lead)
+    assert np.array_equal(c, 2 * alphas)
+
+
+@pytest.mark.parametrize("dtype", ["f", "F"])
+def test_splits_in_single_precision_are_the_same_on_any_number_of_threads(dtype):
+    theta, blocks = two_sites(dtype)
+    for use_svd in (False, True):
+        alone, shared = (
+            split.bases(theta, blocks, True, use_svd, theta[:0], theta.dtype.type(0), theta.real.dtype, threads)
+            for threads in (1, 3)
+        )
+        assert same_rows(alone, shared, blocks, True)
+
+
 def test_a_round_has_as_many_tasks_as_were_offered():
     board = new_board(1)
     open_round(board, 2)
