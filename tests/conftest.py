@@ -28,3 +28,9 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
 def structure(request: pytest.FixtureRequest) -> Structure:
     """Legs of one symmetry group, and a total charge."""
     return request.param
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: at the end, one of them would leave the other workers without work."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

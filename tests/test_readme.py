@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import tnsim as tn
 from tnsim.io import SOLVERS, RunOptions, job_from_table
 from tnsim.io.settings import describe, parse_toml
@@ -41,6 +43,7 @@ def test_the_jobs_of_the_readme_are_jobs():
     assert staged.model.product(staged.run.initial).charge == (0,)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs():
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S):

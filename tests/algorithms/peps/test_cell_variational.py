@@ -95,6 +95,7 @@ def test_both_directions_of_a_turned_state_agree():
     assert abs(energies[0] - energies[1]) < 1e-6
 
 
+@pytest.mark.slow
 def test_two_tensors_come_below_the_symmetric_minimum():
     """The columnar state of PEPSKit.jl's documentation, -0.662514 at D = 2; the symmetric minimum is -0.660231."""
     model = Heisenberg(lattice=SQUARE, conserve=None)

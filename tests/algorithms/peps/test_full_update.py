@@ -136,6 +136,7 @@ def test_settings_are_checked():
         full(2, 12, step_tol=1e-3)
 
 
+@pytest.mark.slow
 def test_on_the_device():
     terms, state = cooled(2)
     update = full(2, 6, env_tol=1e-3)

@@ -104,6 +104,7 @@ def test_cells_of_many_sites():
         assert result.below.L == 2
 
 
+@pytest.mark.slow
 def test_the_entropy_of_square_ice():
     """3/2 ln(4/3) (Lieb), critical: errors fall as a power of chi, which three bond dimensions extrapolate."""
     exact = SixVertex().facts["ln Z per site"].value
