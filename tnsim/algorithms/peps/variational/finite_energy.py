@@ -115,15 +115,16 @@ def _strip(upper: Row, rows: Sequence[Sequence[Any]], lower: Row, wanted: dict[i
     means = []
     for j, matrix in wanted.items():
         if high == 1:
-            half = _opened(lefts[j], columns[j])
+            half = _absorbed(lefts[j], columns[j], is_open=True)
             mirrored = (
                 _mirrored([columns[j + 1][0]])[0], [transpose(columns[j + 1][1][0], (0, 3, 2, 1, 4))],
                 _mirrored([columns[j + 1][2]])[0],
             )  # fmt: skip
-            other = _opened(known[j + 1], mirrored)
+            other = _absorbed(known[j + 1], mirrored, is_open=True)
             density = contract("t e E b p P, t e E b q Q -> p P q Q", half, other)
         else:
-            density = contract("t e E f F b p P q Q, t e E f F b -> p P q Q", _opened(lefts[j], columns[j]), known[j])
+            half = _absorbed(lefts[j], columns[j], is_open=True)
+            density = contract("t e E f F b p P q Q, t e E f F b -> p P q Q", half, known[j])
         means.append(expectation(density, matrix))
     return means
 
@@ -135,37 +136,20 @@ def _end(column: tuple[Any, list[Any], Any], leg: int, direction: int) -> Tensor
     return ones((upper.legs[leg].dual, *layers, lower.legs[leg].dual), upper)
 
 
-def _absorbed(left: Any, column: tuple[Any, list[Any], Any]) -> Any:
-    """A column taken in from the left."""
+def _absorbed(left: Any, column: tuple[Any, list[Any], Any], *, is_open: bool = False) -> Any:
+    """A column taken in from the left; is_open: its physical legs (ket, bra), row by row, behind the others."""
     upper, sites, lower = column
+    P, Q, one, both = ("P", "Q", " p P", " p P q Q") if is_open else ("p", "q", "", "")
     if len(sites) == 1:
         (site,) = sites
         whole = contract("t e E b, t k K u -> e E b k K u", left, upper)
         whole = contract("e E b k K u, k f s e p -> E b K u f s p", whole, site)
-        whole = contract("E b K u f s p, K F S E p -> b u f s F S", whole, site.conj())
-        return contract("b u f s F S, b s S c -> u f F c", whole, lower)
+        whole = contract(f"E b K u f s p, K F S E {P} -> b u f s F S{one}", whole, site.conj())
+        return contract(f"b u f s F S{one}, b s S c -> u f F c{one}", whole, lower)
     first, second = sites
     whole = contract("t e E g G b, t k K u -> e E g G b k K u", left, upper)
     whole = contract("e E g G b k K u, k f s e p -> E g G b K u f s p", whole, first)
-    whole = contract("E g G b K u f s p, K F S E p -> g G b u f s F S", whole, first.conj())
-    whole = contract("g G b u f s F S, s h x g q -> G b u f F S h x q", whole, second)
-    whole = contract("G b u f F S h x q, S H X G q -> b u f F h x H X", whole, second.conj())
-    return contract("b u f F h x H X, b x X c -> u f F h H c", whole, lower)
-
-
-def _opened(left: Any, column: tuple[Any, list[Any], Any]) -> Any:
-    """A column with open physical legs (ket, bra), behind the others."""
-    upper, sites, lower = column
-    if len(sites) == 1:
-        (site,) = sites
-        whole = contract("t e E b, t k K u -> e E b k K u", left, upper)
-        whole = contract("e E b k K u, k f s e p -> E b K u f s p", whole, site)
-        whole = contract("E b K u f s p, K F S E P -> b u f s p F S P", whole, site.conj())
-        return contract("b u f s p F S P, b s S c -> u f F c p P", whole, lower)
-    first, second = sites
-    whole = contract("t e E g G b, t k K u -> e E g G b k K u", left, upper)
-    whole = contract("e E g G b k K u, k f s e p -> E g G b K u f s p", whole, first)
-    whole = contract("E g G b K u f s p, K F S E P -> g G b u f s p F S P", whole, first.conj())
-    whole = contract("g G b u f s p F S P, s h x g q -> G b u f p F S P h x q", whole, second)
-    whole = contract("G b u f p F S P h x q, S H X G Q -> b u f p F P h x q H X Q", whole, second.conj())
-    return contract("b u f p F P h x q H X Q, b x X c -> u f F h H c p P q Q", whole, lower)
+    whole = contract(f"E g G b K u f s p, K F S E {P} -> g G b u f s F S{one}", whole, first.conj())
+    whole = contract(f"g G b u f s F S{one}, s h x g q -> G b u f F S{one} h x q", whole, second)
+    whole = contract(f"G b u f F S{one} h x q, S H X G {Q} -> b u f F h x H X{both}", whole, second.conj())
+    return contract(f"b u f F h x H X{both}, b x X c -> u f F h H c{both}", whole, lower)
