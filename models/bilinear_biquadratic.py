@@ -37,7 +37,8 @@ class BilinearBiquadratic(SpinModel):
         plain = self.S == 1 and self.is_uniform("bilinear", "biquadratic") and (self.is_open_chain or self.is_ring)
         if plain and self.bilinear > 0 and abs(3 * self.biquadratic - self.bilinear) < 1e-14:
             energy = -2 / 3 * self.bilinear * len(self.geometry.pairs(1))
-            return Facts((Fact("energy", energy, "exact", "Affleck, Kennedy, Lieb, Tasaki 1987"),))
+            source, bulk = "Affleck, Kennedy, Lieb, Tasaki 1987", -2 / 3 * self.bilinear
+            return Facts((Fact("energy", energy, "exact", source), Fact("bulk energy per site", bulk, "exact", source)))
         return Facts()
 
 

@@ -82,8 +82,9 @@ class Hubbard(LatticeModel):
         items = []
         plain = self.is_open_chain and self.is_uniform("t", "U", "mu") and self.t and self.V == self.t2 == 0
         if plain and self.electrons == self.L and self.U > 0:
-            bulk = bulk_hubbard_energy(self.U / abs(self.t)) * abs(self.t) - self.mu
-            items.append(Fact("bulk energy per site", bulk, "exact", "Lieb, Wu 1968"))
+            if self.two_sz == 0 and keeps_sector(self.conserve, 0):
+                bulk = bulk_hubbard_energy(self.U / abs(self.t)) * abs(self.t) - self.mu
+                items.append(Fact("bulk energy per site", bulk, "exact", "Lieb, Wu 1968"))
             gap = bulk_charge_gap(self.U / abs(self.t)) * abs(self.t)
             items.append(Fact("bulk charge gap", gap, "exact", "Ovchinnikov 1970"))
         if not keeps_sector(self.conserve, self.two_sz):

@@ -37,8 +37,10 @@ class J1J2(SpinModel):
         if self.L % 2:
             return Facts()
         if self.J2 == self.J1 / 2:
-            energy = -0.375 * self.J1 * self.L
-            return Facts((Fact("energy", energy, "exact", "Majumdar, Ghosh 1969: singlets on every other bond"),))
+            bulk, source = -0.375 * self.J1, "Majumdar, Ghosh 1969: singlets on every other bond"
+            return Facts(
+                (Fact("energy", bulk * self.L, "exact", source), Fact("bulk energy per site", bulk, "exact", source))
+            )
         if self.J2 == 0:
             energy = self.J1 * heisenberg_energy(self.L, ring=self.is_ring)
             return Facts((Fact("energy", energy, "exact", "Bethe equations"),))

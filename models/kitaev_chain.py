@@ -8,6 +8,7 @@ import numpy as np
 
 from tnsim.errors import SettingsError
 from tnsim.models.exact.free_fermions import PairedGround
+from tnsim.models.exact.integral import integral
 from tnsim.models.filling import conserves, occupations
 from tnsim.models.free_particles import RESOLVED
 from tnsim.models.hopping import add_hopping
@@ -74,7 +75,16 @@ class KitaevChain(Model):
         items = [
             Fact("energy", ground.energy, "exact", "free fermions (Kitaev 2001)"),
             Fact("edge mode", edge, "exact", "lowest quasiparticle: the difference of the two parities"),
+            Fact("bulk energy per site", self._bulk(), "exact", "free fermions (Kitaev 2001)"),
         ]
         if sector is not None or edge > RESOLVED:
             items.append(Fact("middle entropy", ground.entropy(self.L // 2), "exact", "free fermions"))
         return Facts(tuple(items))
+
+    def _bulk(self) -> float:
+        """Half of the quasiparticle energy, averaged over momenta; below zero."""
+
+        def level(k: float) -> float:
+            return float(np.hypot(2 * self.t * np.cos(k) + self.mu, 2 * self.delta * np.sin(k)))
+
+        return -integral(level, 0.0, np.pi, epsrel=1e-12, limit=200) / (2 * np.pi)

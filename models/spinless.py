@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from tnsim.models.coupling import Coupling
-from tnsim.models.exact.bethe import open_heisenberg_energy
+from tnsim.models.exact.bethe import bulk_xxz_energy, open_heisenberg_energy
 from tnsim.models.exact.free_fermions import FermiSea
 from tnsim.models.filling import check_number, conserves, occupations, spread
 from tnsim.models.free_particles import free_facts
@@ -70,9 +70,23 @@ class SpinlessFermions(LatticeModel):
             return Facts()
         if self.V == 0:
             matrix = hopping_matrix(self.L, self.on_pairs("t"), flux=self.flux) - np.diag(self.at_sites("mu"))
-            return Facts(tuple(free_facts([FermiSea(matrix, self.particles)])))
+            return Facts((*free_facts([FermiSea(matrix, self.particles)]), *self._bulk()))
         plain = self.is_open_chain and self.is_uniform("t", "V", "mu")
         if plain and abs(self.V - 2 * abs(self.t)) < 1e-14 * self.V and 2 * self.particles == self.L:
             energy = self.V * open_heisenberg_energy(self.L) - self.mu * self.particles
-            return Facts((Fact("energy", energy, "exact", "Heisenberg chain: open-boundary Bethe equations"),))
-        return Facts()
+            known = Fact("energy", energy, "exact", "Heisenberg chain: open-boundary Bethe equations")
+            return Facts((known, *self._bulk()))
+        return Facts(tuple(self._bulk()))
+
+    def _bulk(self) -> list[Fact]:
+        """The infinite chain at this density, where it is solved: free, or half filled as an XXZ chain."""
+        if not (self.is_open_chain and self.is_uniform("t", "V", "mu") and self.t):
+            return []
+        density, width = self.particles / self.L, 2 * abs(self.t)
+        if self.V == 0:
+            energy, source = -width * np.sin(np.pi * density) / np.pi, "free fermions"
+        elif density == 0.5 and -width < self.V:
+            energy, source = width * bulk_xxz_energy(self.V / width), "Yang, Yang 1966: the XXZ chain"
+        else:
+            return []
+        return [Fact("bulk energy per site", float(energy - self.mu * density), "exact", source)]

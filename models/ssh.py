@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from tnsim.models.exact.free_fermions import FermiSea
+from tnsim.models.exact.integral import integral
 from tnsim.models.filling import check_number, conserves, occupations, spread
 from tnsim.models.free_particles import free_facts
 from tnsim.models.hopping import add_hopping, hopping_matrix
@@ -66,6 +67,14 @@ class SSH(Model):
         items = free_facts([sea]) if conserves(self.conserve, "N") else []
         if self.L % 2 == 0:
             items.append(Fact("edge level", float(np.abs(sea.levels).min()), "exact", "free fermions"))
+        if 2 * self.particles == self.L and conserves(self.conserve, "N"):
+            items.append(Fact("bulk energy per site", self._bulk(), "exact", "free fermions"))
         gap = 2 * abs(abs(self.t1) - abs(self.t2))
         items.append(Fact("bulk gap", gap, "exact", "Su, Schrieffer, Heeger 1979: 2 |t1 - t2|"))
         return Facts(tuple(items))
+
+    def _bulk(self) -> float:
+        """Half of the filled band -|t1 + t2 exp(ik)|, averaged over k."""
+        t1, t2 = self.t1, self.t2
+        band = integral(lambda k: float(abs(t1 + t2 * np.exp(1j * k))), 0.0, np.pi, epsrel=1e-12)
+        return -band / (2 * np.pi)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tnsim.models.coupling import Coupling
-from tnsim.models.exact.bethe import heisenberg_energy
+from tnsim.models.exact.bethe import bulk_xxz_energy, heisenberg_energy
 from tnsim.models.exact.free_fermions import open_xx, ring_xx_energy
 from tnsim.models.model import Fact, Facts
 from tnsim.models.setting import setting
@@ -38,16 +38,20 @@ class XXZ(SpinModel):
         plain = self.S == 0.5 and self.is_uniform("J", "delta") and self.D == 0 and self.field == 0
         if not (plain and self.J > 0 and self.L % 2 == 0 and (self.is_open_chain or self.is_ring)):
             return Facts()
+        bulk = []
+        if self.delta > -1:
+            source = "Yang, Yang 1966" if self.delta <= 1 else "des Cloizeaux, Gaudin 1966"
+            bulk = [Fact("bulk energy per site", self.J * bulk_xxz_energy(self.delta), "exact", source)]
         if self.delta == 1:
             bethe = Fact("energy", self.J * heisenberg_energy(self.L, ring=self.is_ring), "exact", "Bethe equations")
-            return Facts((bethe,))
+            return Facts((bethe, *bulk))
         if self.delta != 0:
-            return Facts()
+            return Facts(tuple(bulk))
         if self.is_ring:
-            return Facts((Fact("energy", self.J * ring_xx_energy(self.L), "exact", "free fermions"),))
+            return Facts((Fact("energy", self.J * ring_xx_energy(self.L), "exact", "free fermions"), *bulk))
         sea = open_xx(self.L)
         energy = Fact("energy", self.J * sea.energy, "exact", "free fermions")
-        return Facts((energy, Fact("middle entropy", sea.entropy(self.L // 2), "exact", "free fermions")))
+        return Facts((energy, Fact("middle entropy", sea.entropy(self.L // 2), "exact", "free fermions"), *bulk))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ import pytest
 
 from tests.exact import dense
 from tnsim.errors import NumericalError, SettingsError
+from tnsim.models import AKLT, SSH, XX, Hubbard, KitaevChain, MajumdarGhosh, SpinlessFermions
+from tnsim.models.exact.bethe import BULK_HEISENBERG, bulk_xxz_energy
 from tnsim.models.exact.free_fermions import FermiSea, PairedGround
 from tnsim.models.exact.lieb_wu import bulk_charge_gap, bulk_hubbard_energy, open_hubbard_energy
 from tnsim.models.exact.newton import damped_newton
@@ -49,6 +51,48 @@ def test_hubbard_limits():
     for U, energy in table.items():
         assert bulk_hubbard_energy(U) == pytest.approx(energy, abs=1e-12)
     assert bulk_charge_gap(100.0) == pytest.approx(100 - 4 + 8 * np.log(2) / 100, abs=1e-4)
+
+
+def test_bulk_of_the_xxz_chain():
+    """Free fermions, -3/8 at delta = 1/2, the isotropic point with <Sz Sz> as the slope there, and the Ising limit."""
+    assert bulk_xxz_energy(0.0) == pytest.approx(-1 / np.pi, abs=1e-12)
+    assert bulk_xxz_energy(0.5) == pytest.approx(-0.375, abs=1e-12)
+    for step in (1e-4, 1e-6, 1e-8):
+        for sign in (-1, 1):
+            slope = (bulk_xxz_energy(1 + sign * step) - BULK_HEISENBERG) / (sign * step)
+            assert slope == pytest.approx(BULK_HEISENBERG / 3, abs=1e-5)
+    assert bulk_xxz_energy(-0.999999) == pytest.approx(-0.25, abs=1e-6)
+    assert bulk_xxz_energy(1000.0) == pytest.approx(-250.0 - 1 / 4000, abs=1e-6)
+    with pytest.raises(SettingsError, match="ferromagnet"):
+        bulk_xxz_energy(-1.0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda L: XX(L=L, J=1.3),
+        lambda L: AKLT(L=L, bilinear=0.7),
+        lambda L: MajumdarGhosh(L=L, J1=1.4),
+        lambda L: SSH(L=L, t1=1.0, t2=-0.5),
+        lambda L: SSH(L=L, t1=0.3),
+        lambda L: KitaevChain(L=L),
+        lambda L: KitaevChain(L=L, mu=2.6, delta=0.3),
+        lambda L: SpinlessFermions(L=L, t=0.9, V=1.8, mu=0.3),
+        lambda L: SpinlessFermions(L=L, t=-1.1, V=0.0, mu=0.3, N=L // 4),
+        lambda L: Hubbard(L=L, U=4.0, mu=0.2),
+    ],
+)
+def test_bulk_energies_are_what_a_longer_chain_gains(make):
+    """Gapped chains to rounding, critical ones up to 1/L^2."""
+    short, long = make(80).facts, make(84).facts
+    assert (long.energy - short.energy) / 4 == pytest.approx(short["bulk energy per site"].value, abs=6e-5)
+    assert short["bulk energy per site"].value == pytest.approx(long["bulk energy per site"].value, abs=1e-13)
+
+
+def test_a_bulk_energy_is_that_of_the_sector():
+    """A magnetised Hubbard chain, or one whose number of electrons is free, has another."""
+    for changed in ({"Sz": 2}, {"conserve": "none"}, {"N": 2}):
+        assert "bulk energy per site" not in [fact.name for fact in Hubbard(L=4, **changed).facts]
 
 
 @pytest.mark.parametrize(("L", "U", "N"), [(3, 4.0, 3), (4, 0.0, 4), (4, -1.0, 4), (4, 4.0, 6), (4, np.inf, 4)])
