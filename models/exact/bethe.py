@@ -91,7 +91,7 @@ def _jacobian(roots: np.ndarray, L: int) -> np.ndarray:
     return np.diag(8 * L / (1 + 4 * roots**2) - (a + b).sum(axis=1)) + a - b
 
 
-BULK_HEISENBERG = 0.25 - np.log(2)
+BULK_HEISENBERG = float(0.25 - np.log(2))
 """Energy per site of the infinite chain (Hulthen 1938)."""
 
 # arccosh(delta) below this: the sum of the gapped phase is too long, and the isotropic value good to 1e-10
@@ -127,4 +127,4 @@ def bulk_xxz_energy(delta: float) -> float:
 
     layer = min(6 * gamma, 10.0)  # where `inner` rises to 1
     area = integral(weight, 1e-300, layer, epsrel=1e-12) + integral(weight, layer, 20.0, epsrel=1e-12)
-    return delta / 4 - np.sin(gamma) / gamma * area
+    return float(delta / 4 - np.sin(gamma) / gamma * area)
