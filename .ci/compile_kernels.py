@@ -3,7 +3,10 @@
 In one process, as functions that kernels share are compiled once in it, but again in every other one.
 """
 
+import os
 import sys
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as tests/conftest.py, which comes too late here
 
 import pytest
 
