@@ -4,6 +4,7 @@ Correct on any library that has matrix products and strided views; one Python st
 small blocks. `Portable(backend)` has the same functions as `CpuKernels`.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Portable:
         for row in rows.tolist():
             rank = row[2]
             shape, strides = tuple(row[3 : 3 + rank]), tuple(row[3 + rank : 3 + 2 * rank])
-            steps = tuple(int(np.prod(shape[i + 1 :])) for i in range(rank))
+            steps = tuple(math.prod(shape[i + 1 :]) for i in range(rank))
             block = self.backend.strided(source, row[0], shape, strides)
             place = self.backend.strided(target, row[1], shape, steps)
             place[...] = self.backend.conj(block) if conjugate else block
