@@ -77,9 +77,10 @@ def test_linear_systems(backend: Backend, kind: str, n: int):
     a = np.eye(n) - 0.9 * matrix(n, kind)
     b = np.random.default_rng(1).normal(size=n).astype(a.dtype)
     on_device, right = backend.asarray(a), backend.asarray(b)
-    found = gmres(lambda x: on_device @ x, right, 0.0 * right, backend, tolerance=1e-11)
-    assert found.converged and found.residual <= 1e-11
-    np.testing.assert_allclose(backend.to_host(found.vector), np.linalg.solve(a, b), atol=1e-9)
+    for start in (0.0 * right, right, None):
+        found = gmres(lambda x: on_device @ x, right, start, backend, tolerance=1e-11)
+        assert found.converged and found.residual <= 1e-11
+        np.testing.assert_allclose(backend.to_host(found.vector), np.linalg.solve(a, b), atol=1e-9)
 
 
 def test_a_solved_system_costs_nothing():

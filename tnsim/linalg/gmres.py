@@ -23,14 +23,14 @@ class LinearSolution:
 def gmres(
     matvec: Callable[[Array], Array],
     right: Array,
-    start: Array,
+    start: Array | None,
     backend: Backend,
     *,
     tolerance: float = 1e-12,
     krylov_max: int = 30,
     restarts: int = 20,
 ) -> LinearSolution:
-    """Solve A x = b from `start`, to a residual norm of `tolerance` (absolute).
+    """Solve A x = b from `start`, or from zero without one, to a residual norm of `tolerance` (absolute).
 
     The basis is orthogonalised twice, so that restarts stay accurate; one device read a product, of a column of the
     Hessenberg matrix. Cost: krylov_max vectors of memory. Not converging is a result. Raises
@@ -41,8 +41,8 @@ def gmres(
     >>> gmres(lambda x: A @ x, b, 0 * b, get_backend("numpy")).vector.round(12).tolist()
     [1.0, 0.5, 0.25]
     """
-    x, spent = start, 0
-    residual = right - matvec(x)
+    x, spent = 0.0 * right if start is None else start, 0
+    residual = right if start is None else right - matvec(x)
     size = _checked(float(backend.read(backend.norm(residual))))
     for _ in range(restarts):
         if size <= tolerance:

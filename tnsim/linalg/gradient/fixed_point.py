@@ -5,7 +5,7 @@ is applied by the same tape of one step again and again. Source: B. Christianson
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tnsim.backend import Array, Backend
@@ -14,7 +14,11 @@ from tnsim.linalg.gmres import LinearSolution, gmres
 from tnsim.tensor import Tensor
 from tnsim.tensor.tape import Node, Value, backward, node_of, record_all, value_of, variable
 
+# of the norm of the gradient: what a start that leaves more of it unsolved saves is less than it costs
+_NEAR = 0.3
 Step = Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
+# told of the y that was found, and how
+Report = Callable[[tuple[Tensor, ...], LinearSolution], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +40,14 @@ def fixed_point(
     point: Sequence[Tensor],
     parameters: Sequence[Value],
     settings: FixedPointGradient | None = None,
-    report: Callable[[LinearSolution], None] | None = None,
+    report: Report | None = None,
+    near: Sequence[Tensor] | None = None,
 ) -> tuple[Value, ...]:
     """x with x = step(x, parameters), as a function of the parameters; `point` has to be x already.
 
-    step: takes and gives tuples of tensors, its gauge chosen so that every element stays what it is. Cost: one step,
-    and on the way back two for every product of GMRES, of which `report` is told how it ended. Complex numbers count
-    as pairs of real ones.
+    step: takes and gives tuples of tensors, its gauge chosen so that every element stays what it is; near: a y of a
+    similar fixed point, such as `report` was told before, where GMRES begins, which is ignored if its legs are others.
+    Cost: one step, and on the way back two for every product of GMRES. Complex numbers count as pairs of real ones.
 
     >>> import numpy as np
     >>> from tnsim.tensor import from_dense
@@ -62,17 +67,22 @@ def fixed_point(
     image = step(tuple(x), tuple(p))
 
     def pull(*gradients: Tensor) -> tuple[Tensor | None, ...]:
-        solved = _solved(image, x, gradients, settings)
+        solved = _solved(image, x, gradients, settings, near)
+        y = _parted(solved.vector, gradients)
         if report is not None:
-            report(solved)
-        found = backward(image, _parted(solved.vector, gradients), p)
+            report(tuple(y), solved)
+        found = backward(image, y, p)
         return tuple(gradient if node else None for gradient, node in zip(found, nodes, strict=True))
 
     return record_all(point, nodes, pull)
 
 
 def _solved(
-    image: Sequence[Value], x: Sequence[Node], gradients: Sequence[Tensor], settings: FixedPointGradient
+    image: Sequence[Value],
+    x: Sequence[Node],
+    gradients: Sequence[Tensor],
+    settings: FixedPointGradient,
+    near: Sequence[Tensor] | None,
 ) -> LinearSolution:
     """y of (1 - J^T) y = g."""
     backend = gradients[0].backend
@@ -82,10 +92,17 @@ def _solved(
     def matvec(y: Array) -> Array:
         return y - _joined(backward(image, _parted(y, gradients), x))
 
-    return gmres(
-        matvec, right, right, backend, tolerance=settings.tol * size, krylov_max=settings.krylov_max,
+    start, left = None, right
+    if near is not None and [y.legs for y in near] == [g.legs for g in gradients]:
+        start = _joined(near)
+        left = right - matvec(start)
+        if not float(backend.read(backend.norm(left))) < _NEAR * size:
+            start, left = None, right
+    solved = gmres(
+        matvec, left, None, backend, tolerance=settings.tol * size, krylov_max=settings.krylov_max,
         restarts=settings.restarts,
     )  # fmt: skip
+    return solved if start is None else replace(solved, vector=start + solved.vector)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Array:

@@ -9,10 +9,15 @@ import numpy as np
 from tnsim.algorithms.peps.variational.cell_energy import CellTerms
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
-from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
+from tnsim.algorithms.peps.variational.environments import (
+    Adjoint,
+    Converged,
+    EnvironmentSettings,
+    Followed,
+    converge,
+)
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
-from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
 from tnsim.linalg.truncation import wider_chi
@@ -48,7 +53,6 @@ class CellProblem(Followed):
         super().__init__()
         self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
         self.pattern = CellPattern.of(like.pattern)
-        self.linear: LinearSolution | None = None
         self.precision = settings
 
     def aim(self, slope: float) -> float:
@@ -67,9 +71,11 @@ class CellProblem(Followed):
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy per place, and its gradient."""
         tensors = self.tensors(point)
-        around = converged_cell(tensors, self.pattern, self.begin(point), self.precision)
-        self.found(point, around)
-        energy, gradients = value_and_gradient(lambda *own: self._energy(around.environment, *own), *tensors)
+        near = self.begin(point)
+        around = converged_cell(tensors, self.pattern, near and near.environment, self.precision)
+        adjoint = Adjoint(near and near.adjoint)
+        energy, gradients = value_and_gradient(lambda *own: self._energy(around.environment, adjoint, *own), *tensors)
+        self.found(point, replace(around, adjoint=adjoint.found), energy)
         return energy, tangent(numbers_of(gradients), point, self.like.tensors)
 
     def metric(self) -> Metric:
@@ -100,7 +106,7 @@ class CellProblem(Followed):
         """The state itself."""
         return self.like.with_tensors(self.tensors(point))
 
-    def _energy(self, environment: CellEnvironment, *tensors: Any) -> Any:
+    def _energy(self, environment: CellEnvironment, adjoint: Adjoint, *tensors: Any) -> Any:
         count = 8 * len(tensors)
         kept = replace(self.settings.truncation, chi_max=environment.chi)
 
@@ -113,7 +119,7 @@ class CellProblem(Followed):
                 point = checkpoint(lambda *values: step(values[:count], values[count:]), *point, *tensors)
         else:
             how = FixedPointGradient(tol=self.precision.gradient_tol)
-            point = fixed_point(step, point, tensors, how, lambda solved: setattr(self, "linear", solved))
+            point = fixed_point(step, point, tensors, how, adjoint.told, adjoint.near)
         return self.terms.energy(environment.with_parts(point, tensors))
 
 

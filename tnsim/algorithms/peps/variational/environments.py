@@ -9,6 +9,7 @@ import numpy as np
 from tnsim.errors import SettingsError, check_fields
 from tnsim.linalg import Truncation
 from tnsim.linalg.anderson import Anderson
+from tnsim.linalg.gmres import LinearSolution
 from tnsim.tensor import Tensor
 from tnsim.tensor.gradient import unit
 
@@ -58,6 +59,17 @@ class EnvironmentSettings:
         return Truncation(chi_max=self.chi_max, svd_min=self.svd_min, degeneracy_tol=1e-8)
 
 
+class Adjoint:
+    """What the linear system of a gradient is solved for: near the one of a similar state, where that is known."""
+
+    def __init__(self, near: tuple[Tensor, ...] | None = None) -> None:
+        self.near, self.found = near, near
+
+    def told(self, found: tuple[Tensor, ...], how: LinearSolution) -> None:
+        """What was found."""
+        self.found = found if how.converged else None
+
+
 class Surroundings(Protocol):
     """Tensors around a state that a step maps to new ones."""
 
@@ -73,11 +85,15 @@ E = TypeVar("E", bound=Surroundings)
 
 @dataclass(frozen=True, eq=False)
 class Converged:
-    """An environment, how much the last step changed it, and how many there were."""
+    """An environment, how much the last step changed it, and how many there were.
+
+    adjoint: what the gradient of its state was solved for, which that of a near one begins at; None before.
+    """
 
     environment: Any
     change: float
     steps: int
+    adjoint: tuple[Tensor, ...] | None = None
 
     @property
     def chi(self) -> int:
@@ -119,6 +135,15 @@ def _mixed(mixing: Anderson, environment: E, image: E) -> E:
     return image.with_parts(parts)
 
 
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A point that was asked for."""
+
+    point: np.ndarray
+    environment: Converged
+    energy: float
+
+
 class Followed:
     """The environment of the point where a minimisation stands, which evaluations of other points begin at.
 
@@ -130,22 +155,25 @@ class Followed:
     def __init__(self) -> None:
         self.last: Converged | None = None
         self._at: np.ndarray | None = None
-        self._tried: list[tuple[np.ndarray, Converged]] = []
+        self._tried: list[_Tried] = []
 
-    def begin(self, point: np.ndarray) -> Any:
-        """Where to look for the environment of a point; None where it is to be made anew."""
+    def begin(self, point: np.ndarray) -> Converged | None:
+        """Near which to look for the environment of a point; None where it is to be made anew."""
         again = self._at is not None and np.array_equal(point, self._at)
-        return None if self.last is None or again else self.last.environment
+        return None if again else self.last
 
-    def found(self, point: np.ndarray, environment: Converged) -> None:
-        """The environment of a point."""
-        self._tried.append((point, environment))
+    def found(self, point: np.ndarray, environment: Converged, energy: float) -> None:
+        """The environment of a point, and the energy in it."""
+        # a line search ends at the last point that it asked for, or at the lowest
+        made = _Tried(point, environment, energy if np.isfinite(energy) else float("inf"))
+        lowest = min([*self._tried, made], key=lambda tried: tried.energy)
+        self._tried = [made] if lowest is made else [lowest, made]
         if self._at is None or np.array_equal(point, self._at):
             self.settle(point)
 
     def settle(self, point: np.ndarray, environment: Converged | None = None) -> None:
         """The minimisation stands at a point, whose environment was found before, or is told."""
-        known = [found for tried, found in reversed(self._tried) if np.array_equal(tried, point)]
+        known = [tried.environment for tried in reversed(self._tried) if np.array_equal(tried.point, point)]
         if environment is not None or known:
             self.last, self._at = environment or known[0], point
         self._tried = []

@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.algorithms.peps.variational.environments import Converged, EnvironmentSettings, Followed, converge
+from tnsim.algorithms.peps.variational.environments import (
+    Adjoint,
+    Converged,
+    EnvironmentSettings,
+    Followed,
+    converge,
+)
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, hole, symmetrised
 from tnsim.errors import ShapeError
-from tnsim.linalg.gmres import LinearSolution
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
 from tnsim.linalg.truncation import wider_chi
@@ -52,7 +57,6 @@ class SymmetricProblem(Followed):
             raise ShapeError(f"a symmetric tensor is real, found {like!r}: take a general cell.")
         super().__init__()
         self.terms, self.like, self.site, self.settings = terms, like, site, settings
-        self.linear: LinearSolution | None = None
         self.precision = settings
 
     def aim(self, slope: float) -> float:
@@ -73,9 +77,11 @@ class SymmetricProblem(Followed):
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy per site, and its gradient."""
         (site,) = self.tensors(point)
-        around = converged(site, self.begin(point), self.precision)
-        self.found(point, around)
-        energy, (gradient,) = value_and_gradient(lambda site: self._energy(around.environment, site), site)
+        near = self.begin(point)
+        around = converged(site, near and near.environment, self.precision)
+        adjoint = Adjoint(near and near.adjoint)
+        energy, (gradient,) = value_and_gradient(lambda site: self._energy(around.environment, adjoint, site), site)
+        self.found(point, replace(around, adjoint=adjoint.found), energy)
         host = site.backend.to_host(symmetrised(gradient).data).astype(np.float64)
         size = float(np.linalg.norm(point))
         along = point / size
@@ -128,7 +134,7 @@ class SymmetricProblem(Followed):
         other = contract("n e s w p, p q -> n e s w q", tensor, back)
         return InfinitePEPS([tensor, other], [[0, 1], [1, 0]], [self.site] * 2)
 
-    def _energy(self, environment: SymmetricEnvironment, site: Any) -> Any:
+    def _energy(self, environment: SymmetricEnvironment, adjoint: Adjoint, site: Any) -> Any:
         def step(point: tuple[Any, ...], parameters: tuple[Any, ...]) -> tuple[Any, ...]:
             corner, edge = point
             grown = SymmetricEnvironment(corner, edge, environment.basis).grown(parameters[0])
@@ -140,5 +146,5 @@ class SymmetricProblem(Followed):
                 point = checkpoint(lambda *values: step(values[:2], values[2:]), *point, site)
         else:
             how = FixedPointGradient(tol=self.precision.gradient_tol)
-            point = fixed_point(step, point, (site,), how, lambda solved: setattr(self, "linear", solved))
+            point = fixed_point(step, point, (site,), how, adjoint.told, adjoint.near)
         return self.terms.energy(SymmetricEnvironment(*point), site)
