@@ -30,7 +30,7 @@ class CornerMetric:
         """Corners and edges from the start."""
         found = self.ctmrg.solve(self._like.with_tensors(tensors))
         assert isinstance(found.environment, DirectionalEnvironment)  # as settings with symmetric=False give
-        self.environment, self.status = found.environment, found.status
+        self.environment = found.environment
         self._legs = [tensor.legs[:4] for tensor in tensors]
 
     def replaced(self, tensors: Sequence[Tensor], link: Link, steps: int) -> None:
