@@ -29,6 +29,8 @@ def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     assert (tmp_path / "ipeps.png").exists()
     refused = call("resume", path, "--chi-max", 12, "--memory-gib", 1e-5)
     assert "GiB at chi = 12" in str(refused.exception)
+    refused = call("resume", path, "--iterations", 5)
+    assert "are those of a minimisation" in str(refused.exception)
     again = call("resume", path, "--chi-max", 12, "--memory-gib", 1)
     assert again.exit_code == 0 and f"resuming {path} after step" in again.output, again.output
     assert tn.load(path).energy == pytest.approx(found.energy, abs=1e-4)
@@ -63,7 +65,12 @@ def test_cells_and_finite_lattices_are_minimised_too(tmp_path):
     words = ("--lattice", "square", "--Lx", 2, "--Ly", 2, "--conserve", "none", "--D", 2, "--chi", 4)
     done = call("peps", "heisenberg", *words, "--update", "gradient", "--iterations", 20, "--out", path)
     assert "iteration" in done.output, done.output
-    assert tn.load(path).energy == pytest.approx(-(1 + 8**0.5) / 8, abs=1e-4)
+    first = tn.load(path)
+    assert first.energy == pytest.approx(-(1 + 8**0.5) / 8, abs=1e-4)
+    assert first.status.name == "max_iterations reached" and "--iterations" in first.status.advice
+    assert call("resume", path, "--iterations", 25).exit_code in (0, 1)
+    more = tn.load(path).prepared.history
+    assert more[:20] == first.prepared.history and len(more) > 20 and more[-1].energy <= more[19].energy
     path = tmp_path / "cell.h5"
     words = ("--conserve", "none", "--D", 2, "--chi", 4, "--update", "gradient", "--iterations", 1)
     done = call("ipeps", "heisenberg", *words, "--cooled", *QUICK, "--out", path)

@@ -237,6 +237,7 @@ _CHANGES = {
     "max_steps": (int, "in the plane: go on up to this many steps in all"),
     "tol": (float, "in the plane: go on to another tolerance"),
     "memory_gib": (float, "of a PEPS: refuse contractions and gradients that take more"),
+    "iterations": (int, "of a PEPS by gradient: go on up to this many iterations in all"),
     "out": (str, "write to another file"),
 }
 
@@ -259,7 +260,10 @@ def _resume_command() -> Callable[..., None]:
             if kind == "peps":
                 raise typer.Exit(run_peps(*resumed_peps(version, changes, target, console)))
             raise typer.Exit(run_evolution(*resumed_evolution(version, changes, target, console)))
-        others = {"time": "evolutions", "max_steps": "the plane", "tol": "the plane", "memory_gib": "PEPS"}
+        others = {
+            "time": "evolutions", "max_steps": "the plane", "tol": "the plane", "memory_gib": "PEPS",
+            "iterations": "PEPS",
+        }  # fmt: skip
         for name, what in others.items():
             if name in changes:
                 flag = name.replace("_", "-")

@@ -12,7 +12,7 @@ from tnsim.errors import SettingsError
 from tnsim.file_run import FileRun
 from tnsim.io import load
 from tnsim.io.peps import KIND, PEPSCheckpointer, load_peps_job, write_peps
-from tnsim.io.peps_job import PEPSJob, peps_job
+from tnsim.io.peps_job import GRADIENT, VARIATIONAL, PEPSJob, peps_job
 from tnsim.io.settings import parse_toml
 from tnsim.monitor.peps import PEPSLines
 
@@ -33,15 +33,21 @@ def run_peps(job: PEPSJob, console: Console, before: PEPSResult | None = None) -
 
 
 def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console) -> tuple[PEPSJob, Console, Any]:
-    """What `run_peps` takes to go on from a file: to the end of its cooling, or to be measured at another chi_max."""
+    """What `run_peps` takes to go on from a file: to the end of its cooling or minimisation, or to be measured at
+
+    another chi_max; iterations: how many a minimisation may take in all.
+    """
     found, text = load(file), load_peps_job(file)
     if not isinstance(found, PEPSResult) or not text:
         raise SettingsError(f"{file} was not written by tnsim peps: go on in Python with resume=tnsim.load(...).")
-    if other := sorted(set(changes) - {"chi_max", "memory_gib"}):
+    if other := sorted(set(changes) - {"chi_max", "memory_gib", "iterations"}):
         raise SettingsError(
-            f"a PEPS goes on to the end of its cooling, or is measured with another --chi-max, not with {other}."
+            "a PEPS goes on to the end of its cooling, or with more --iterations, or is measured with another "
+            f"--chi-max, not with {other}."
         )
     job = peps_job(parse_toml(text, str(file)))
+    if "iterations" in changes and job.settings.update not in (GRADIENT, VARIATIONAL):
+        raise SettingsError(f"--iterations are those of a minimisation, {file} holds a {job.settings.update} update.")
     changed = {{"chi_max": "chi"}.get(name, name): value for name, value in changes.items()}
     console.print(f"resuming {file} after {_place(found.prepared.history[-1])}", soft_wrap=True, highlight=False)
     return PEPSJob(job.model, replace(job.settings, **changed), replace(job.run, out=out)), console, found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.algorithms.peps.ground_state import PEPSGroundState
 from tnsim.algorithms.peps.variational.growing import lowest_known
 from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
@@ -13,6 +14,7 @@ from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_start import common_tensor
 from tnsim.algorithms.peps.variational.symmetric_variational import half_turn
+from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.watched_run import RUNNING
 from tnsim.errors import NumericalError, SettingsError
 from tnsim.linalg import Truncation
@@ -160,9 +162,12 @@ def test_a_wild_trial_leaves_no_environment_behind(wild):
     except NumericalError:
         assert np.isnan(wild).any()
     assert problem.last is before
+    tried = list(problem._tried)
     assert abs(problem(point * 1.1)[0] - value) < 1e-9
+    # of all that was tried only the last one and the lowest can be where the minimisation goes
+    assert len(problem._tried) == 1
     if not np.isnan(wild).any():
-        astray = problem._tried[0][1]
+        astray = tried[0].environment
         problem.settle(point, astray)
         assert abs(problem(point * 1.1)[0] - value) > 1e-5
         # in doubt, the environment is made anew
@@ -231,7 +236,23 @@ def test_what_no_energy_lies_below_counts_the_sites_of_a_place():
     assert found == pytest.approx(-0.54515, abs=1e-9)  # less three errors
     model = Heisenberg(lattice=kagome)
     assert lowest_known(model, PlaneTerms.infinite_of(model, [[0]])) is None
-    assert lowest_known(*[PlaneTerms.infinite_of(HEISENBERG, [[0]])] * 2) is None
+    terms = PlaneTerms.infinite_of(HEISENBERG, [[0]])
+    assert lowest_known(terms, terms) is None and lowest_known(terms, terms, -0.7) == -0.7
+
+
+@pytest.mark.parametrize("given", ["model", "terms", "search"])
+def test_what_no_energy_lies_below_is_known_of_terms_too(given):
+    """A search is told the bound of its model and passes it on, as the command line does."""
+    terms, bound = PlaneTerms.infinite_of(HEISENBERG, [[0]]), -0.65
+    solver = tn.SymmetricVariationalPEPS(D=2, environment=NARROW, restarts=0)
+    if given == "search":
+        corners = CTMRG(truncation=Truncation(chi_max=8), symmetric=False, tol=1e-6)
+        found = PEPSGroundState(preparation=solver, contraction=corners)
+        cell = PlaneTerms.infinite_of(HEISENBERG, [[0, 1], [1, 0]])
+        found = found.solve(cell, InfinitePEPS.random(HEISENBERG.sites[:1], 1, [[0]]), bound=bound).prepared
+    else:
+        found = solver.solve(HEISENBERG if given == "model" else terms, bound=bound)
+    assert found.status.name == "not certified" and "below the known bound -0.65" in found.status.advice
 
 
 def test_what_does_not_fit_is_refused():

@@ -12,7 +12,7 @@ from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasuremen
 from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
-from tnsim.algorithms.peps.variational.minimization import MinimizedState
+from tnsim.algorithms.peps.variational.minimization import UNFINISHED, MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.tape_memory import tape_memory
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
@@ -108,17 +108,17 @@ class PEPSGroundState:
     ) -> PEPSResult:
         """The state, measured. Observers are told of every report of its preparation and of the corners.
 
-        psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped.
-        bound: no energy per site lies below it; a certificate says so where one does. Raises what the parts raise for
-        input that does not fit.
+        psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped,
+        or has come to the end of its iterations and max_iterations is larger now. bound: no energy per site lies below
+        it; a certificate says so where one does. Raises what the parts raise for input that does not fit.
         """
         contraction = self.contraction
         if H.infinite != isinstance(contraction, CTMRG):
             raise SettingsError(f"{H!r} takes {'CTMRG' if H.infinite else 'BoundaryMeasurement'} as its contraction.")
         self._check_memory(H, without_weights(psi))
         prepared = resume.prepared if resume else None
-        if prepared is None or prepared.status.name == INTERRUPTED:
-            prepared = self._prepared(H, psi, observers, prepared)
+        if prepared is None or self._goes_on(prepared):
+            prepared = self._prepared(H, psi, observers, prepared, bound)
         if prepared.status.name == INTERRUPTED:
             return unmeasured(prepared)
         state = without_weights(prepared.state)
@@ -129,11 +129,21 @@ class PEPSGroundState:
         status = prepared.status if found.weight_per_cut < _CUT else _rough(found, prepared.status)
         return PEPSResult(state, float(found.energy.real) / sites_of(H), status, prepared, found)
 
-    def _prepared(self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any) -> Evolved | MinimizedState:
+    def _goes_on(self, before: Evolved | MinimizedState) -> bool:
+        """Whether a preparation was stopped, or by its limit, which is another one now."""
+        if isinstance(before, MinimizedState) and not isinstance(self.preparation, Cooling):
+            limit = self.preparation.minimization.max_iterations
+            if before.status.name == UNFINISHED and before.optimizer.iteration < limit:
+                return True
+        return before.status.name == INTERRUPTED
+
+    def _prepared(
+        self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any, bound: float | None
+    ) -> Evolved | MinimizedState:
         if isinstance(self.preparation, SymmetricVariationalPEPS):
-            return self.preparation.solve(of_one_place(H), observers=observers, resume=before)
+            return self.preparation.solve(of_one_place(H), observers=observers, resume=before, bound=bound)
         if isinstance(self.preparation, VariationalPEPS):
-            return self.preparation.solve(H, psi, observers=observers, resume=before)
+            return self.preparation.solve(H, psi, observers=observers, resume=before, bound=bound)
         return self.preparation.solve(H, before.state.to(psi.backend) if before else psi, observers, before)
 
     def _measured(

@@ -182,9 +182,12 @@ class GrowingMinimization(ABC):
         return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
 
 
-def lowest_known(model: Any, terms: PlaneTerms) -> float | None:
-    """What no energy per place of the infinite lattice lies below, where a model knows it: several sites may be one."""
-    floor = model.facts.floor if hasattr(model, "facts") else None
+def lowest_known(model: Any, terms: PlaneTerms, bound: float | None = None) -> float | None:
+    """What no energy per place of the infinite lattice lies below: several sites may be one.
+
+    From a bound of the energy per site, or else from what a model knows.
+    """
+    floor = model.facts.floor if bound is None and hasattr(model, "facts") else bound
     return None if floor is None else floor * sites_of(terms) / (terms.shape[0] * terms.shape[1])
 
 

@@ -23,7 +23,7 @@ _EXPLOITED = 1e-5
 _ROUNDING = 1e-9
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
-STALLED, NOISE_FLOOR = "stalled", "noise floor"
+STALLED, NOISE_FLOOR, UNFINISHED = "stalled", "noise floor", "max_iterations reached"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +248,8 @@ class MinimizationSettings:
             )  # fmt: skip
         if found.optimizer.iteration >= self.max_iterations and slope > self.slope_tol:
             return Status(
-                "max_iterations reached", False,
-                f"the gradient still has the norm {slope:.1e}: raise max_iterations, or resume it.",
+                UNFINISHED, False,
+                f"the gradient still has the norm {slope:.1e}: resume it with a larger max_iterations (--iterations).",
             )  # fmt: skip
         if found.optimizer.stuck:
             return Status(

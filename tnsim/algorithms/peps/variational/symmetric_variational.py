@@ -55,17 +55,18 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         *,
         observers: Sequence[PlaneObserver] = (),
         resume: MinimizedState | None = None,
+        bound: float | None = None,
     ) -> MinimizedState:
         """The ground state of a model (or of PlaneTerms whose cell is one site).
 
         start: a state of one tensor with bonds of D at most, by default random ones of 1; resume: goes on from a
-        result, exactly as if it had not been stopped. Not converging is a status, and so is an energy below the one
-        that the model knows of its infinite lattice. Raises SettingsError, OperatorError,
-        ShapeError for what does not fit.
+        result, exactly as if it had not been stopped; bound: no energy per site lies below it, by default what the
+        model knows of its infinite lattice. Not converging is a status, and so is an energy below the bound. Raises
+        SettingsError, OperatorError, ShapeError for what does not fit.
         """
         terms = model if isinstance(model, PlaneTerms) else PlaneTerms.infinite_of(model, [[0]])
         psi = start or InfinitePEPS.random([terms.site(0, 0)], 1, [[0]], seed=self.seed)
-        return self._run(terms, psi, observers, resume, lowest_known(model, terms))
+        return self._run(terms, psi, observers, resume, lowest_known(model, terms, bound))
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
         made = SymmetricTerms.of(terms, self._turn(psi))

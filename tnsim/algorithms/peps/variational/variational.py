@@ -39,18 +39,20 @@ class VariationalPEPS(GrowingMinimization):
         *,
         observers: Sequence[PlaneObserver] = (),
         resume: MinimizedState | None = None,
+        bound: float | None = None,
     ) -> MinimizedState:
         """The ground state of a model (or of PlaneTerms of the cell) near a start with bonds of D at most.
 
         Such as a product state, or one of imaginary time. resume: goes on from a result, exactly as if it had not been
-        stopped. Not converging is a status, and so is an energy below the one that the model knows of its infinite
-        lattice. Raises SettingsError, OperatorError, ShapeError for what does not fit.
+        stopped. bound: no energy per site of the infinite lattice lies below it, by default what the model knows. Not
+        converging is a status, and so is an energy below the bound. Raises SettingsError, OperatorError, ShapeError for
+        what does not fit.
         """
         if isinstance(model, PlaneTerms):
             terms = model
         else:
             terms = PlaneTerms.of(model) if isinstance(start, PEPS) else PlaneTerms.infinite_of(model, start.pattern)
-        known = lowest_known(model, terms) if isinstance(start, InfinitePEPS) else None
+        known = lowest_known(model, terms, bound) if isinstance(start, InfinitePEPS) else None
         return self._run(terms, start, observers, resume, known)
 
     def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
