@@ -39,7 +39,9 @@ class FullUpdate(Evolution):
     other tensors could take up a part of it, so that even as dt goes to 0 the limit is not the minimum of the energy
     at D, which a full update that starts there leaves. Heisenberg model, square lattice, energy per site after simple
     update, after full update, at the minimum: D = 2 -0.65926, -0.6595, -0.66023; D = 4 -0.66749, -0.66873, -0.66897.
-    The minima are for `VariationalPEPS`, of which this is a good start.
+    The minima are for `VariationalPEPS`, of which this is a good start. 10 x 10 sites, D = 4, exact -0.62866: simple
+    update -0.62391, neighbourhood update in steps down to 0.02 -0.62572, four steps of 0.2 of full update more
+    -0.62601, and still falling.
     """
 
     environment: Truncation = field(metadata={"help": "how bonds of corners, or of boundary MPS, are cut"})
