@@ -239,6 +239,13 @@ def test_any_filling_that_fits_the_cell(cell, charge):
     assert tn.expect(result.state, "Sz").sum() == pytest.approx(charge / 2)
 
 
+@pytest.mark.parametrize("sweeps", [10, 12, 14])
+def test_bonds_end_at_chi_max_wherever_the_sweeps_end(sweeps):
+    """An exchange of states between sectors, which grows the bonds for some sweeps, only begins where it can end."""
+    result = solve(XXZ(L=2, delta=2.0).infinite_mpo(), XXZ(L=2).infinite_product(), 4, max_sweeps=sweeps)
+    assert max(result.state.bond_dimensions) <= 4
+
+
 def test_single_precision():
     model = TransverseIsing(L=2, h=1.5)
     psi = model.infinite_product("up", dtype=np.float32)

@@ -118,6 +118,8 @@ class VUMPSRun:
             return True
         if not self._exchanges or self._grew or self._gradient > _EXCHANGE_BELOW or all(len(b) == 1 for b in bonds):
             return False
+        if self._progress.sweep + _EXCHANGE_SWEEPS + 1 >= self.settings.max_sweeps:  # bonds have to be cut again
+            return False
         self._exchanges -= 1
         chi_max = self.settings.truncation.chi_max
         if all(bond.dim < chi_max for bond in bonds):
