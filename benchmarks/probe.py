@@ -15,7 +15,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from tnsim.kernels.cpu import CpuKernels, diagonal, half_terms, hamiltonian, sectors, symbols
+from tnsim.kernels.cpu import CpuKernels, diagonal, growth, half_terms, hamiltonian, reflection, sectors, symbols
 
 # what a routine counts as; all others are LAPACK's
 _KINDS = {"gemm": "gemm", "syrk": "gemm", "herk": "gemm", "dot": "dot"}
@@ -30,7 +30,9 @@ _PURPOSES = {
     "copy_blocks": "environments and moves",
 }  # fmt: skip
 _PLANNERS: dict[ModuleType, tuple[str, ...]] = {
-    hamiltonian: ("matvec_rows", "environment_rows", "noise_rows"),
+    hamiltonian: ("matvec_rows", "noise_rows"),
+    growth: ("environment_rows",),
+    reflection: ("runs", "heights", "with_images", "average", "half_sizes", "fold", "unfold"),
     half_terms: ("half_terms",),
     diagonal: ("diagonal_rows",),
     sectors: ("join_rows", "project_rows", "split_rows", "gather_rows", "panels", "fused_keys", "common_keys"),

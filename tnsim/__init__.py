@@ -156,6 +156,7 @@ _PUBLIC = {
         "tnsim.measure",
     ),  # fmt: skip
     **dict.fromkeys(["compress", "compress_variational"], "tnsim.networks.compress"),
+    **dict.fromkeys(["reflected", "symmetrized"], "tnsim.networks.mirror_gauge"),
     **dict.fromkeys(["apply"], "tnsim.networks.apply"),
     **dict.fromkeys(["apply_gate"], "tnsim.networks.gates"),
     **dict.fromkeys(["get_backend", "new_data_on", "set_threads"], "tnsim.backend"),

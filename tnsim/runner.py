@@ -231,7 +231,9 @@ def _error(job: Job, solution: Solution) -> str:
     if not job.is_infinite and solution.state.charge != (sector := job.model.product().charge):
         own = solution.state.charge
         return f"not known: {exact:.13f} ({source}) is that of charge {sector}, this state has {own}"
-    return f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source})"
+    parity = getattr(job.solver, "parity", 0)
+    kept = f"; that is the ground state's, this run took parity {parity} alone" if parity else ""
+    return f"{solution.energy - exact:+.2e}  against {exact:.13f} ({source}{kept})"
 
 
 def make_console() -> Console:

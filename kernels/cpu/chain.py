@@ -77,7 +77,8 @@ def pair_panels(chain, i):
     from_left, from_right = fused_keys(left, first, 1, chain[10]), fused_keys(right, second, -1, chain[10])
     center = common_keys(from_left, from_right)
     return (
-        center, panels(from_left, left_dims, first_dims, center), panels(from_right, right_dims, second_dims, center),
+        center, panels(from_left, left_dims, first_dims, center, np.arange(len(left_dims))),
+        panels(from_right, right_dims, second_dims, center, np.arange(len(right_dims))),
     )  # fmt: skip
 
 

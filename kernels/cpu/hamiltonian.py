@@ -1,4 +1,4 @@
-"""Integer kernels that turn the terms of two halves into plans: products, environments, noise."""
+"""Integer kernels that turn the terms of two halves into plans: products and noise."""
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from tnsim.kernels.table import (
     A_STRIDE,
     A_TRANSPOSE,
     ADD,
-    ADD_CONJUGATE,
     ADJOINT,
     B_BUFFER,
     B_OFFSET,
@@ -37,7 +36,6 @@ from tnsim.kernels.table import (
     C_STRIDE,
     CLEAR,
     COLUMNS,
-    IDENTITY,
     KIND,
     NO_TRANSPOSE,
     PRODUCT,
@@ -58,7 +56,7 @@ def _only_units(terms, first, last):
 
 
 @inner
-def _left_factor(row, term, env_buffer, turned):
+def left_factor(row, term, env_buffer, turned):
     """The term's matrix, of a turned term its transpose, as the left operand of a product."""
     row[A_BUFFER] = env_buffer if term[WHAT] == BLOCK else env_buffer + 1
     row[A_OFFSET], row[A_STRIDE], row[A_TRANSPOSE] = term[OFFSET], term[STRIDE], TRANSPOSE if turned else NO_TRANSPOSE
@@ -89,13 +87,14 @@ def _turn(terms, groups):
 
 
 @inner
-def _clear(row, buffer, offset, count):
+def clear_row(row, buffer, offset, count):
+    """A row that clears so many numbers."""
     row[KIND], row[M], row[N] = CLEAR, 1, count
     row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = buffer, offset, count
 
 
 @inner
-def _close_task(rows, weights, task, first, last):
+def close_task(rows, weights, task, first, last):
     """Number the rows of a task and add up its flops."""
     for i in range(first, last):
         rows[i, TASK] = task
@@ -103,7 +102,8 @@ def _close_task(rows, weights, task, first, last):
 
 
 @inner
-def _block_offsets(n_left, n_right):
+def block_offsets(n_left, n_right):
+    """Where blocks of these sizes begin, one after the other, and the end."""
     offsets = np.zeros(len(n_left) + 1, dtype=np.int64)
     for q in range(len(n_left)):
         offsets[q + 1] = offsets[q] + n_left[q] * n_right[q]
@@ -123,56 +123,69 @@ def _capacity(l_groups, r_groups):
     return capacity
 
 
+@inner
+def _clip(terms, heights):
+    """Terms that write to the first rows of every centre sector alone; some have none left."""
+    for term in terms:
+        room, step = heights[term[TO]] - term[DST], term[DST_STRIDE]
+        term[ROWS] = max(0, min(term[ROWS], (room + step - 1) // step))
+
+
 @kernel
-def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left, n_right, turned):
+def matvec_rows(l_terms, l_alphas, l_groups, r_terms, r_alphas, r_groups, n_left, n_right, turned, heights):
     """out = sum_m L_m theta R_m^T, turned: sum_m L_m^T theta R_m; one task a target sector.
 
     For a real symmetric sum both are the same, and the second is faster: BLAS has kernels for small matrices that
-    want both operands along the rows of theta. Buffers: 0 theta, 1 out, 2 work, 3 left environment, 4 left dense
-    blocks, 5 right environment, 6 right dense blocks. Returns rows, coefficients, task starts, flops, size of the work
-    buffer.
+    want both operands along the rows of theta. heights: how many rows of every block of out are wanted; where that is
+    none the block is left alone. Buffers: 0 theta, 1 out, 2 work, 3 left environment, 4 left dense blocks, 5 right
+    environment, 6 right dense blocks. Returns rows, coefficients, task starts, flops, size of the work buffer.
     """
     if turned:
         (l_terms, l_groups), (r_terms, r_groups) = _turn(l_terms, l_groups), _turn(r_terms, r_groups)
+    else:
+        l_terms = l_terms.copy()
+    _clip(l_terms, heights)
     channels, nq = l_groups.shape[0], l_groups.shape[1]
-    offsets, capacity = _block_offsets(n_left, n_right), _capacity(l_groups, r_groups)
+    offsets, capacity = block_offsets(n_left, n_right), _capacity(l_groups, r_groups)
     rows = np.zeros((capacity, COLUMNS), dtype=np.int64)
     alphas = np.zeros(capacity, dtype=l_alphas.dtype)
     starts, weights = np.zeros(nq + 1, dtype=np.int64), np.zeros(nq)
     r, work = 0, 0
     for to in range(nq):
-        task_work = 0
-        _clear(rows[r], 1, offsets[to], n_left[to] * n_right[to])
-        r += 1
+        task_work, height = 0, heights[to]
+        if height > 0:
+            clear_row(rows[r], 1, offsets[to], n_left[to] * n_right[to])
+            r += 1
         for m in range(channels):
             l0, l1 = l_groups[m, to, 0], l_groups[m, to, 1]
             r0, r1 = r_groups[m, to, 0], r_groups[m, to, 1]
-            if l0 == l1 or r0 == r1:
+            if l0 == l1 or r0 == r1 or height == 0:
                 continue
             q = l_terms[l0, FROM]
             source, target, width = offsets[q], offsets[to], n_right[q]
             # where one side is a sum of identities no intermediate is formed
             if _only_units(l_terms, l0, l1) or _only_units(r_terms, r0, r1):
                 for i in range(l0, l1):
-                    for j in range(r0, r1):
+                    for j in range(r0, r1 if l_terms[i, ROWS] > 0 else r0):
                         left, right, alpha = l_terms[i], r_terms[j], l_alphas[i] * r_alphas[j]
                         r = _apply_both(
                             rows, alphas, r, left, right, alpha, source, width, target, n_right[to], turned
                         )  # fmt: skip
                 continue
-            task_work = max(task_work, n_left[to] * width)
-            _clear(rows[r], 2, work, n_left[to] * width)
+            task_work = max(task_work, height * width)
+            clear_row(rows[r], 2, work, height * width)
             r += 1
             for i in range(l0, l1):
-                r = _apply_left(rows, alphas, r, l_terms[i], l_alphas[i], source, width, work, turned)
+                if l_terms[i, ROWS] > 0:
+                    r = _apply_left(rows, alphas, r, l_terms[i], l_alphas[i], source, width, work, turned)
             for j in range(r0, r1):
                 r = _apply_right(
-                    rows, alphas, r, r_terms[j], r_alphas[j], 2, work, width, n_left[to], 1, target, n_right[to],
+                    rows, alphas, r, r_terms[j], r_alphas[j], 2, work, width, height, 1, target, n_right[to],
                     turned,
                 )  # fmt: skip
         work += task_work
         starts[to + 1] = r
-        _close_task(rows, weights, to, starts[to], r)
+        close_task(rows, weights, to, starts[to], r)
     return rows[:r].copy(), alphas[:r].copy(), starts, weights, work
 
 
@@ -188,7 +201,7 @@ def _apply_left(rows, alphas, r, term, alpha, offset, width, c_offset, turned):
         row[KIND], row[B_STEP], row[C_STEP] = ADD, 1, 1
     else:
         row[KIND], row[K], row[B_TRANSPOSE] = PRODUCT, term[COLS], NO_TRANSPOSE
-        _left_factor(row, term, 3, turned)
+        left_factor(row, term, 3, turned)
     return r + 1
 
 
@@ -227,126 +240,22 @@ def _apply_both(rows, alphas, r, left, right, alpha, offset, stride, c_offset, c
     row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, source, source_stride
     if left[WHAT] != UNIT:
         row[KIND], row[K], row[B_TRANSPOSE] = PRODUCT, left[COLS], NO_TRANSPOSE
-        _left_factor(row, left, 3, turned)
+        left_factor(row, left, 3, turned)
     else:
         row[KIND], row[B_STEP], row[C_STEP] = ADD, 1, 1
     return r + 1
 
 
-@inlined
-def _transfer(rows, alphas, r, term, alpha, q_from, d_from, q_to, d_to, work, target, stride):
-    """One term of an environment: C += alpha Q_to[dst]^dagger (matrix Q_from[src]), through `work` where there is a
-    matrix. Returns the next row."""
-    source = q_from + term[SRC] * d_from
-    last = rows[r]
-    if term[WHAT] != UNIT:
-        _clear(rows[r], 2, work, term[ROWS] * d_from)
-        row = rows[r + 1]
-        row[KIND], row[M], row[N], row[K] = PRODUCT, term[ROWS], d_from, term[COLS]
-        _left_factor(row, term, 3, False)
-        row[B_BUFFER], row[B_OFFSET], row[B_STRIDE] = 0, source, term[SRC_STRIDE] * d_from
-        row[C_BUFFER], row[C_OFFSET], row[C_STRIDE] = 2, work, d_from
-        r += 2
-        last = rows[r]
-        last[B_BUFFER], last[B_OFFSET], last[B_STRIDE] = 2, work, d_from
-    else:
-        last[B_BUFFER], last[B_OFFSET], last[B_STRIDE] = 0, source, term[SRC_STRIDE] * d_from
-    alphas[r] = alpha
-    last[KIND], last[M], last[N], last[K] = PRODUCT, d_to, d_from, term[ROWS]
-    last[A_BUFFER], last[A_TRANSPOSE] = 0, ADJOINT
-    last[A_OFFSET], last[A_STRIDE] = q_to + term[DST] * d_to, term[DST_STRIDE] * d_to
-    last[C_BUFFER], last[C_OFFSET], last[C_STRIDE] = 1, target, stride
-    return r + 1
-
-
-@inner
-def _sectors_of(starts):
-    """The sector of every channel."""
-    found = np.empty(starts[-1], dtype=np.int64)
-    for j in range(len(starts) - 1):
-        found[starts[j] : starts[j + 1]] = j
-    return found
-
-
-@inner
-def _places(indices, bonds, channels):
-    """Which block has these sectors of bra and channel, -1 where none has."""
-    found = np.full((bonds, channels), -1)
-    for block in range(len(indices)):
-        found[indices[block, 0], indices[block, 1]] = block
-    return found
-
-
 @kernel
-def environment_rows(terms, term_alphas, groups, sizes, env, bond_dims, center, channels):
-    """New environment block (x', channel, x) = Q_x'^dagger H_m Q_x.
-
-    env: (block indices, offsets, channel starts, channel dims) of the new environment; center: centre
-    sector of every new bond sector; channels: (that of the identity, mates: see `SiteOperator`). Buffers: 0 Q, 1 new
-    environment (cleared), 2 work, 3 old environment, 4 dense blocks. One task a block of the new environment, and what
-    follows from it as an adjoint.
-    """
-    (indices, offsets, op_starts, op_dims), (unit_channel, mates) = env, channels
-    q_offset, sector_of = _block_offsets(sizes[center], bond_dims), _sectors_of(op_starts)
-    place = _places(indices, len(bond_dims), len(op_dims))
-    capacity = 0
-    for block in range(len(indices)):
-        for m in range(op_starts[indices[block, 1]], op_starts[indices[block, 1] + 1]):
-            to = center[indices[block, 0]]
-            capacity += 2 + 3 * (groups[m, to, 1] - groups[m, to, 0])
-    rows = np.zeros((capacity, COLUMNS), dtype=np.int64)
-    alphas = np.ones(capacity, dtype=term_alphas.dtype)
-    starts, weights = np.zeros(len(indices) + 1, dtype=np.int64), np.zeros(len(indices))
-    r, work = 0, 0
-    for block in range(len(indices)):
-        x_to, j, x_from = indices[block]
-        to, d_to, d_from, task_work = center[x_to], bond_dims[x_to], bond_dims[x_from], 0
-        for m in range(op_starts[j], op_starts[j + 1]):
-            target, stride = offsets[block] + (m - op_starts[j]) * d_from, op_dims[j] * d_from
-            if m == unit_channel:
-                if x_to == x_from:
-                    rows[r, KIND], rows[r, M], rows[r, N] = IDENTITY, d_to, 1
-                    rows[r, C_BUFFER], rows[r, C_OFFSET], rows[r, C_STRIDE] = 1, target, stride + 1
-                    r += 1
-                continue
-            mate = abs(mates[m]) - 1 if len(mates) > 0 else -1
-            mirrored = -1  # the block of the mate, where that is one to be made
-            if mate >= 0 and mate != m and mate != unit_channel:
-                mirrored = place[x_from, sector_of[mate]]
-                if mirrored >= 0 and indices[mirrored, 2] == x_to:
-                    if mate < m:
-                        continue
-                else:
-                    mirrored = -1
-            for i in range(groups[m, to, 0], groups[m, to, 1]):
-                task_work = max(task_work, terms[i, ROWS] * d_from)
-                r = _transfer(
-                    rows, alphas, r, terms[i], term_alphas[i], q_offset[x_from], d_from, q_offset[x_to], d_to,
-                    work, target, stride,
-                )  # fmt: skip
-            if mirrored >= 0 and groups[m, to, 0] < groups[m, to, 1]:
-                row, j_mate = rows[r], sector_of[mate]
-                alphas[r] = 1 if mates[m] > 0 else -1
-                row[KIND], row[M], row[N] = ADD_CONJUGATE, d_from, d_to
-                row[B_BUFFER], row[B_OFFSET], row[B_STRIDE], row[B_STEP] = 1, target, 1, stride
-                row[C_BUFFER], row[C_OFFSET] = 1, offsets[mirrored] + (mate - op_starts[j_mate]) * d_to
-                row[C_STRIDE], row[C_STEP] = op_dims[j_mate] * d_to, 1
-                r += 1
-        work += task_work
-        starts[block + 1] = r
-        _close_task(rows, weights, block, starts[block], r)
-    return rows[:r].copy(), alphas[:r].copy(), starts, weights, work
-
-
-@kernel
-def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
+def noise_rows(terms, term_alphas, groups, n_left, n_right, left, heights):
     """Gram matrices of all H_m theta: G = sum_m T_m T_m^dagger (left) or T_m^dagger T_m (right).
 
-    Buffers: 0 theta, 1 gram (cleared), 2 work, 3/4 or 5/6 environment and dense blocks of this half.
+    None of a sector whose height is zero. Buffers: 0 theta, 1 gram (cleared), 2 work, 3/4 or 5/6 environment and dense
+    blocks of this half.
     """
     channels, nq = groups.shape[0], groups.shape[1]
     own = n_left if left else n_right
-    offsets, g_offsets = _block_offsets(n_left, n_right), _block_offsets(own, own)
+    offsets, g_offsets = block_offsets(n_left, n_right), block_offsets(own, own)
     capacity = 2 * channels * nq + len(terms)
     rows = np.zeros((capacity, COLUMNS), dtype=np.int64)
     alphas = np.ones(capacity, dtype=term_alphas.dtype)
@@ -356,12 +265,12 @@ def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
         task_work, n = 0, own[to]
         for m in range(channels):
             first, last = groups[m, to, 0], groups[m, to, 1]
-            if first == last:
+            if first == last or heights[to] == 0:
                 continue
             q = terms[first, FROM]
             height, width = (n, n_right[q]) if left else (n_left[q], n)
             task_work = max(task_work, height * width)
-            _clear(rows[r], 2, work, height * width)
+            clear_row(rows[r], 2, work, height * width)
             r += 1
             for i in range(first, last):
                 if left:
@@ -380,5 +289,5 @@ def noise_rows(terms, term_alphas, groups, n_left, n_right, left):
             r += 1
         work += task_work
         starts[to + 1] = r
-        _close_task(rows, weights, to, starts[to], r)
+        close_task(rows, weights, to, starts[to], r)
     return rows[:r].copy(), alphas[:r].copy(), starts, weights, work, g_offsets[nq]

@@ -1,8 +1,9 @@
 """Integer kernels for one bond: panels of fused legs, and the plans that join and split two sites.
 
 A fused index (bond sector x, physical sector s) lies in the centre sector of its charge, as a panel of
-dims[x] * dims[s] rows; panels follow each other with x slowest. Left panels have the order (x, s), the
-rows of a left site block; right panels (s, x), the columns of a right site block.
+dims[x] * dims[s] rows; panels follow each other with x slowest, in an order of the bond's sectors that the caller
+chooses. Left panels have the order (x, s), the rows of a left site block; right panels (s, x), the columns of a right
+site block.
 """
 
 import numpy as np
@@ -63,12 +64,15 @@ def common_keys(left, right):
 
 
 @kernel
-def panels(keys, bond_dims, phys_dims, center_keys):
-    """Centre sector (-1: none) and start of every panel, and the size of every centre sector."""
+def panels(keys, bond_dims, phys_dims, center_keys, order):
+    """Centre sector (-1: none) and start of every panel, and the size of every centre sector.
+
+    order: in which the bond's sectors follow each other.
+    """
     sector = np.full(keys.shape, -1, dtype=np.int64)
     start = np.zeros(keys.shape, dtype=np.int64)
     sizes = np.zeros(len(center_keys), dtype=np.int64)
-    for x in range(keys.shape[0]):
+    for x in order:
         for s in range(keys.shape[1]):
             q = find(center_keys, keys[x, s])
             if q >= 0:

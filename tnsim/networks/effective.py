@@ -19,6 +19,7 @@ from tnsim.linalg.davidson import davidson
 from tnsim.linalg.lanczos import Krylov, Ritz, lanczos
 from tnsim.networks.effective_plans import (
     LEFT,
+    Growth,
     HalfPlan,
     Rows,
     TwoSitePlan,
@@ -32,6 +33,8 @@ from tnsim.networks.effective_plans import (
     two_site_plan,
     unit_leg,
 )
+from tnsim.networks.fold_plans import average_plan, fold_plan
+from tnsim.networks.reflection import Mirror
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
@@ -82,12 +85,13 @@ class Half:
         return self.built
 
 
-def grow(half: Half, bond: Leg, isometry: Array) -> Tensor:
+def grow(half: Half, bond: Leg, isometry: Array, mirror: Growth | None = None) -> Tensor:
     """The environment one site further, on the new `bond`; cost O(chi^3 d w) for the terms there are.
 
-    isometry: Q of the site, one (fused size x chi) matrix a bond sector. Legs of the result (bra, op, ket).
+    isometry: Q of the site, one (fused size x chi) matrix a bond sector; mirror: half of the blocks are reflections of
+    the others. Legs of the result (bra, op, ket).
     """
-    plan, legs = environment_plan(half.plan, bond.with_flow(1))
+    plan, legs = environment_plan(half.plan, bond.with_flow(1), mirror)
     backend, dtype = half.environment.backend, half.environment.dtype
     data = backend.zeros(plan.size, dtype)
     work = backend.empty(max(1, plan.work), dtype)
@@ -121,18 +125,20 @@ class TwoSiteHamiltonian:
 
     Acts on flat arrays of centre blocks; cost of one application O(chi^3 d w) over the terms that are
     there, where identity channels cost nothing. hermitian: the environments and operators are those of a
-    Hermitian sum and one state, which saves time where the numbers are real.
+    Hermitian sum and one state, which saves time where the numbers are real; mirror: all of it is its own reflection,
+    and so is every tensor that it acts on, which saves half of the products.
     """
 
     def __init__(
-        self, left: Tensor, first: SiteOperator, second: SiteOperator, right: Tensor, *, hermitian: bool = False
-    ) -> None:
+        self, left: Tensor, first: SiteOperator, second: SiteOperator, right: Tensor, *, hermitian: bool = False,
+        mirror: Mirror | None = None,
+    ) -> None:  # fmt: skip
         self.backend, self.dtype = left.backend, left.dtype
         if right.dtype != self.dtype:
             raise BackendError(f"both environments must have one dtype, found {self.dtype} and {right.dtype}.")
         left_bond, right_bond = left.legs[0].with_flow(1), right.legs[0].with_flow(1)
         symmetric = hermitian and self.dtype.kind == "f"
-        self.plan: TwoSitePlan = two_site_plan(left_bond, first, second, right_bond, self.dtype.char, symmetric)
+        self.plan: TwoSitePlan = two_site_plan(left_bond, first, second, right_bond, self.dtype.char, symmetric, mirror)
         self.left, self.right = Half(self.plan.left, left), Half(self.plan.right, right)
 
     @property
@@ -188,12 +194,32 @@ class TwoSiteHamiltonian:
         return out
 
     def join(self, first: Tensor, second: Tensor) -> Array:
-        """theta = A B in centre blocks."""
+        """theta = A B in centre blocks.
+
+        With a reflection, the part of it that is its own: Lanczos would blow up what rounding leaves of the other, as
+        products with H know nothing of it.
+        """
         self._check_dtypes(first, second)
         plan = join_plan(*self._joined_legs(first, second))
         theta = self.backend.zeros(plan.size, self.dtype)
         run(plan, (first.data, second.data, theta), self.backend)
-        return theta
+        return self.own_part(theta)
+
+    def own_part(self, theta: Array) -> Array:
+        """The part of a two-site tensor that is its own reflection; all of it where there is no mirror."""
+        if self.plan.folding is None:
+            return theta
+        average = self.backend.zeros(self.plan.size, self.dtype)
+        run(average_plan(self.plan), (theta, average), self.backend)
+        return average
+
+    @property
+    def freedom(self) -> int:
+        """Of how many dimensions the space is that theta lies in."""
+        if self.plan.folding is None:
+            return self.plan.size
+        parts = fold_plan(self.plan).blocks
+        return int((parts[:, 1] * parts[:, 2]).sum())
 
     def _check_dtypes(self, first: Tensor, second: Tensor) -> None:
         if first.data.dtype != self.dtype or second.data.dtype != self.dtype:
@@ -212,24 +238,31 @@ class TwoSiteHamiltonian:
         return left.with_flow(1), phys_left, bond.with_flow(1), phys_right, right.with_flow(1), self.dtype.char
 
     def noise(self, theta: Array, rightwards: bool) -> Array:
-        """Gram matrices of all H_m theta of the half that is about to be split off, scaled to trace 1."""
+        """Gram matrices of all H_m theta of the half that is about to be split off; none of images."""
         half, other = (self.left, self.right) if rightwards else (self.right, self.left)
-        plan = noise_plan(half.plan, tuple(other.plan.panels.sizes.tolist()))
+        plan = noise_plan(half.plan, tuple(other.plan.panels.sizes.tolist()), self.plan.folding)
         gram = self.backend.zeros(plan.size, self.dtype)
         work = self.backend.empty(max(1, plan.work), self.dtype)
         run(plan, (theta, gram, work, *self.halves), self.backend)
         return gram
 
-    def grow(self, bond: Leg, isometry: Array, rightwards: bool) -> Tensor:
-        """The environment past the site that was split off."""
-        return grow(self.left if rightwards else self.right, bond, isometry)
+    def grow(self, bond: Leg, isometry: Array, rightwards: bool, even: tuple[int, ...] = ()) -> Tensor:
+        """The environment past the site that was split off; even: of the new bond's states, where there is a mirror."""
+        half, folding, place = self.left if rightwards else self.right, self.plan.folding, 0 if rightwards else 1
+        if folding is None:
+            return grow(half, bond, isometry)
+        return grow(half, bond, isometry, (folding.mirror.sites[place], folding.mirror.channels[place], even))
 
 
-def trace_of_blocks(gram: Array, sizes: np.ndarray, backend: Backend) -> float:
-    """Sum of the traces of square blocks that lie one after the other; one device read."""
+def trace_of_blocks(gram: Array, sizes: np.ndarray, backend: Backend, copies: np.ndarray | None = None) -> float:
+    """Sum of the traces of square blocks that lie one after the other, each as often as `copies` says; one device
+    read."""
     if not sizes.sum():
         return 0.0
     squares = sizes * sizes
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     places = np.repeat(np.cumsum(squares) - squares, sizes) + place * (np.repeat(sizes, sizes) + 1)
-    return float(backend.read(backend.sum(backend.real(backend.take(gram, places, 0)))))
+    diagonal = backend.real(backend.take(gram, places, 0))
+    if copies is not None:
+        diagonal = diagonal * backend.asarray(np.repeat(copies, sizes).astype(diagonal.dtype))
+    return float(backend.read(backend.sum(diagonal)))

@@ -6,21 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from tnsim.kernels.cpu import diagonal, half_terms, hamiltonian, sectors
+from tnsim.kernels.cpu import diagonal, growth, half_terms, hamiltonian, reflection, sectors
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.networks.plan_cache import plan_cache
+from tnsim.networks.reflection import ChannelImages, Mirror, SiteReflection, images
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
 
 LEFT, RIGHT = "left", "right"
 # adding a number takes as long as so many flops of a product
-_ADDED = 16.0
+ADDED = 16.0
 # flops in a second with blocks of the sizes where it matters whether threads pay, and what a row takes beside its flops
 RATE, _ROW = 2e10, 5e-8
 # a task is most of the work with more than this share of the flops
 _LONE = 0.7
 # memory for plans of halves, and for those of two sites with theirs: molecules have tens of MB in each
 _PLAN_BYTES = 2**29
+
+_NO_IMAGES = np.zeros(0, dtype=np.int64)
+# of an environment that grows: the site's reflection, that of its channels, and the even states of the new bond
+Growth = tuple[SiteReflection, ChannelImages, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +106,35 @@ class HalfPlan:
 
 
 @dataclass(frozen=True, eq=False)
+class Folding:
+    """What a reflection makes of the centre blocks: the image of every sector, the runs of rows (left) and columns
+    (right) that it moves together, and how many rows of every block have to be computed."""
+
+    mirror: Mirror
+    images: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    heights: np.ndarray
+
+    @cached_property
+    def copies(self) -> np.ndarray:
+        """For how many sectors each stands: none if it is the image of one before it."""
+        numbers = np.arange(len(self.images))
+        return 1 + np.sign(self.images - numbers)
+
+
+@dataclass(frozen=True, eq=False)
 class TwoSitePlan:
     """The effective Hamiltonian of two sites: both halves, the matrix-vector product, the centre blocks.
 
-    blocks: (offset, rows, cols) of every centre sector of the two-site tensor.
+    blocks: (offset, rows, cols) of every centre sector of the two-site tensor; folding: where a reflection is used.
     """
 
     left: HalfPlan
     right: HalfPlan
     matvec: Rows
     blocks: np.ndarray
+    folding: Folding | None = None
 
     @cached_property
     def size(self) -> int:
@@ -147,8 +171,15 @@ def center_leg(left: Leg, phys_left: Leg, phys_right: Leg, right: Leg) -> Leg:
 
 @lru_cache(maxsize=2048)
 def panels(side: str, bond: Leg, phys: Leg, center: Leg) -> Panels:
-    """Panels of a fused leg for the charges of `center`."""
-    return Panels(*sectors.panels(fused_keys(side, bond, phys), bond.dims_array, phys.dims_array, center.keys))
+    """Panels of a fused leg for the charges of `center`.
+
+    They are sorted by the last component of the bond's charge, most often a spin: of a sector that is its own
+    reflection the first half is then the image of the second.
+    """
+    charges = np.array(bond.charges, dtype=np.int64).reshape(len(bond), -1)
+    order = np.lexsort(charges.T) if charges.shape[1] > 1 else np.arange(len(bond))
+    keys = fused_keys(side, bond, phys)
+    return Panels(*sectors.panels(keys, bond.dims_array, phys.dims_array, center.keys, order))
 
 
 @lru_cache(maxsize=256)
@@ -159,7 +190,7 @@ def _states(phys: Leg) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sector.astype(np.int64), within.astype(np.int64), phys.dims_array
 
 
-def _rows(dtype: np.dtype, rows: np.ndarray, alphas: np.ndarray, *rest: Any) -> Rows:
+def rows_of(dtype: np.dtype, rows: np.ndarray, alphas: np.ndarray, *rest: Any) -> Rows:
     """What an integer kernel wrote, for numbers of a dtype: it is compiled for complex coefficients alone."""
     return Rows(rows, (alphas if dtype.kind == "c" else alphas.real).astype(dtype), *rest)
 
@@ -187,24 +218,52 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
         operator.unit_left[0] if is_left else operator.unit_right[1],
         target.dim,
     )
-    build = _rows(np.dtype(dtype), rows, row_alphas, starts, _ADDED * added, 0, max(1, size))
+    build = rows_of(np.dtype(dtype), rows, row_alphas, starts, ADDED * added, 0, max(1, size))
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
 @plan_cache(_PLAN_BYTES)
 def two_site_plan(
-    left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str, symmetric: bool
-) -> TwoSitePlan:
-    """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both); symmetric: as a matrix."""
+    left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str, symmetric: bool,
+    mirror: Mirror | None = None,
+) -> TwoSitePlan:  # fmt: skip
+    """The effective Hamiltonian between the bonds `left` and `right` (flow +1 both); symmetric: as a matrix.
+
+    mirror: half of the result is computed, the rest is its reflection.
+    """
     center = center_leg(left, first.phys, second.phys, right)
     a = half_plan(LEFT, left, first, center, dtype)
     b = half_plan(RIGHT, right, second, center, dtype)
-    rows = hamiltonian.matvec_rows(
-        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes, symmetric
-    )
     sizes = np.column_stack([a.panels.sizes, b.panels.sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes[:, 0] * sizes[:, 1])])[:-1]
-    return TwoSitePlan(a, b, _rows(a.dtype, *rows), np.column_stack([offsets, sizes]).astype(np.int64))
+    folding = None if mirror is None else _folding(a, b, mirror)
+    heights = a.panels.sizes if folding is None else folding.heights
+    rows, alphas, starts, weights, work = hamiltonian.matvec_rows(
+        a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes, symmetric, heights
+    )
+    if folding is not None:
+        rows, alphas, starts = reflection.with_images(
+            rows, alphas, starts, folding.left, folding.right, folding.images, heights, offsets, a.panels.sizes,
+            b.panels.sizes,
+        )  # fmt: skip
+    product = rows_of(a.dtype, rows, alphas, starts, weights, work)
+    return TwoSitePlan(a, b, product, np.column_stack([offsets, sizes]).astype(np.int64), folding)
+
+
+def _folding(a: HalfPlan, b: HalfPlan, mirror: Mirror) -> Folding:
+    """What a reflection makes of the blocks between two halves."""
+    factors = mirror.sites[0].factors
+    center = images(a.center, factors)
+    left, right = (
+        _runs(half, site, even, factors) for half, site, even in zip((a, b), mirror.sites, mirror.even, strict=True)
+    )
+    return Folding(mirror, center, left, right, reflection.heights(left, center, a.panels.sizes))
+
+
+def _runs(half: HalfPlan, site: SiteReflection, even: tuple[int, ...], factors: tuple[int, ...]) -> np.ndarray:
+    bond = half.bond.dims_array, images(half.bond, factors), np.array(even, dtype=np.int64)
+    fused = half.panels.sector, half.panels.start
+    return reflection.runs(*fused, bond, _states(half.operator.phys), (site.place, site.sign), half.side == LEFT)
 
 
 @lru_cache(maxsize=512)
@@ -214,34 +273,41 @@ def diagonal_plan(plan: TwoSitePlan) -> Rows:
     rows = diagonal.diagonal_rows(
         a.terms, a.alphas, a.groups, b.terms, b.alphas, b.groups, a.panels.sizes, b.panels.sizes
     )
-    return _rows(a.dtype, *rows)
+    return rows_of(a.dtype, *rows)
 
 
 @lru_cache(maxsize=256)
-def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...]) -> Rows:
-    """Gram matrices of all products of one half with the two-site tensor."""
+def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...], folding: Folding | None = None) -> Rows:
+    """Gram matrices of all products of one half with the two-site tensor; with a folding, none of images."""
     other = np.array(other_sizes, dtype=np.int64)
     is_left = half.side == LEFT
     n_left, n_right = (half.panels.sizes, other) if is_left else (other, half.panels.sizes)
-    rows = hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left)
-    return _rows(half.dtype, *rows)
+    heights = n_left if folding is None else folding.heights
+    rows = hamiltonian.noise_rows(half.terms, half.alphas, half.groups, n_left, n_right, is_left, heights)
+    return rows_of(half.dtype, *rows)
 
 
 @lru_cache(maxsize=512)
-def environment_plan(half: HalfPlan, bond: Leg) -> tuple[Rows, tuple[Leg, Leg, Leg]]:
+def environment_plan(half: HalfPlan, bond: Leg, mirror: Growth | None = None) -> tuple[Rows, tuple[Leg, Leg, Leg]]:
     """The environment beyond the half's site, on the new `bond` (flow +1), and its legs."""
     operator, is_left = half.operator, half.side == LEFT
     op_leg = operator.right if is_left else operator.left
     legs = environment_legs(half.side, bond, op_leg.dual)
+    goals, channels, even = bond.dims_array, _NO_IMAGES, bond.dims_array
+    if mirror is not None:
+        site, known, counts = mirror
+        goals, even = images(bond, site.factors), np.array(counts, dtype=np.int64)
+        channels = known.right if is_left else known.left
     # the next site's operator leg is the dual of this site's
     table = layout(legs, bond.group.identity)
-    rows, alphas, starts, weights, work = hamiltonian.environment_rows(
+    rows, alphas, starts, weights, work = growth.environment_rows(
         half.terms, half.alphas, half.groups, half.panels.sizes,
         (*_tables(table), op_leg.starts, op_leg.dims_array),
-        bond.dims_array, np.searchsorted(half.center.keys, bond.keys),
-        (operator.unit_left[1], operator.mates[0]) if is_left else (operator.unit_right[0], operator.mates[1]),
+        (bond.dims_array, goals, even), np.searchsorted(half.center.keys, bond.keys),
+        (operator.unit_left[1], operator.mates[0], channels) if is_left
+        else (operator.unit_right[0], operator.mates[1], channels),
     )  # fmt: skip
-    return _rows(half.dtype, rows, alphas, starts, weights, work, table.size), legs
+    return rows_of(half.dtype, rows, alphas, starts, weights, work, table.size), legs
 
 
 @lru_cache(maxsize=512)

@@ -9,8 +9,8 @@ from tnsim.errors import BackendError, ShapeError, StateError
 from tnsim.linalg.complement import as_rows, orthonormal_rows, start_in_complement
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import check_legs
-from tnsim.networks.mps import MPS
-from tnsim.networks.sector_bonds import sector_size
+from tnsim.networks.mirror_gauge import reflected, sector_size
+from tnsim.networks.mps import MPS, overlap
 from tnsim.networks.transfer import LEFT, RIGHT, transfer
 from tnsim.tensor import Tensor, contract, eye
 
@@ -76,21 +76,26 @@ def restrict(heff: TwoSiteHamiltonian, theta: Array, rows: list[Array], seed: in
     """
     if not rows:
         return theta, None
-    constraints = orthonormal_rows(as_rows(rows, heff.backend), heff.backend, most=heff.plan.size - 1)
-    return start_in_complement(theta, constraints, heff.backend, seed), constraints
+    constraints = orthonormal_rows(as_rows(rows, heff.backend), heff.backend, most=heff.freedom - 1)
+    start = start_in_complement(theta, constraints, heff.backend, seed)
+    return heff.own_part(start), constraints
 
 
-def lower_states(psi: MPS, states: Sequence[MPS]) -> tuple[MPS, ...]:
-    """Of the states that psi shall be orthogonal to those that share its charge, normalised.
+def lower_states(psi: MPS, states: Sequence[MPS], reflection: str = "", parity: int = 0) -> tuple[MPS, ...]:
+    """Of the states that psi shall be orthogonal to those that share its charge (and its parity, where there is a
+    reflection), normalised.
 
     Raises StateError for anything but states of finite norm and where they leave no state of the sector, ShapeError,
     LegError or BackendError where they do not live on the sites of psi.
     """
     found = tuple(_checked(psi, states))
-    if found and len(found) >= (size := sector_size(psi.sites, psi.charge)):
+    if reflection:
+        found = tuple(phi for phi in found if (overlap(phi, reflected(phi, reflection)) * parity).real > 0)
+    if found and len(found) >= (size := sector_size(psi.sites, psi.charge, reflection, parity)):
+        kind = f", parity {parity}" if reflection else ""
         raise StateError(
-            f"the sector of charge {psi.charge} ({psi.sites[0].group!r}) holds {size} states, and {len(found)} are "
-            "excluded: ask for fewer levels, or start in another sector."
+            f"the sector of charge {psi.charge} ({psi.sites[0].group!r}){kind} holds {size} states, and {len(found)} "
+            "are excluded: ask for fewer levels, or start in another sector."
         )
     return found
 

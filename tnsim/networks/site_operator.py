@@ -117,23 +117,51 @@ def _all_mates(
 def _next_mates(
     entries: np.ndarray, values: np.ndarray, mates: np.ndarray, shape: tuple[int, ...], *, source: int
 ) -> np.ndarray:
-    """Mates one site further, from those on the source's side.
-
-    Every channel becomes one number, the sum of its entries with random coefficients of source, out and in, and its
-    adjoint another one: mates are where the two agree.
-    """
+    """Mates one site further, from those on the source's side."""
     size = shape[3 if source == 0 else 0]
     if shape[1] != shape[2]:
         return np.zeros(size, dtype=np.int64)
+    turned = np.ones(shape[1]), np.arange(shape[1])
+    return _next_partners(entries, (values, values.conj()), mates, size, source, turned, swap=True)
+
+
+def channel_images(
+    operators: Sequence[SiteOperator], reflections: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Which channels of every bond are images of each other, in the notation of mates: seen from the left end and from
+    the right, one array for each of the L + 1 bonds. reflections: (image, sign) of every state of a site."""
+    lefts, rights = [np.ones(1, dtype=np.int64)], [np.ones(1, dtype=np.int64)]
+    for source, known in ((0, lefts), (1, rights)):
+        order = range(len(operators)) if source == 0 else range(len(operators) - 1, -1, -1)
+        for i in order:
+            operator, (place, sign) = operators[i], reflections[i]
+            size = (operator.right if source == 0 else operator.left).dim
+            given = operator.values, operator.values
+            known.append(_next_partners(operator.entries, given, known[-1], size, source, (sign, place), swap=False))
+    return lefts, rights[::-1]
+
+
+def _next_partners(
+    entries: np.ndarray, values: tuple[np.ndarray, np.ndarray], partners: np.ndarray, size: int, source: int,
+    states: tuple[np.ndarray, np.ndarray], *, swap: bool,
+) -> np.ndarray:  # fmt: skip
+    """Channels one site further that are partners, such as adjoints, from those on the source's side.
+
+    values: of the entries, and of their partners; states: sign and place of every state in the partner, where (swap)
+    out and in change places too. Every channel becomes one number, the sum of its entries with random coefficients of
+    source, out and in, and its partner another one: the two agree.
+    """
+    sign, place = states
     rng = np.random.default_rng(size)
-    weights, states = rng.normal(size=len(mates)), rng.normal(size=(2, shape[1]))
-    sources, targets = entries[:, source], entries[:, 1 - source]
-    own = weights[sources] * states[0, entries[:, 2]] * states[1, entries[:, 3]]
-    turned = np.sign(mates) * weights[np.abs(mates) - 1]
-    adjoint = turned[sources] * states[0, entries[:, 3]] * states[1, entries[:, 2]]
-    ours, theirs = _sums(targets, values * own, size), _sums(targets, values.conj() * adjoint, size)
-    scale = _sums(targets, np.abs(values * own), size).real
-    known = (_sums(targets, (mates[sources] == 0).astype(float), size) == 0) & (scale > 0)
+    weights, random = rng.normal(size=len(partners)), rng.normal(size=(2, len(place)))
+    sources, targets, out, into = entries[:, source], entries[:, 1 - source], entries[:, 2], entries[:, 3]
+    own = weights[sources] * random[0, out] * random[1, into]
+    turned = np.sign(partners) * weights[np.abs(partners) - 1]
+    first, second = (into, out) if swap else (place[out], place[into])
+    other = turned[sources] * random[0, first] * random[1, second] * (sign[out] * sign[into])
+    ours, theirs = _sums(targets, values[0] * own, size), _sums(targets, values[1] * other, size)
+    scale = _sums(targets, np.abs(values[0] * own), size).real
+    known = (_sums(targets, (partners[sources] == 0).astype(float), size) == 0) & (scale > 0)
     return _mutual(_matches(ours, theirs, scale, np.flatnonzero(known)))
 
 

@@ -2,30 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isnan, sqrt
 
 import numpy as np
 
-from tnsim.backend import Array, blas_for
+from tnsim.backend import Array
 from tnsim.errors import NumericalError
-from tnsim.kernels.cpu.split import choose
 from tnsim.linalg.truncation import Truncation
-from tnsim.networks.effective import TwoSiteHamiltonian, run, threads_for, trace_of_blocks
-from tnsim.networks.effective_plans import RATE, split_plan
+from tnsim.networks.effective import TwoSiteHamiltonian, run, trace_of_blocks
+from tnsim.networks.effective_plans import split_plan
+from tnsim.networks.split_basis import Noise, kept_basis
 from tnsim.symmetry import Leg
 from tnsim.tensor import Tensor
 
 # The Gram matrix squares the condition number: below this ratio of singular values it gives noise.
 GRAM_FLOOR = 1e-8
 _CHECK = "check the Hamiltonian and the start state"
-# a split takes as long as so many products of a block with a square matrix, and seconds a block beside
-_PRODUCTS, _BLOCK = 3.5, 1.5e-5
-# candidates for the kept states: this many more, and one more in this many
-_SPARE = 8
-# what QR takes beside the states of a sector that the bond had before: one in so many, and so many
-_SKETCHED, _MORE = 10, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +27,8 @@ class TwoSiteSplit:
     """Two site tensors, the centre on the right one (rightwards) or the left one, and what was cut.
 
     bond: the new leg, flow +1; isometry: Q of the other site, for its environment; weights: kept Schmidt
-    weights (squares, summing to 1; near those after "leading"); trunc_err: discarded weight; method: how.
+    weights (squares, summing to 1; near those after "leading"); trunc_err: discarded weight; method: how; even: how
+    many states of every sector of the bond are even, where the tensor is its own reflection.
     """
 
     first: Tensor
@@ -43,6 +38,7 @@ class TwoSiteSplit:
     weights: np.ndarray
     trunc_err: float
     method: str
+    even: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -84,43 +80,33 @@ def split_two_site(
     Source: S. R. White, Phys. Rev. B 72, 180403 (2005). Raises NumericalError on NaN, Inf or zeros alone, and where
     LAPACK fails.
     """
-    plan = heff.plan
-    gram, amplitude = _noise(heff, theta, noise, rightwards) if noise > 0 else (None, 0.0)
+    added = _noise(heff, theta, noise, rightwards) if noise > 0 else None
+    used = "gram" if method == "svd" and added is not None else method
+    rule = replace(truncation, svd_min=cutoff_of(used, truncation, heff.dtype))
     try:
-        basis, weights, ranks, lost = _rows(heff, theta, truncation.chi_max, rightwards, method, gram, amplitude)
+        cut = kept_basis(heff, theta, rule, rightwards, method, added)
     except ArithmeticError as error:  # LAPACK's, most often of NaN
         raise NumericalError(f"the two-site tensor cannot be cut ({error}): {_CHECK}.") from error
-    used = "gram" if method == "svd" and gram is not None else method
-    cutoff = cutoff_of(used, truncation, heff.dtype)
-    dims, kept, trunc_err, held = choose(
-        weights, ranks, lost, truncation.chi_max, truncation.chi_min, cutoff, truncation.trunc_err,
-        truncation.degeneracy_tol,
-    )  # fmt: skip
+    held, trunc_err = cut.held, cut.trunc_err
     if isnan(trunc_err):
         found = "nothing but zeros" if held == 0 else "NaN or Inf"
         raise NumericalError(f"{found} in the two-site tensor: {_CHECK}.")
-    bond = _bond(plan.left.center, dims.tobytes())
-    first, second, isometry = _build(heff, theta, basis, bond, rightwards)
+    bond = Leg.from_keys(heff.plan.left.center.group, heff.plan.left.center.keys, cut.dims)
+    first, second, isometry = _build(heff, theta, cut.basis, bond, rightwards)
     carrier = second if rightwards else first
-    size = sqrt(held) if gram is None and used != "qr" else carrier.norm()
+    size = sqrt(held) if added is None and used != "qr" else carrier.norm()
     if used == "qr":  # its weights are those within the rows it looked at from the other side: a little too small
         trunc_err = max(0.0, 1 - (1 - trunc_err) * size**2 / held)
     carrier.data *= 1 / size
-    return TwoSiteSplit(first, second, bond, isometry, kept, trunc_err, used)
+    return TwoSiteSplit(first, second, bond, isometry, cut.weights, trunc_err, used, cut.even)
 
 
-def _noise(heff: TwoSiteHamiltonian, theta: Array, noise: float, rightwards: bool) -> tuple[Array, float]:
-    """What is added to the density matrix, and the factor that makes its trace `noise`."""
-    gram = heff.noise(theta, rightwards)
+def _noise(heff: TwoSiteHamiltonian, theta: Array, noise: float, rightwards: bool) -> Noise:
+    """What is added to the density matrix, scaled so that its trace is `noise`."""
+    gram, folding = heff.noise(theta, rightwards), heff.plan.folding
     own = heff.plan.blocks[:, 1] if rightwards else heff.plan.blocks[:, 2]
-    trace = trace_of_blocks(gram, own, heff.backend)
-    return gram, noise / trace if trace > 0 else 0.0
-
-
-@lru_cache(maxsize=8192)
-def _bond(center: Leg, dims: bytes) -> Leg:
-    """The leg with some kept dimension in each centre sector."""
-    return Leg.from_keys(center.group, center.keys, np.frombuffer(dims, dtype=np.int64))
+    trace = trace_of_blocks(gram, own, heff.backend, None if folding is None else folding.copies)
+    return Noise(gram, noise / trace if trace > 0 else 0.0, trace)
 
 
 def _build(
@@ -146,33 +132,3 @@ def _floor(method: str, dtype: np.dtype) -> float:
     matrix (in double precision for "leading"), eps in the data."""
     single = float(np.finfo(dtype).eps)
     return {"svd": 0.0, "qr": 4 * single, "gram": single**0.5, "leading": max(single, 2.0**-26)}[method]
-
-
-def _rows(
-    heff: TwoSiteHamiltonian, theta: Array, chi_max: int, rightwards: bool, method: str, gram: Array | None,
-    amplitude: float,
-) -> tuple[Array, np.ndarray, np.ndarray, float]:  # fmt: skip
-    """Orthonormal rows of the blocks, their weights and numbers, and the weight that lies outside of them."""
-    kernels, blocks = heff.backend.kernels, heff.plan.blocks
-    if method == "qr":
-        return kernels.sketched(theta, blocks, rightwards, _sketched_ranks(heff, chi_max))
-    own = blocks[:, 1] if rightwards else blocks[:, 2]
-    flops = 2.0 * _PRODUCTS * float((blocks[:, 1] * blocks[:, 2]) @ own)
-    threads, lone = threads_for(heff.plan.matvec, flops / RATE + _BLOCK * len(blocks))
-    with blas_for(lone):
-        if method == "leading":
-            candidates = chi_max + chi_max // _SPARE + _SPARE
-            return kernels.leading(theta, blocks, rightwards, gram, amplitude, candidates, threads)
-        return (*kernels.bases(theta, blocks, rightwards, method == "svd", gram, amplitude, threads), 0.0)
-
-
-def _sketched_ranks(heff: TwoSiteHamiltonian, chi_max: int) -> np.ndarray:
-    """Rows that QR looks for in every block: some more than the bond had, once that is full; all before."""
-    blocks, known = heff.plan.blocks, getattr(heff, "known", None)
-    every = np.minimum(blocks[:, 1], blocks[:, 2])
-    if known is None or known.dim < chi_max:
-        return every
-    before, keys = np.zeros(len(blocks), dtype=np.int64), heff.plan.left.center.keys
-    there = np.isin(known.keys, keys)  # a bond may have sectors that its other side does not reach
-    before[np.searchsorted(keys, known.keys[there])] = known.dims_array[there]
-    return np.minimum(every, before + before // _SKETCHED + _MORE)

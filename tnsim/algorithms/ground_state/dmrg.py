@@ -98,6 +98,15 @@ class DMRG:
     )
     second_start: bool = field(default=True, metadata={"help": "start a second time where the variance is too large"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
+    reflection: str = field(
+        default="",
+        metadata={
+            "help": 'operator of every site, such as "Flip" (spin flip), that H and the state keep: half of the work'
+        },
+    )
+    parity: int = field(
+        default=0, metadata={"help": "with a reflection: 1 for states that are even under it, -1 for odd ones"}
+    )
     environment_gib: float = field(
         default=0.0, metadata={"help": "memory for environments that wait for their turn (GiB); 0 sets no limit"}
     )
@@ -124,6 +133,15 @@ class DMRG:
                 f"expansion = {self.expansion} is for sites = 1: two-site updates find new states by themselves; set "
                 "sites = 1, or leave it out."
             )
+        if self.reflection and self.parity not in (1, -1):
+            raise SettingsError(
+                f"reflection = {self.reflection!r} needs parity = 1 (even) or -1 (odd), found {self.parity}: a singlet "
+                "of N electrons or spins 1/2 has (-1)^(N/2), one of N spins S has (-1)^(N S)."
+            )
+        if self.parity and not self.reflection:
+            raise SettingsError(f"parity = {self.parity} is that of a reflection: name one, or leave it out.")
+        if self.reflection and self.sites == 1:
+            raise SettingsError("a reflection needs updates of two sites: set sites = 2, or leave it out.")
         if self.krylov_min > self.krylov_max:
             raise SettingsError(f"krylov_min = {self.krylov_min} exceeds krylov_max = {self.krylov_max}.")
         if any(chi < 1 for chi in self.chi_ramp):
@@ -225,8 +243,10 @@ class DMRG:
         starts = [psi] if isinstance(psi, MPS) else list(psi)
         if not averaged:
             return find_levels(self, H, starts, n, observers, found)
-        if found is not None or self.float32_sweeps:
-            raise SettingsError("an averaged run takes neither `found` nor float32_sweeps: leave averaged out.")
+        if found is not None or self.float32_sweeps or self.reflection:
+            raise SettingsError(
+                "an averaged run takes neither `found` nor float32_sweeps nor a reflection: leave averaged out."
+            )
         return average_levels(self, H, starts, n, observers)
 
     def _conclude(self, H: MPO, run: DMRGRun) -> Solution:

@@ -20,9 +20,11 @@ from tnsim.networks.diagonal_share import diagonal_share
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environment_store import GIB, EnvironmentStore
 from tnsim.networks.environments import Environments, largest_environment
+from tnsim.networks.mirror_gauge import mirror_gauge, symmetrized
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS
 from tnsim.networks.overlap_environments import OverlapEnvironments, lower_states, restrict
+from tnsim.networks.reflection import ChainMirror, reflected_channels, site_reflections
 from tnsim.networks.sector_bonds import sector_size
 from tnsim.networks.two_site_split import TwoSiteSplit, choose_method, named, split_two_site
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _ROUNDING = 64
 # Davidson spares products where the diagonal has more than this share of H; with U = 4 t it costs what it spares
 _STRONG_DIAGONAL = 0.7
+# states are their own reflection to this, those from single precision to that
+_DOUBLE, _SINGLE = 1e-6, 1e-3
 # residual norms below this change the energy by less than rounding
 _RESIDUAL_FLOOR = 1e-7
 
@@ -57,7 +61,7 @@ class DMRGRun:
         compile_ahead = getattr(psi.backend.kernels, "compile_ahead", None)
         if compile_ahead is not None:
             compile_ahead(np.result_type(psi.dtype, H.dtype), thread_count(), self._eigensolver)
-        self.lower = lower_states(psi, orthogonal_to)
+        self.lower = lower_states(psi, orthogonal_to, settings.reflection, settings.parity)
         self.settings, self.hamiltonian = settings, H
         self.stop_reason = ""
         self.first: Solution | None = None  # of a second start: what the first one ended in
@@ -89,16 +93,34 @@ class DMRGRun:
             raise StateError(f"DMRG needs a start state of finite norm, not zero; found norm {norm}.")
         if abs(norm - 1) > _ROUNDING * np.finfo(dtype).eps * psi.L:
             psi = psi * (1 / norm)  # not at every resume: a last bit changed is another run
+        mirror = None
+        if self.settings.reflection:
+            psi, mirror = self._mirrored(psi)
         self._sites, self._center, self._dtype = psi.sites, psi.center, dtype
         self.tensors = list(psi.tensors)
         self.store.close()
         self.store = self._new_store(psi)
         self.environments = Environments(self.tensors, self.hamiltonian.site_operators, self.store)
         self.overlaps = [OverlapEnvironments(self.tensors, phi.astype(dtype)) for phi in self.lower]
-        self._update: TwoSiteUpdate | OneSiteUpdate = TwoSiteUpdate(self.environments)
+        self._update: TwoSiteUpdate | OneSiteUpdate = TwoSiteUpdate(self.environments, mirror)
         if self.settings.sites == 1:
             operators = [tensor.astype(dtype) for tensor in self.hamiltonian.tensors]
             self._update = OneSiteUpdate(self.environments, operators, self.settings)
+
+    def _mirrored(self, psi: MPS) -> tuple[MPS, ChainMirror]:
+        """psi, of a start state the part that the settings ask for, in bases that the reflection does not mix, and what
+        updates know of the reflection."""
+        name, parity, progress = self.settings.reflection, self.settings.parity, self._progress
+        sites = site_reflections(tuple(psi.sites), name)
+        channels = reflected_channels(tuple(self.hamiltonian.site_operators), sites)
+        try:
+            psi, even = mirror_gauge(psi, name, parity, tolerance=_SINGLE if self.settings.float32_sweeps else _DOUBLE)
+        except StateError:
+            if progress.sweep + progress.step > 0:
+                raise
+            part, even = mirror_gauge(canonicalize(symmetrized(psi, name, parity), psi.center or 0), name, parity)
+            psi = part.astype(psi.dtype)
+        return psi, ChainMirror(sites, channels, even)
 
     def _new_store(self, psi: MPS) -> EnvironmentStore:
         """Where environments wait; a budget that cannot do is refused before the first product."""

@@ -17,6 +17,7 @@ from tnsim.networks.effective import TwoSiteHamiltonian, absorb_site
 from tnsim.networks.effective_plans import LEFT, RIGHT
 from tnsim.networks.environments import Environments
 from tnsim.networks.overlap_environments import OverlapEnvironments
+from tnsim.networks.reflection import ChainMirror
 from tnsim.networks.site_operator import bond_operator
 from tnsim.networks.transfer import transfer
 from tnsim.networks.two_site_split import TwoSiteSplit
@@ -38,18 +39,19 @@ class Frame:
 
 
 class TwoSiteUpdate:
-    """The two sites around a bond."""
+    """The two sites around a bond; mirror: where all is its own reflection."""
 
-    def __init__(self, environments: Environments) -> None:
-        self.environments = environments
+    def __init__(self, environments: Environments, mirror: ChainMirror | None = None) -> None:
+        self.environments, self.mirror = environments, mirror
 
     def frame(self, bond: int, rightwards: bool, progress: Progress) -> Frame:
         """What the update of a bond works on."""
         environments = self.environments
         tensors, operators = environments.tensors, environments.operators
         heff = TwoSiteHamiltonian(
-            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1), hermitian=True
-        )
+            environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1),
+            hermitian=True, mirror=self.mirror and self.mirror.around(bond),
+        )  # fmt: skip
         return Frame(heff, tensors[bond], tensors[bond + 1])
 
     def seen(self, overlap: OverlapEnvironments, frame: Frame, bond: int, rightwards: bool) -> tuple[Tensor, Tensor]:
@@ -60,10 +62,12 @@ class TwoSiteUpdate:
         """Put the new site tensors in, and carry the environment on."""
         environments, last = self.environments, len(self.environments.tensors) - 2
         environments.tensors[bond], environments.tensors[bond + 1] = cut.first, cut.second
+        if self.mirror is not None:
+            self.mirror.even[bond + 1] = cut.even
         if rightwards and bond < last:
-            environments.put_left(bond + 1, frame.heff.grow(cut.bond, cut.isometry, True))
+            environments.put_left(bond + 1, frame.heff.grow(cut.bond, cut.isometry, True, cut.even))
         elif not rightwards and bond > 0:
-            environments.put_right(bond, frame.heff.grow(cut.bond, cut.isometry, False))
+            environments.put_right(bond, frame.heff.grow(cut.bond, cut.isometry, False, cut.even))
 
 
 class OneSiteUpdate:

@@ -18,9 +18,9 @@ from tnsim.algorithms.solution import Observer, Solution, Status
 from tnsim.errors import SettingsError, StateError
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.variance import energy_and_variance
+from tnsim.networks.mirror_gauge import sector_size
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
-from tnsim.networks.sector_bonds import sector_size
 from tnsim.symmetry import Charge
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def find_levels(
     dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer], found: ExcitedStates | None
 ) -> ExcitedStates:
     """The n lowest levels of every start state's sector; see `DMRG.excited`."""
-    check_levels(starts, n)
+    check_levels(dmrg, starts, n)
     done = [level for level in found or () if level.status.name != "interrupted"]
     _check_energies(H, done)
     waiting = {level.state.charge: level for level in found or () if level.status.name == "interrupted"}
@@ -135,7 +135,7 @@ def find_levels(
 
 def average_levels(dmrg: "DMRG", H: MPO, starts: Sequence[MPS], n: int, observers: Sequence[Observer]) -> ExcitedStates:
     """The n lowest levels of every start state's sector, those of a sector in one basis; see `DMRG.excited`."""
-    check_levels(starts, n)
+    check_levels(dmrg, starts, n)
     if dmrg.sites == 1:
         raise SettingsError("levels in one basis need two sites at a time: set sites=2, or averaged=False.")
     levels: list[Solution] = []
@@ -180,7 +180,7 @@ def _check_energies(H: MPO, levels: Sequence[Solution]) -> None:
             )
 
 
-def check_levels(starts: Sequence[MPS], n: int) -> None:
+def check_levels(dmrg: "DMRG", starts: Sequence[MPS], n: int) -> None:
     """What can be said before the first run: a count that every sector has, one start a sector.
 
     Raises SettingsError or StateError.
@@ -191,9 +191,10 @@ def check_levels(starts: Sequence[MPS], n: int) -> None:
     if not starts or len(set(charges)) < len(charges):
         raise StateError(f"start states of different charges are needed, one a sector, found the charges {charges}.")
     for psi in starts:
-        size = sector_size(psi.sites, psi.charge)
+        size = sector_size(psi.sites, psi.charge, dmrg.reflection, dmrg.parity)
         if size < n:
             raise StateError(
-                f"the sector of charge {psi.charge} ({psi.sites[0].group!r}) holds {size} states, and n = {n} were "
-                "asked for: ask for fewer, or start in another sector."
+                f"the sector of charge {psi.charge} ({psi.sites[0].group!r})"
+                f"{f', parity {dmrg.parity}' if dmrg.reflection else ''} holds {size} states, and n = {n} were asked "
+                "for: ask for fewer, or start in another sector."
             )

@@ -35,7 +35,8 @@ def fermion_site(conserve: str | None = "N") -> Site:
 def electron_site(conserve: str | None = "N,Sz") -> Site:
     """A fermion of spin 1/2: states empty, down, up and full = Cdag_up Cdag_down |empty>.
 
-    Operators: C_up, Cdag_up, C_down, Cdag_down, N_up, N_down, N, Sz, S+, S-, Sx, Sy and F = (-1)^N. conserve:
+    Operators: C_up, Cdag_up, C_down, Cdag_down, N_up, N_down, N, Sz, S+, S-, Sx, Sy, Flip (up and down
+    change places) and F = (-1)^N. conserve:
     any of "N", "Sz" (charge 2 Sz) and "parity" with a comma between, or None.
 
     >>> site = electron_site()
@@ -86,4 +87,5 @@ def electron_matrices() -> dict[str, np.ndarray]:
         "N_up": n_up, "N_down": n_down, "N": n_up + n_down,
         "Sz": (n_up - n_down) / 2, "S+": raising, "S-": lower,
         "Sx": (raising + lower) / 2, "Sy": (raising - lower) / 2j,
+        "Flip": np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, -1]]),
     }  # fmt: skip

@@ -45,6 +45,7 @@ def _operators(m: list[float]) -> dict[str, np.ndarray]:
     electron = {name: np.kron(np.eye(len(m)), matrix) for name, matrix in electron_matrices().items()}
     localized = {name: np.kron(matrix, np.eye(4)) for name, matrix in spin_matrices(m).items()}
     operators = {name: matrix for name, matrix in electron.items() if name not in _SPIN_OPERATORS}
+    operators["Flip"] = localized["Flip"] @ electron["Flip"]
     for name in _SPIN_OPERATORS:
         operators |= {f"{name}_f": localized[name], f"{name}_c": electron[name], name: localized[name] + electron[name]}
     return operators

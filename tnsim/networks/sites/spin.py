@@ -14,7 +14,7 @@ from tnsim.symmetry import U1, Zn
 
 @lru_cache(maxsize=64)
 def spin_site(S: float = 0.5, conserve: str | None = "Sz") -> Site:
-    """A spin of length S with operators Id, Sz, S+, S-, Sx, Sy (and Pauli X, Y, Z for S = 1/2).
+    """A spin of length S with operators Id, Sz, S+, S-, Sx, Sy, Flip (m to -m; and Pauli X, Y, Z for S = 1/2).
 
     conserve: "Sz" (U(1), charge 2 m), "parity" (Z_2: the number of flips from m = -S, modulo 2), or None.
     Sx, Sy, X and Y change the charge by several values; they may be used in sums whose charge-breaking parts
@@ -56,7 +56,7 @@ def spin_names(m_values: Sequence[Fraction]) -> tuple[str, ...]:
 
 
 def spin_matrices(m: Sequence[float]) -> dict[str, np.ndarray]:
-    """Sz, S+, S-, Sx, Sy of the spin with the components m = -S, ..., S, in that order."""
+    """Sz, S+, S-, Sx, Sy, Flip of the spin with the components m = -S, ..., S, in that order."""
     S = m[-1]
     raising = np.zeros((len(m), len(m)))
     for k in range(len(m) - 1):
@@ -64,7 +64,7 @@ def spin_matrices(m: Sequence[float]) -> dict[str, np.ndarray]:
     lowering = raising.T.copy()
     return {
         "Sz": np.diag(m), "S+": raising, "S-": lowering,
-        "Sx": (raising + lowering) / 2, "Sy": (raising - lowering) / 2j,
+        "Sx": (raising + lowering) / 2, "Sy": (raising - lowering) / 2j, "Flip": np.eye(len(m))[::-1].copy(),
     }  # fmt: skip
 
 
