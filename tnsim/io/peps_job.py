@@ -54,7 +54,9 @@ class PEPSSettings:
     every: int = field(default=50, metadata={"help": "steps between two reports"})
     fused: bool = field(default=False, metadata={"help": "all sites of a lattice cell in one place"})
     seed: int = field(default=0, metadata={"help": "by gradient: of the first tensor and of the noise"})
-    attempts: int = field(default=1, metadata={"help": "by gradient: starts at each D, of which the lowest goes on"})
+    attempts: int = field(
+        default=0, metadata={"help": "by gradient: starts at each D, of which the lowest goes on; 0: the usual number"}
+    )
     cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
     iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
     memory_gib: float = field(default=8.0, metadata={"help": "refuse contractions and gradients that take more"})

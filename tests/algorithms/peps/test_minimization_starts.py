@@ -104,10 +104,26 @@ def test_the_lowest_of_several_starts_goes_on():
     assert abs(found.energy - OPTIMUM) < 1e-7 and "from 4 starts at D = 2" in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("D", "attempts", "expected"),
+    [(1, 0, {0, 1, 2}), (2, 0, {0}), (1, 1, {0}), (2, 2, {0, 1})],
+    ids=["new bonds", "all bonds given", "alone", "told"],
+)
+def test_starts_are_compared_where_bonds_are_new(D, attempts, expected):
+    """The one that goes on has used up its iterations already, and has no report of its own."""
+    once = tn.MinimizationSettings(max_iterations=1)
+    start = InfinitePEPS.random(HEISENBERG.sites[:1], D, [[0]], seed=3)
+    solver = tn.SymmetricVariationalPEPS(D=2, attempts=attempts, environment=NARROW, minimization=once)
+    found = solver.solve(HEISENBERG, start)
+    starts = {r.attempt: r.energy for r in found.history if r.D == 2}
+    assert set(starts) == expected and len(set(starts.values())) == len(starts)
+    assert found.optimizer.value == min(starts.values())
+
+
 def test_wide_environments_come_at_the_end():
     """Iterations in an environment of 16, more of the same attempt in the one asked for."""
     wide = tn.EnvironmentSettings(chi_max=24, svd_min=1e-12)
-    found = tn.SymmetricVariationalPEPS(D=2, compare_after=4, environment=wide).solve(HEISENBERG)
+    found = tn.SymmetricVariationalPEPS(D=2, attempts=1, compare_after=4, environment=wide).solve(HEISENBERG)
     first, last = ([r for r in found.history if (r.D, r.attempt) == (2, n)] for n in (0, 1))
     assert len(first) == 4 and last[0].iteration == 5
     assert max(r.chi for r in first) <= 16 < min(r.chi for r in last)
@@ -138,7 +154,7 @@ def test_what_stalls_is_started_again_and_told():
     assert strict.stalled(found) and not found.status.converged
     assert status.name == "stalled" and "in 3 iterations, but the gradient" in status.advice
     assert found.optimizer.value == min(r.energy for r in found.history if r.iteration == 4)
-    once = tn.SymmetricVariationalPEPS(D=2, restarts=0, environment=NARROW, minimization=strict)
+    once = tn.SymmetricVariationalPEPS(D=2, attempts=1, restarts=0, environment=NARROW, minimization=strict)
     assert {r.attempt for r in once.solve(HEISENBERG).history} == {0}
 
 
@@ -216,7 +232,7 @@ def test_energies_that_environments_make_too_low_are_flagged(value, energies, sa
     """What is known of the square lattice is a published number of Monte Carlo."""
     psi = InfinitePEPS.product(HEISENBERG.sites[:1], ["up"], [[0]])
     optimizer = LBFGS(np.ones(2), value, np.zeros(2))
-    running = MinimizedState(psi, value, RUNNING, (), None, optimizer, None, Attempt(psi, 1))
+    running = MinimizedState(psi, value, RUNNING, (), None, optimizer, None, Attempt(psi, 1, psi))
     known = lowest_known(HEISENBERG, PlaneTerms.infinite_of(HEISENBERG, [[0]]))
     found = certified(running, Told(*energies), tn.MinimizationSettings(), known)
     assert found.energy == energies[1] and found.status.converged == (not said)
@@ -256,8 +272,8 @@ def test_what_no_energy_lies_below_is_known_of_terms_too(given):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(SettingsError, match="attempts and compare_after"):
-        tn.SymmetricVariationalPEPS(D=2, attempts=0, environment=NARROW)
+    with pytest.raises(SettingsError, match="attempts, compare_after and restarts"):
+        tn.SymmetricVariationalPEPS(D=2, attempts=-1, environment=NARROW)
     with pytest.raises(SettingsError, match="stall_tol and stall_slope"):
         tn.MinimizationSettings(stall_tol=-1.0)
     with pytest.raises(SettingsError, match="where nothing is conserved"):

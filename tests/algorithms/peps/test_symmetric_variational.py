@@ -118,11 +118,15 @@ def test_gauges_of_the_bond_change_nothing():
 
 
 def test_heisenberg_comes_to_the_published_minimum():
-    """J. Hasik, D. Poilblanc, F. Becca, SciPost Phys. 10, 012 (2021), stored states: -0.6602310934799586 at D = 2."""
+    """J. Hasik, D. Poilblanc, F. Becca, SciPost Phys. 10, 012 (2021), stored states: -0.6602310934799586 at D = 2.
+
+    From a seed whose first start alone ends in a local minimum, at -0.6464.
+    """
     settings = MinimizationSettings(slope_tol=1e-7, energy_tol=1e-13)
-    solver = SymmetricVariationalPEPS(D=2, environment=EnvironmentSettings(chi_max=16), minimization=settings)
+    solver = SymmetricVariationalPEPS(D=2, seed=4, environment=EnvironmentSettings(chi_max=16), minimization=settings)
     found = solver.solve(HEISENBERG)
-    assert found.status.converged
+    trials = [r.energy for r in found.history if r.D == 2 and r.attempt == 0]
+    assert found.status.converged and min(trials) > -0.65
     assert abs(found.energy + 0.6602310934799586) < 1e-10
     assert found.certificate.lower_bound == pytest.approx(-0.75)
     assert "certificate" in repr(found) and found.state.pattern == ((0, 1), (1, 0))

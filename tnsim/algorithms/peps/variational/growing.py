@@ -27,27 +27,33 @@ from tnsim.networks.peps.weighted import without_weights
 
 # of environments on the way: at least, and in units of D^2
 _LEAST_CHI, _CHI_SHARE = 16, 2
-# noise of starts after the first: near the state before, all of them lead to the same minimum
-_ELSEWHERE = 1.0
+# noise of starts after the first: those near what was found with smaller bonds lead to the same minimum
+_ELSEWHERE = 0.4
+# iterations of a start that no other is compared with, before its environment gets wide or its bonds larger
+_ALONE = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowingMinimization(ABC):
     """A minimisation that embeds what it found with small bonds in larger ones, with noise, until they are D.
 
-    At each bond dimension `attempts` starts, the first near the state before, the others far from it with noise of the
-    size of its elements, go on for `compare_after` iterations, the lowest one to its end; where that stalls, up to
-    `restarts` more begin at it, with noise, and the lowest end counts. Below D no start takes more iterations than
-    that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
+    At each bond dimension `attempts` starts, the first near what was found with smaller bonds, the others near where
+    the run began, with more noise, go on for `compare_after` iterations, the lowest one to its end; where that stalls,
+    up to `restarts` more begin at it, with noise, and the lowest end counts. Below D no start takes more iterations
+    than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most. The usual
+    numbers, where none are told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a
+    given state, or one of imaginary time) is followed alone.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})
     environment: EnvironmentSettings = field(metadata={"help": "how the norm is contracted"})
     noise: float = field(default=0.1, metadata={"help": "of new elements, in units of their root mean square"})
     seed: int = field(default=0, metadata={"help": "of the first state and of the noise"})
-    attempts: int = field(default=1, metadata={"help": "starts at each bond dimension, of which the lowest is kept"})
+    attempts: int = field(
+        default=0, metadata={"help": "starts at each bond dimension, of which the lowest is kept; 0: the usual number"}
+    )
     compare_after: int = field(
-        default=40, metadata={"help": "iterations below D, or after which several starts are compared"}
+        default=0, metadata={"help": "iterations below D, or after which starts are compared; 0: the usual number"}
     )
     restarts: int = field(default=2, metadata={"help": "more starts, with noise, where the minimisation stalls"})
     cooling: Cooling | None = field(
@@ -61,15 +67,19 @@ class GrowingMinimization(ABC):
         check_fields(self)
         if self.D < 1 or not self.noise >= 0:
             raise SettingsError(f"D is at least 1 and noise not negative, found {self.D} and {self.noise}.")
-        if self.attempts < 1 or self.compare_after < 1 or self.restarts < 0:
+        if min(self.attempts, self.compare_after, self.restarts) < 0:
             raise SettingsError(
-                f"attempts and compare_after are at least 1, restarts not negative, found {self.attempts}, "
-                f"{self.compare_after} and {self.restarts}."
+                f"attempts, compare_after and restarts are not negative, found {self.attempts}, {self.compare_after} "
+                f"and {self.restarts}."
             )
 
     @abstractmethod
     def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
         """The energy of states like psi."""
+
+    def _usual(self, D: int) -> tuple[int, int]:
+        """How many starts are compared at D where their number is not told, and after how many iterations."""
+        return 1, _ALONE
 
     def _own(self, psi: Any) -> Any:
         """The state as it is varied."""
@@ -95,7 +105,7 @@ class GrowingMinimization(ABC):
             attempt, history = found.attempt, found.history
         else:
             psi = self._own(psi if self.cooling is None else self._cooled(self.cooling, terms, psi))
-            attempt, history = Attempt(psi, psi.bond_dimension), ()
+            attempt, history = Attempt(psi, psi.bond_dimension, psi), ()
         if attempt.D > self.D:
             raise SettingsError(f"the start has bonds of {attempt.D}, more than D = {self.D}.")
         while True:
@@ -103,7 +113,7 @@ class GrowingMinimization(ABC):
             if run.stop_reason:
                 return replace(last, status=run.interrupted())
             # what was found in a narrower environment has another energy
-            best = last if attempt.number == self._chosen(attempt.D) else _lower(attempt.best, last)
+            best = last if attempt.number == self._chosen(attempt) else _lower(attempt.best, last)
             history = last.history
             following = self._following(attempt, best)
             if following is None:
@@ -119,7 +129,7 @@ class GrowingMinimization(ABC):
         history: Sequence[MinimizationReport],
     ) -> tuple[Problem, MinimizedState]:
         """An attempt to its end, from the start or from where it was stopped."""
-        chosen = self._chosen(attempt.D)
+        chosen = self._chosen(attempt)
         goes_on = before is None and attempt.number == chosen
         before = attempt.best if goes_on else before
         psi = self._own(before.state) if before is not None else self._start(attempt)
@@ -141,7 +151,7 @@ class GrowingMinimization(ABC):
         found = solution_of(problem, optimizer, attempt, reports)
         limits = self.minimization
         if attempt.number < chosen or attempt.D < self.D:
-            limits = replace(limits, max_iterations=min(self.compare_after, limits.max_iterations))
+            limits = replace(limits, max_iterations=min(self._compare_after(attempt), limits.max_iterations))
         for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
             reports.append(report)
             found = solution_of(problem, optimizer, attempt, reports)
@@ -153,31 +163,46 @@ class GrowingMinimization(ABC):
         """Whether attempts at D begin in an environment that is narrower than the one asked for."""
         return D == self.D and self.environment.chi_max > _way_chi(D)
 
-    def _chosen(self, D: int) -> int:
+    def _attempts(self, attempt: Attempt) -> int:
+        """How many starts are compared."""
+        return self.attempts or (1 if self._is_given(attempt) else self._usual(attempt.D)[0])
+
+    def _compare_after(self, attempt: Attempt) -> int:
+        """The iterations of a start until it is compared, or alone."""
+        if self.compare_after:
+            return self.compare_after
+        return self._usual(attempt.D)[1] if self._attempts(attempt) > 1 else _ALONE
+
+    def _is_given(self, attempt: Attempt) -> bool:
+        """Whether the first start has all its bonds, and no noise."""
+        return attempt.origin.bond_dimension == attempt.D
+
+    def _chosen(self, attempt: Attempt) -> int:
         """The number of the attempt that goes on with the lowest before; -1 where the first one goes to its end."""
-        return self.attempts if self.attempts > 1 or self._is_narrowed(D) else -1
+        several = self._attempts(attempt)
+        return several if several > 1 or self._is_narrowed(attempt.D) else -1
 
     def _start(self, attempt: Attempt) -> Any:
-        """Where an attempt begins: at the origin itself, or at that and noise, which differs by its number."""
-        if attempt.number == 0 and attempt.origin.bond_dimension == attempt.D:
-            return attempt.origin
+        """Where an attempt begins: near the origin, near the first state, or near the lowest where that stalls."""
         rng = np.random.default_rng([self.seed, attempt.D, attempt.number])
-        another = 0 < attempt.number < self.attempts
-        return grown(attempt.origin, attempt.D, max(self.noise, _ELSEWHERE) if another else self.noise, rng)
+        if attempt.number == 0:
+            return attempt.origin if self._is_given(attempt) else grown(attempt.origin, attempt.D, self.noise, rng)
+        if attempt.number < self._attempts(attempt):
+            return grown(attempt.first, attempt.D, max(self.noise, _ELSEWHERE), rng)
+        assert attempt.best is not None
+        return grown(self._own(attempt.best.state), attempt.D, self.noise, rng)
 
     def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""
-        number, last = attempt.number + 1, max(self._chosen(attempt.D), 0)
-        if number <= last:
+        number, last = attempt.number + 1, max(self._chosen(attempt), 0)
+        if number <= last or (number <= last + self.restarts and self.minimization.stalled(best)):
             return replace(attempt, number=number, best=best)
-        if number <= last + self.restarts and self.minimization.stalled(best):
-            return Attempt(self._own(best.state), attempt.D, number, best)
-        return Attempt(self._own(best.state), attempt.D + 1) if attempt.D < self.D else None
+        return Attempt(self._own(best.state), attempt.D + 1, attempt.first) if attempt.D < self.D else None
 
     def _settings(self, attempt: Attempt) -> EnvironmentSettings:
         """Of the environment: no wider than it has to be before the end."""
         own = self.environment
-        if attempt.D == self.D and attempt.number >= self._chosen(attempt.D):
+        if attempt.D == self.D and attempt.number >= self._chosen(attempt):
             return own
         return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
 

@@ -110,10 +110,14 @@ class Problem(Protocol):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One of the starts at a bond dimension. origin: what noise is added to; best: of the attempts before."""
+    """One of the starts at a bond dimension. origin: found with smaller bonds; first: where the run began.
+
+    best: of the attempts before at this bond dimension.
+    """
 
     origin: SquareState
     D: int
+    first: SquareState
     number: int = 0
     best: "MinimizedState | None" = None
 
