@@ -129,8 +129,9 @@ class LatticeModel(Model):
     def _lengthened(self, entry: Field, sites: int) -> Any:
         """A coupling of a piece of so many sites, as it is given to the model."""
         value = getattr(self, entry.name)
-        if entry.name in self._functions:
-            return self._functions[entry.name]
+        functions: dict[str, Any] = self.__dict__["_functions"]
+        if entry.name in functions:
+            return functions[entry.name]
         if is_uniform(value):
             return value
         if entry.metadata["over"] == "sites":

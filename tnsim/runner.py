@@ -96,7 +96,7 @@ def _solve_levels(
     job: Job, H: MPO, psi: MPS, before: RunRecord | None, console: Console, signals: StopOnSignals
 ) -> tuple[Solution, ExcitedStates]:
     """The lowest levels, each with a display of its own; the one to go on with (else the lowest), and all."""
-    check_levels([psi], job.run.levels)
+    check_levels(job.solver, [psi], job.run.levels)
     saver, levels = Checkpointer(job), _known(before, psi.backend)
     while len(done := [level for level in levels if _is_finished(level)]) < max(len(levels), job.run.levels):
         saver.levels = tuple(map(_on_host, done))

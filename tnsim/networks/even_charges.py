@@ -38,7 +38,9 @@ def evenly_charged(psi: InfiniteMPS, period: int) -> tuple[InfiniteMPS, np.ndarr
     # left of every site, and after the last one: zero again
     bonds = np.concatenate([np.zeros_like(moves[:1]), np.cumsum(total - psi.L * moves, axis=0)])
     sites = [replace(site, charges=_scaled(site.charges, factor, total)) for site in first]
-    AL, AR, C = [], [], []
+    AL: list[Tensor] = []
+    AR: list[Tensor] = []
+    C: list[Tensor] = []
     for i in range(psi.L):
         phys = sites[i % period].leg
         for chain, tensor in ((AL, psi.AL[i]), (AR, psi.AR[i])):

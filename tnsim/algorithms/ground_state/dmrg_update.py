@@ -50,7 +50,7 @@ class TwoSiteUpdate:
         tensors, operators = environments.tensors, environments.operators
         heff = TwoSiteHamiltonian(
             environments.left(bond), operators[bond], operators[bond + 1], environments.right(bond + 1),
-            hermitian=True, mirror=self.mirror and self.mirror.around(bond),
+            hermitian=True, mirror=None if self.mirror is None else self.mirror.around(bond),
         )  # fmt: skip
         return Frame(heff, tensors[bond], tensors[bond + 1])
 

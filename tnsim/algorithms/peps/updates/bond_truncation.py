@@ -9,6 +9,7 @@ from P. Czarnik, J. Dziarmaga, P. Corboz, Phys. Rev. B 99, 035115 (2019).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def cut_bond(theta: Tensor, metric: Tensor, truncation: Truncation, *, sweeps: i
     identities. Cost O(k^4 D^2) a sweep, k the smaller of D d and D^3. The error never grows from sweep to sweep: one
     that ends further below 0 fitted the rounding of a metric that does not see all of a bond, and is not taken.
     """
-    fit = (PlainFit if is_plain(theta, metric) else BondFit)(theta, metric)
+    fit: Any = (PlainFit if is_plain(theta, metric) else BondFit)(theta, metric)  # of arrays, or of tensors
     norm = positive_norm(fit.norm)
     first, second, error = fit.start(truncation)
     done = 0

@@ -72,8 +72,8 @@ class CellProblem(Followed):
         """Energy per place, and its gradient."""
         tensors = self.tensors(point)
         near = self.begin(point)
-        around = converged_cell(tensors, self.pattern, near and near.environment, self.precision)
-        adjoint = Adjoint(near and near.adjoint)
+        around = converged_cell(tensors, self.pattern, None if near is None else near.environment, self.precision)
+        adjoint = Adjoint(None if near is None else near.adjoint)
         energy, gradients = value_and_gradient(lambda *own: self._energy(around.environment, adjoint, *own), *tensors)
         self.found(point, replace(around, adjoint=adjoint.found), energy)
         return energy, tangent(numbers_of(gradients), point, self.like.tensors)

@@ -78,8 +78,8 @@ class SymmetricProblem(Followed):
         """Energy per site, and its gradient."""
         (site,) = self.tensors(point)
         near = self.begin(point)
-        around = converged(site, near and near.environment, self.precision)
-        adjoint = Adjoint(near and near.adjoint)
+        around = converged(site, None if near is None else near.environment, self.precision)
+        adjoint = Adjoint(None if near is None else near.adjoint)
         energy, (gradient,) = value_and_gradient(lambda site: self._energy(around.environment, adjoint, site), site)
         self.found(point, replace(around, adjoint=adjoint.found), energy)
         host = site.backend.to_host(symmetrised(gradient).data).astype(np.float64)
