@@ -20,7 +20,7 @@ from tnsim.networks.sites import Site
 
 # starts that are compared at a bond dimension, and after how many iterations. Of the Heisenberg model at D = 2, 3 of 20
 # embedded ones end in a local minimum, 1 of 20 of the others; after 12 iterations they lie apart. At D = 3 embedded
-# ones end in the second lowest minimum, 1 in 3 of the others in the lowest: the order after 40 iterations is not that
+# ones end in the second lowest minimum, 1 in 5 of the others in the lowest: the order after 40 iterations is not that
 # of the ends, after 60 it mostly is.
 _USUAL = {2: (3, 12), 3: (4, 60)}
 
