@@ -180,3 +180,18 @@ def test_a_sector_with_too_few_states_is_refused_before_the_first_run(tmp_path):
     assert "holds 2 states" in str(result.exception)
     assert "level 0" not in result.output
     assert not out.exists()
+
+
+def test_a_parity_on_the_command_line(tmp_path):
+    """The lowest even state of six spins is a triplet: its distance from the ground state is no error."""
+    model = Heisenberg(L=6)
+    plain = tn.DMRG(truncation=tn.Truncation(chi_max=8)).excited(model.mpo(), model.product(), n=4)
+    signs = [tn.overlap(level.state, tn.reflected(level.state, "Flip")).real for level in plain]
+    even = [energy for energy, sign in zip(plain.energies, signs, strict=True) if sign > 0]
+    words = ("dmrg", "heisenberg", "--L", 6, "--chi-max", 8, "--reflection", "Flip")
+    result = call(*words, "--parity", 1, "--out", tmp_path / "even.h5")
+    assert result.exit_code == 0, result.output
+    assert "this run took parity 1 alone" in " ".join(result.output.split())
+    assert abs(load_run(tmp_path / "even.h5").energy - even[0]) < 1e-9
+    result = call(*words)
+    assert result.exit_code != 0 and "needs parity = 1" in str(result.exception)
