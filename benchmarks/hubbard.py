@@ -23,6 +23,12 @@ JOBS = (
     _CHAIN,
     replace(
         _CHAIN,
+        name="hubbard-wide",
+        question="Hubbard chain, U = 8, half filling, U(1) x U(1), to 800 states",
+        engines=("tnsim", "tnsim:reflection", "tenpy"),
+    ),
+    replace(
+        _CHAIN,
         name="hubbard-cylinder",
         question="Hubbard cylinder of 8 x 4 sites, U = 8, 28 electrons, U(1) x U(1)",
         L=32,
