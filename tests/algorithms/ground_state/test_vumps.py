@@ -302,6 +302,6 @@ def test_the_hubbard_chain():
 )
 def test_models_of_particles_at_their_own_filling(model, density, exact):
     """-2 sin(pi n) / pi for each kind of free fermion at density n; hard-core bosons and t-J at J = 0 are such too."""
-    result = solve(model.infinite_mpo(), model.infinite_product(), 8, max_sweeps=20)
-    assert exact < result.energy < exact + 3e-2
+    result = solve(model.infinite_mpo(), model.infinite_product(), 16, max_sweeps=20)
+    assert exact < result.energy < exact + 1.5e-2
     assert tn.expect(result.state, "N").mean() == pytest.approx(density, abs=1e-10)
