@@ -14,7 +14,7 @@ from tnsim.networks import effective
 from tnsim.networks.canonical import canonicalize, isometry_error
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import Environments
-from tnsim.networks.mirror_gauge import mirror_gauge, sector_size
+from tnsim.networks.mirror_gauge import mirror_gauge, parity_sector_size
 from tnsim.networks.reflection import ChainMirror, images, reflected_channels, site_reflection, site_reflections
 from tnsim.networks.two_site_split import split_two_site
 
@@ -232,7 +232,7 @@ def test_sector_sizes_of_each_parity():
         flip = flip_of(model.sites)[np.ix_(kept, kept)]
         for parity in (1, -1):
             expected = round(np.trace(np.eye(len(flip)) + parity * flip) / 2)
-            assert sector_size(model.sites, psi.charge, "Flip", parity) == expected
+            assert parity_sector_size(model.sites, psi.charge, "Flip", parity) == expected
 
 
 def test_sites_without_charges_take_the_factors_of_the_others():

@@ -9,7 +9,7 @@ from tnsim.linalg.truncation import Truncation
 from tnsim.networks.compress import compress
 from tnsim.networks.mps import MPS, overlap
 from tnsim.networks.reflection import SiteReflection, images, reflected_charge, site_reflections
-from tnsim.networks.sector_bonds import sector_size as all_states
+from tnsim.networks.sector_bonds import sector_size
 from tnsim.networks.sites import Site
 from tnsim.symmetry import Charge, Leg
 from tnsim.tensor import Tensor
@@ -62,14 +62,14 @@ def _reflected_site(tensor: Tensor, site: Site, reflection: SiteReflection, fact
     return result
 
 
-def sector_size(sites: Sequence[Site], charge: Charge, reflection: str = "", parity: int = 0) -> int:
+def parity_sector_size(sites: Sequence[Site], charge: Charge, reflection: str = "", parity: int = 0) -> int:
     """Number of independent states of a total charge (from 2^50 on rounded), of one parity where a reflection is given.
 
     >>> from tnsim.networks.sites import spin_sites
-    >>> sector_size(spin_sites(4), (0,)), sector_size(spin_sites(4), (0,), "Flip", 1)
+    >>> parity_sector_size(spin_sites(4), (0,)), parity_sector_size(spin_sites(4), (0,), "Flip", 1)
     (6, 3)
     """
-    size = all_states(sites, charge)
+    size = sector_size(sites, charge)
     return (size + parity * _own_images(sites, charge, reflection)) // 2 if reflection else size
 
 

@@ -9,7 +9,7 @@ from tnsim.errors import BackendError, ShapeError, StateError
 from tnsim.linalg.complement import as_rows, orthonormal_rows, start_in_complement
 from tnsim.networks.effective import TwoSiteHamiltonian
 from tnsim.networks.environments import check_legs
-from tnsim.networks.mirror_gauge import reflected, sector_size
+from tnsim.networks.mirror_gauge import parity_sector_size, reflected
 from tnsim.networks.mps import MPS, overlap
 from tnsim.networks.transfer import LEFT, RIGHT, transfer
 from tnsim.tensor import Tensor, contract, eye
@@ -91,7 +91,7 @@ def lower_states(psi: MPS, states: Sequence[MPS], reflection: str = "", parity: 
     found = tuple(_checked(psi, states))
     if reflection:
         found = tuple(phi for phi in found if (overlap(phi, reflected(phi, reflection)) * parity).real > 0)
-    if found and len(found) >= (size := sector_size(psi.sites, psi.charge, reflection, parity)):
+    if found and len(found) >= (size := parity_sector_size(psi.sites, psi.charge, reflection, parity)):
         kind = f", parity {parity}" if reflection else ""
         raise StateError(
             f"the sector of charge {psi.charge} ({psi.sites[0].group!r}){kind} holds {size} states, and {len(found)} "

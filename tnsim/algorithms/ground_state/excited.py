@@ -18,7 +18,7 @@ from tnsim.algorithms.solution import Observer, Solution, Status
 from tnsim.errors import SettingsError, StateError
 from tnsim.measure.operator import expect_mpo
 from tnsim.measure.variance import energy_and_variance
-from tnsim.networks.mirror_gauge import sector_size
+from tnsim.networks.mirror_gauge import parity_sector_size
 from tnsim.networks.mpo import MPO
 from tnsim.networks.mps import MPS, overlap
 from tnsim.symmetry import Charge
@@ -191,7 +191,7 @@ def check_levels(dmrg: "DMRG", starts: Sequence[MPS], n: int) -> None:
     if not starts or len(set(charges)) < len(charges):
         raise StateError(f"start states of different charges are needed, one a sector, found the charges {charges}.")
     for psi in starts:
-        size = sector_size(psi.sites, psi.charge, dmrg.reflection, dmrg.parity)
+        size = parity_sector_size(psi.sites, psi.charge, dmrg.reflection, dmrg.parity)
         if size < n:
             raise StateError(
                 f"the sector of charge {psi.charge} ({psi.sites[0].group!r})"
