@@ -126,9 +126,9 @@ def _in_pairs(
     within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
     every = weights[np.repeat(begin[part], many) + within]
     found, _, trunc_err, held = _chosen(every, many, lost, rule)
-    if isnan(trunc_err):
-        return np.minimum.reduceat(found, firsts), np.empty(0), trunc_err, held
     dims = np.minimum.reduceat(found, firsts)
+    if isnan(trunc_err):
+        return dims, np.empty(0), trunc_err, held
     if not dims.any():  # the best states are a pair, and there is room for one: a single state, or else both
         best = np.where(ranks > 0, weights[np.minimum(begin, len(weights) - 1)], 0)
         single = np.where(copies == 1, best, 0)

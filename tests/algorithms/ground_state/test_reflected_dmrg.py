@@ -114,7 +114,7 @@ def test_starts_from_single_precision_and_from_runs_without_it(noise_sweeps):
 
 @pytest.mark.parametrize("name", ["X", "Z"])
 def test_reflections_where_nothing_is_conserved(name):
-    """Even and odd states of the Ising chain in a field, and of the XX chain under a flip of all spins."""
+    """Even and odd states of a chain of Z Z and X X, which keeps the product of all X and that of all Z."""
     sites, H = tn.spin_sites(6, conserve=None), tn.OperatorSum()
     for i in range(5):
         H += -1.0, "Z", i, "Z", i + 1
