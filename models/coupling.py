@@ -1,6 +1,7 @@
 """Couplings that may differ from place to place: a number, one number per place, or a function of the place."""
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def resolve(coupling: Coupling, places: Sequence[Any], name: str, what: str) -> 
     if is_uniform(coupling):
         return finite_number(coupling, name)
     if callable(coupling):
+        _check_takes_a_place(coupling, name)
         return tuple(finite_number(coupling(place), f"{name} at {place}") for place in places)
     if isinstance(coupling, str) or np.ndim(coupling) != 1:
         raise SettingsError(
@@ -41,6 +43,21 @@ def resolve(coupling: Coupling, places: Sequence[Any], name: str, what: str) -> 
     if len(values) != len(places):
         raise SettingsError(f"{name} needs one number for each of the {len(places)} {what}, found {len(values)}.")
     return values
+
+
+def _check_takes_a_place(function: Callable[..., Any], name: str) -> None:
+    """SettingsError for a function of another number of arguments, such as one of i and j."""
+    try:
+        parameters = signature(function)
+    except ValueError:  # a compiled function that does not tell
+        return
+    try:
+        parameters.bind(None)
+    except TypeError:
+        raise SettingsError(
+            f"{name} is a function of {parameters}, but is asked with one argument, the place: a Vertex (.index, "
+            ".position) or a Pair (.i, .j, .vector)."
+        ) from None
 
 
 def spread_out(coupling: Coupling, count: int) -> list[float]:

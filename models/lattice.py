@@ -47,6 +47,10 @@ class Pair:
         return complex(np.exp(1j * flux * self.turns)) if flux and self.turns else 1.0
 
 
+# sites, pairs and tensors of this many take some hundred gigabytes: refused before any is made
+_MOST_SITES = 10_000_000
+
+
 @dataclass(frozen=True, repr=False)
 class Lattice:
     """A piece of a lattice, Lx times Ly unit cells: strip, cylinder (bc_y), ring (bc_x), or torus (both).
@@ -75,6 +79,11 @@ class Lattice:
                 raise SettingsError(f"a lattice has no {name} {value!r}. {suggest(value, values)}")
         if self.Lx < 1 or self.Ly < 1:
             raise SettingsError(f"a lattice needs Lx >= 1 and Ly >= 1, found {self!r}.")
+        if len(self) > _MOST_SITES:
+            raise SettingsError(
+                f"{self!r} has {len(self):,} sites, more than {_MOST_SITES:,}, whose states would fill the memory before "
+                "the first step: take fewer, or an infinite chain."
+            )
         if self.cell.is_line and (self.Ly != 1 or self.bc_y != "open"):
             raise SettingsError(f"a chain has Ly = 1 and open bc_y, found {self!r}: take a ladder or square lattice.")
         if self.order == "folded" and not self.is_periodic:

@@ -98,6 +98,7 @@ def test_repr_is_what_one_types():
         (lambda: Lattice("square", 2, 2, bc_y="closed"), "no bc_y 'closed'"),
         (lambda: Lattice("square", 2, 2, order="spiral"), "Known: \"columns\", \"snake\", \"folded\""),
         (lambda: Lattice("square", 0, 2), "Lx >= 1"),
+        (lambda: Lattice("square", 100_000, 10_000), "1,000,000,000 sites, more than 10,000,000"),
         (lambda: Lattice("square", 2.5, 2), "Lx must be of type int"),
         (lambda: Lattice("chain", 4, 2), "take a ladder"),
         (lambda: Lattice("square", 4, 3, order="folded"), "open ends: take columns or snake"),

@@ -259,6 +259,7 @@ def test_infinite_ladder_by_vumps():
         (lambda: Heisenberg(lattice=Lattice("square", 3, 3), periodic=True), "the boundary bc_x or bc_y instead"),
         (lambda: Heisenberg(L=4, flux=0.1), "has none: close one"),
         (lambda: Heisenberg(L=4, J=[1.0, 2.0]), r"J needs one number for each of the 3 pairs .*, found 2"),
+        (lambda: Heisenberg(L=4, J=lambda i, j: 1.0), r"J is a function of \(i, j\), but .* one argument, the place"),
         (lambda: Heisenberg(L=4, field=[1.0, 2.0]), r"field needs one number for each of the 4 sites"),
         (lambda: Heisenberg(L=4, J="strong"), "a number, one number for each"),
         (lambda: Heisenberg(L=4, J=lambda pair: np.nan), "finite real number, found nan"),
