@@ -52,6 +52,17 @@ def test_ising_off_criticality(h, cell, chi):
     assert result.energy == pytest.approx(infinite_ising_energy(1.0, h), abs=1e-11)
 
 
+def test_a_start_wider_than_chi_max_is_cut_first():
+    """Below chi_max from the first sweep on, and at the minimum that a product state leads to."""
+    model = TransverseIsing(L=2, h=1.5)
+    wide = solve(model.infinite_mpo(1), model.infinite_product("up", 1), 16).state
+    assert max(wide.bond_dimensions) > 6
+    cut, grown = (solve(model.infinite_mpo(1), psi, 6) for psi in (wide, model.infinite_product("up", 1)))
+    assert all(report.chi <= 6 for report in cut.history)
+    assert cut.energy == pytest.approx(grown.energy, abs=1e-12)
+    assert cut.energy > infinite_ising_energy(1.0, 1.5)
+
+
 @pytest.mark.parametrize(("chi", "limit"), [(12, 2e-6), (20, 3.2e-7)])
 def test_critical_ising(chi, limit):
     """-4/pi; the error falls as chi^-4 (finite entanglement, central charge 1/2)."""

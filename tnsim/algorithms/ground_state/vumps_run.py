@@ -41,6 +41,8 @@ class VUMPSRun:
         self.failure = ""  # why the search cannot go on
         dtype = matching_dtype(psi.dtype, *H.tensors)
         self.state = psi.astype(dtype)
+        if max(psi.bond_dimensions) > settings.truncation.chi_max:  # of a wider search, or one that exchanged states
+            self.state = self.state.truncate(settings.truncation)
         self.hamiltonian = H.astype(dtype)
         self._progress = progress or Progress()
         self._environments: InfiniteEnvironments | None = None
