@@ -29,4 +29,11 @@ JOBS = (
         question="J1-J2 model at J2 = 0.5 on a square cylinder of 10 x 6 sites, U(1), to 800 states",
         engines=("tnsim", "tnsim:reflection", "tenpy"),
     ),
+    replace(
+        _CYLINDER,
+        name="j1j2-variants",
+        question="J1-J2 model at J2 = 0.5 on a square cylinder of 10 x 6 sites, U(1), other ways to search",
+        chis=_CYLINDER.chis[:4],
+        engines=("tnsim", "tnsim:budget", "tnsim:one-site", "tnsim:single", "tnsim:davidson", "tnsim:reflection"),
+    ),
 )

@@ -81,8 +81,8 @@ class Lattice:
             raise SettingsError(f"a lattice needs Lx >= 1 and Ly >= 1, found {self!r}.")
         if len(self) > _MOST_SITES:
             raise SettingsError(
-                f"{self!r} has {len(self):,} sites, more than {_MOST_SITES:,}, whose states would fill the memory before "
-                "the first step: take fewer, or an infinite chain."
+                f"{self!r} has {len(self):,} sites, more than {_MOST_SITES:,}, whose states would fill the memory "
+                "before the first step: take fewer, or an infinite chain."
             )
         if self.cell.is_line and (self.Ly != 1 or self.bc_y != "open"):
             raise SettingsError(f"a chain has Ly = 1 and open bc_y, found {self!r}: take a ladder or square lattice.")
