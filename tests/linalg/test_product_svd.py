@@ -30,7 +30,7 @@ def decaying(leg: Leg, backend, dtype) -> tuple[Tensor, Tensor]:
 def test_it_finds_the_leading_part_of_a_product(device, dtype, name):
     backend = backend_or_skip(device)
     factors = decaying(LEGS[name], backend, dtype)
-    u, spectrum, v = product_svd(factors, Truncation(chi_max=8))
+    u, spectrum, v = product_svd(factors, Truncation(chi_max=8), sketch=True)
     full = svd(contract("a b, b c -> a c", *factors), (0,), Truncation(chi_max=8))[1]
     assert u.dtype == dtype and u.backend is backend and spectrum.leg is full.leg
     np.testing.assert_allclose(spectrum.values, full.values, atol=tolerance(dtype))
@@ -46,8 +46,19 @@ def test_the_weight_outside_the_sketch_is_estimated():
     rng = np.random.default_rng(0)
     turn = [np.linalg.qr(rng.standard_normal((200, 200)))[0] for _ in range(2)]
     matrix = from_dense(turn[0] * values @ turn[1])
-    _, spectrum, _ = product_svd([matrix], Truncation(chi_max=4))
+    _, spectrum, _ = product_svd([matrix], Truncation(chi_max=4), sketch=True)
     assert spectrum.discarded_weight == pytest.approx(196e-4 / (4 + 196e-4), rel=0.2)
+
+
+def test_small_products_are_decomposed_in_full():
+    """A discarded weight to all digits, which a sketch only estimates; one of more rows is sketched."""
+    values = 0.9 ** np.arange(300)
+    found = []
+    for count in (150, 300):
+        _, spectrum, _ = product_svd([from_dense(np.diag(values[:count]))], Truncation(chi_max=8))
+        exact = (values[8:count] ** 2).sum() / (values[:count] ** 2).sum()
+        found.append(abs(spectrum.discarded_weight / exact - 1))
+    assert found[0] < 1e-12 < found[1]
 
 
 @pytest.mark.parametrize("sketch", [False, True])
@@ -70,13 +81,14 @@ def test_rounds_are_made_where_values_decay_slowly(monkeypatch):
     turn = [np.linalg.qr(rng.standard_normal((200, 200)))[0] for _ in range(2)]
     for values, expected in ((2.0 ** -(4.0 * np.arange(200)), 1), (1 / np.arange(1, 201), 3)):
         rounds.clear()
-        product_ends([from_dense(turn[0] * values)], [from_dense(turn[1])], Truncation(chi_max=8), noise=1e-11)
+        left, right = from_dense(turn[0] * values), from_dense(turn[1])
+        product_ends([left], [right], Truncation(chi_max=8), noise=1e-11, sketch=True)
         assert len(rounds) == expected
 
 
 def test_bad_input_is_named():
     with pytest.raises(ShapeError, match="matrices"):
         product_svd([from_dense(np.ones((2, 2, 2)))], Truncation(chi_max=2))
-    for size in (3, 60):
+    for size in (3, 60, 300):
         with pytest.raises(NumericalError, match="NaN"):
             product_svd([from_dense(np.full((size, size), np.nan))], Truncation(chi_max=2))

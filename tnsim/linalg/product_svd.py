@@ -22,8 +22,8 @@ _PROBES = 6
 # rounds of subspace iteration at most; none more once so small a share of what is cut anyway lies outside, or nothing
 # above so many roundings of the whole
 _ROUNDS, _SHARE, _ROUNDING = 2, 1e-4, 50
-# a full decomposition is cheaper where the matrix is not this much larger than what is kept
-_WORTH = 2.5
+# a full decomposition is cheaper where the matrix is not this much larger than what is kept, or has no more rows
+_WORTH, _SMALL = 2.5, 200
 
 
 def product_svd(
@@ -86,13 +86,14 @@ def _sketched(
     for matrix in factors:
         if matrix.ndim != 2 or matrix.charge != matrix.group.identity:
             raise ShapeError(f"a product of matrices without charge can be decomposed, found {matrix!r}.")
-    bond = _sketch_leg(factors[0].legs[0], factors[-1].legs[1], truncation.chi_max, 1.0 if sketch else _WORTH)
+    least = (1.0, 0) if sketch else (_WORTH, _SMALL)
+    bond = _sketch_leg(factors[0].legs[0], factors[-1].legs[1], truncation.chi_max, *least)
     return None if bond is None else _range(factors, bond, truncation, generator(seed), noise)
 
 
-def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float) -> Leg | None:
+def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float, small: int) -> Leg | None:
     """The leg of the random columns, as many in every sector as could be kept; None unless some sector is so many times
-    as large."""
+    as large, and larger than `small`."""
     wanted = chi + max(_SPARE, int(_SPARE_SHARE * chi))
     charges, dims, room = [], [], 0
     for charge, d in zip(columns.charges, columns.dims, strict=True):
@@ -102,7 +103,7 @@ def _sketch_leg(rows: Leg, columns: Leg, chi: int, worth: float) -> Leg | None:
             charges.append(charge)
             dims.append(min(most, wanted))
             room = max(room, most)
-    return Leg(columns.group, charges, dims, -1) if room > worth * wanted else None
+    return Leg(columns.group, charges, dims, -1) if room > max(worth * wanted, small) else None
 
 
 def _range(

@@ -121,21 +121,30 @@ class CellEnvironment:
 
         O(chi^3 D^4 + chi^2 D^6 d) and the quadrants' products.
         """
-        now, cuts = self, []
+        now, cuts, known = self, [], []  # type: ignore[var-annotated]
         for side in range(4):
             before = self.cuts[side] if self.cuts else (None,) * len(self.sites)
-            now, found = now._from_west(truncation, before)
+            quadrants = now._quadrants(known)
+            now, found = now._from_west(truncation, before, quadrants)
             cuts.append(found)
-            now = now.turned()
+            # those in the east stay what they are, and stand in the north after the turn
+            now, known = now.turned(), quadrants[1:3]
         return CellEnvironment(now.sites, self.pattern, tuple(cuts))
 
+    def _quadrants(self, known: Sequence[Sequence["_Quadrant"]]) -> list[Sequence["_Quadrant"]]:
+        """Of every site, clockwise from the north-west, of which the first ones are known."""
+        found, turn = list(known), self
+        for side in range(4):
+            if side >= len(known):
+                found.append([_Quadrant.of(site) for site in turn.sites])
+            turn = turn.turned()
+        return found
+
     def _from_west(
-        self, truncation: Truncation, before: Sequence[Cut | None]
+        self, truncation: Truncation, before: Sequence[Cut | None], quadrants: Sequence[Sequence["_Quadrant"]]
     ) -> tuple["CellEnvironment", tuple[Cut, ...]]:
         """Every column taken in by the sites east of it."""
         at, number = self.pattern, range(len(self.sites))
-        once, twice, thrice = self.turned(), self.turned().turned(), self.turned().turned().turned()
-        quadrants = [[site.quadrant() for site in turn.sites] for turn in (self, once, twice, thrice)]
         cuts = []
         for n in number:
             east, south = at.neighbour(n, 0, 1), at.neighbour(n, 1, 0)
@@ -146,6 +155,21 @@ class CellEnvironment:
             east = at.neighbour(n, 0, 1)
             new[east] = _absorbed(self.sites[n], self.sites[east], cuts[at.neighbour(n, -1, 0)], cuts[n])
         return replace(self, sites=tuple(new)), tuple((value_of(a), value_of(b)) for a, b in cuts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Quadrant:
+    """A quadrant of norm 1 as a matrix, and the legs of its rows and columns."""
+
+    matrix: Any
+    rows: Sequence[Any]
+    columns: Sequence[Any]
+
+    @classmethod
+    def of(cls, site: Surrounded) -> "_Quadrant":
+        """The north-western one."""
+        whole = unit(site.quadrant())
+        return cls(fuse(whole, [(0, 1, 2), (3, 4, 5)], [1, -1]), whole.legs[:3], whole.legs[3:])
 
 
 def _absorbed(site: Surrounded, east: Surrounded, north: Cut, south: Cut) -> Surrounded:
@@ -175,9 +199,9 @@ def _facing(x: Any, before: Any) -> Any:
     return x * (overlap / size) if size > 0 and overlap != size else x
 
 
-def _cut(quadrants: Sequence[Any], truncation: Truncation, before: Cut | None) -> Cut:
+def _cut(quadrants: Sequence[_Quadrant], truncation: Truncation, before: Cut | None) -> Cut:
     """Projectors of the bond in the west between two rows; quadrants clockwise from the north-west."""
-    matrices = [fuse(quadrant, [(0, 1, 2), (3, 4, 5)], [1, -1]) for quadrant in map(unit, quadrants)]
+    matrices = [quadrant.matrix for quadrant in quadrants]
     north_west, north_east, south_east, south_west = matrices
     ring = replace(truncation, svd_min=max(truncation.svd_min**2, _ROUNDING))
     if any(type(matrix) is Node for matrix in matrices):
@@ -194,11 +218,11 @@ def _cut(quadrants: Sequence[Any], truncation: Truncation, before: Cut | None) -
         upper = contract("a b, b k, k l -> a l", north_west, upper, root)
         lower = contract("k l, l a -> k a", root, transpose(u.conj(), (1, 0)))
         lower = contract("k a, a b, b c -> k c", lower, south_east, south_west)
-    legs = quadrants[0].legs[:3]
+    legs = quadrants[0].rows
     turn = _turn(value_of(upper), legs, before)
     if turn is not None:
         upper, lower = contract("a k, k l -> a l", upper, turn), contract("k l, k b -> l b", turn.conj(), lower)
-    return split(upper, 0, legs), split(lower, 1, quadrants[3].legs[3:])
+    return split(upper, 0, legs), split(lower, 1, quadrants[3].columns)
 
 
 def _turn(upper: Tensor, legs: Sequence[Any], before: Cut | None) -> Tensor | None:

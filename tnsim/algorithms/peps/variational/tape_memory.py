@@ -61,8 +61,9 @@ def cell_tape(psi: SquareState, chi: int, D: int, bonds: int) -> int:
     diagonal they count twice), and the vectors of GMRES."""
     places, d = len(psi.tensors), max(site.dim for site in psi.kinds)
     quadrant, opened = 2 + d, 1 + d + 2 * d * d
-    # four sides: quadrants, each with norm 1 and as a matrix, the ring of four and its singular vectors, a new edge
-    step = 4 * places * (4 * quadrant + 8 + 5 + quadrant)
+    # quadrants, each with norm 1 and as a matrix, of which two change from side to side; on all four sides the ring of
+    # four and its singular vectors, and a new edge
+    step = places * (10 * (quadrant + 2) + 4 * (5 + quadrant))
     krylov = (FixedPointGradient().krylov_max + 3) * places * 4 * (1 + D * D)
     total = chi**2 * (D**4 * (step + 2 * opened * bonds) + krylov)
     return int(_BESIDE * share_of(psi, D) * psi.dtype.itemsize * total)
