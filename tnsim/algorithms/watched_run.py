@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from tnsim.algorithms.solution import Status
 from tnsim.errors import SettingsError
 
+INTERRUPTED = "interrupted"
 RUNNING = Status("running", False, "resume it to go on.")
 
 
@@ -46,4 +47,4 @@ class WatchedRun:
 
     def interrupted(self) -> Status:
         """How a run that was stopped ends."""
-        return Status("interrupted", False, f"{self.stop_reason}; resume it to go on.")
+        return Status(INTERRUPTED, False, f"{self.stop_reason}; resume it to go on.")

@@ -13,6 +13,7 @@ from tnsim.algorithms.peps.updates.neighbourhood_update import NeighbourhoodUpda
 from tnsim.algorithms.peps.updates.simple_update import SimpleUpdate
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.minimization import MinimizationSettings
+from tnsim.algorithms.peps.variational.one_place import sublattices
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG
@@ -121,9 +122,14 @@ class InfinitePEPSSettings(PEPSSettings):
     corner_tol: float = field(default=1e-8, metadata={"help": "of CTMRG"})
     corner_steps: int = field(default=500, metadata={"help": "steps of CTMRG at most"})
     certify: bool = field(default=False, metadata={"help": "measure at 3/2 chi and in other ways too"})
+    symmetric: bool = field(
+        default=False, metadata={"help": "by gradient: begin with all tensors at the minimum over one symmetric tensor"}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.symmetric and self.update != GRADIENT:
+            raise SettingsError(f"a symmetric start is one of update = {GRADIENT}, found {self.update}.")
         if self.update == VARIATIONAL and self.cell not in ("checkerboard", "1x1"):
             raise SettingsError(
                 f"a variational state has one tensor: the cell is 1x1, or a checkerboard whose second sublattice is "
@@ -136,15 +142,28 @@ class InfinitePEPSSettings(PEPSSettings):
         return (*UPDATES, GRADIENT, VARIATIONAL)
 
     def preparation(self) -> Any:
-        if self.update != VARIATIONAL:
+        if self.update == VARIATIONAL:
+            return self._symmetric_search()
+        if not self.symmetric:
             return super().preparation()
-        return SymmetricVariationalPEPS(**self.minimization(), antiferromagnetic=self.cell == "checkerboard")
+        if self._is_turned:
+            sublattices(self.pattern)
+        own = self.minimization() | {"cooling": None, "attempts": 0}
+        return VariationalPEPS(**own, symmetric=self._symmetric_search())
 
     def minimization(self) -> dict[str, Any]:
         made = super().minimization()
-        if self.update == VARIATIONAL:
-            return made | {"noise": _SYMMETRIC_NOISE}
         return made | {"environment": replace(made["environment"], svd_min=_CELL_SVD_MIN, tol=1e-8)}
+
+    def _symmetric_search(self) -> SymmetricVariationalPEPS:
+        """Over one symmetric tensor."""
+        own = super().minimization() | {"noise": _SYMMETRIC_NOISE}
+        return SymmetricVariationalPEPS(**own, antiferromagnetic=self._is_turned)
+
+    @property
+    def _is_turned(self) -> bool:
+        """Whether one tensor stands for two sublattices."""
+        return self.cell != "1x1"
 
     @property
     def pattern(self) -> tuple[tuple[int, ...], ...]:
@@ -181,14 +200,20 @@ class PEPSJob:
     run: PEPSOptions
 
     def __post_init__(self) -> None:
-        if self.settings.update == VARIATIONAL and any(site.is_fermionic for site in self.model.sites):
+        if self._has_one_tensor and any(site.is_fermionic for site in self.model.sites):
             raise SettingsError(
                 "one tensor for all places, minimised by gradient, is one of spins and bosons: of fermions take update "
                 f"= {GRADIENT}, which minimises a cell of two tensors, or one of {', '.join(UPDATES)}."
             )
-        if self.settings.update == VARIATIONAL and self.model.sites[0].group.names:
-            raise SettingsError("a variational state conserves nothing: take conserve = none.")
+        if self._has_one_tensor and self.model.sites[0].group.names:
+            raise SettingsError("a variational state, or a symmetric start, conserves nothing: take conserve = none.")
         _ = self.terms
+
+    @property
+    def _has_one_tensor(self) -> bool:
+        """Whether there is a search over one symmetric tensor."""
+        settings = self.settings
+        return settings.update == VARIATIONAL or isinstance(settings, InfinitePEPSSettings) and settings.symmetric
 
     @property
     def is_infinite(self) -> bool:
@@ -209,7 +234,7 @@ class PEPSJob:
         """The product state."""
         name = self.run.initial or None
         if isinstance(self.settings, InfinitePEPSSettings):
-            name = "random" if self.settings.update == VARIATIONAL else name
+            name = "random" if self._has_one_tensor else name
             try:
                 return infinite_start(self.model, self.settings.pattern, name, fused=self._fused, backend=backend)
             except StateError as error:

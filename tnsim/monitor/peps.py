@@ -35,6 +35,14 @@ def minimization_line(report: MinimizationReport) -> str:
     ))  # fmt: skip
 
 
+def start_line(report: MinimizationReport, before: MinimizationReport | None) -> str:
+    """Of which start a report is, where the one before was of another; nothing where it is the only one so far."""
+    if before is None and not report.symmetric or before is not None and before.start == report.start:
+        return ""
+    kind = "one symmetric tensor" if report.symmetric else "all tensors"
+    return f"{kind}, D = {report.D}, start {report.attempt + 1}"
+
+
 def _line(cells: tuple[str, ...]) -> str:
     return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
 
@@ -44,12 +52,15 @@ class PEPSLines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._cooling, self._corners, self._headed = EvolutionLines(console), PlaneLines(console), False
+        self._cooling, self._corners = EvolutionLines(console), PlaneLines(console)
+        self._last: MinimizationReport | None = None
 
     def step(self, report: Any, run: Any) -> None:
         if isinstance(report, MinimizationReport):
-            lines = [minimization_line(report)] if self._headed else [minimization_heading(), minimization_line(report)]
-            self._headed = True
-            self.console.print("\n".join(lines), soft_wrap=True, highlight=False)
+            lines = [] if self._last else [minimization_heading()]
+            if start := start_line(report, self._last):
+                lines.append(start)
+            self._last = report
+            self.console.print("\n".join([*lines, minimization_line(report)]), soft_wrap=True, highlight=False)
         else:
             (self._cooling if isinstance(report, EvolutionReport) else self._corners).step(report, run)

@@ -23,7 +23,7 @@ def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path
         (axes[0, 0], above, "energy above the lowest one", ACCENT),
         (axes[0, 1], np.array([report.slope for report in history]), "norm of the gradient", SECOND),
     )
-    starts = [(report.D, report.attempt) for report in history]
+    starts = [report.start for report in history]
     grows = [n + 0.5 for n in count[:-1] if starts[n] != starts[n - 1]]
     for axis, values, title, colour in curves:
         good = values > 0

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement
-from tnsim.algorithms.peps.ground_state import PEPSGroundState, of_one_place
+from tnsim.algorithms.peps.ground_state import PEPSGroundState
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
+from tnsim.algorithms.peps.variational.one_place import of_one_place
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_variational import half_turn

@@ -1,11 +1,9 @@
 """Ground states in the plane from start to measurement: cooled or minimised, contracted, measured, certified."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
-
-import numpy as np
 
 from tnsim.algorithms.evolution.evolution_report import Evolved
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, PlaneMeasurement, boundary_memory
@@ -13,16 +11,17 @@ from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, me
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.minimization import UNFINISHED, MinimizedState
+from tnsim.algorithms.peps.variational.one_place import of_one_place
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.tape_memory import tape_memory
 from tnsim.algorithms.peps.variational.variational import VariationalPEPS
 from tnsim.algorithms.plane.ctmrg import CTMRG, CornerSolution
 from tnsim.algorithms.solution import Status
-from tnsim.errors import OperatorError, SettingsError, check_fields
+from tnsim.algorithms.watched_run import INTERRUPTED
+from tnsim.errors import SettingsError, check_fields
 from tnsim.networks.peps import PEPS, InfinitePEPS, PlaneTerms, SquareState
 from tnsim.networks.peps.weighted import WeightedPEPS, without_weights
 
-INTERRUPTED = "interrupted"
 # discarded weight of a cut of boundaries from which on their energy is not that of the state
 _CUT = 1e-3
 
@@ -52,6 +51,8 @@ class PEPSResult:
         lines = [f"PEPSResult({self.status.name}): {energy}", f"  state          {self.state!r}"]
         count = len(self.prepared.history)
         ending = f"{self.prepared.status.name} after {count} reports"
+        if getattr(self.prepared, "began", ()):
+            ending += ", from a minimum over one symmetric tensor"
         lines.append(f"  preparation    {ending}, D = {self.state.bond_dimension}")
         if self.length is not None:
             lines.append(f"  correlations   over {self.length:.4g} places")
@@ -173,6 +174,9 @@ class PEPSGroundState:
         if not isinstance(made, Cooling):
             own, symmetric = made.environment.chi_max, isinstance(made, SymmetricVariationalPEPS)
             self._check_fits("a gradient takes", tape_memory(psi, H, own, D, symmetric=symmetric), own, D)
+        if isinstance(made, VariationalPEPS) and made.symmetric is not None:
+            own, D = made.symmetric.environment.chi_max, made.symmetric.D
+            self._check_fits("a symmetric gradient takes", tape_memory(psi, H, own, D, symmetric=True), own, D)
 
     def _check_fits(self, what: str, needed: int, chi: int, D: int) -> None:
         if needed > self.memory_gib * 2**30:
@@ -180,25 +184,6 @@ class PEPSGroundState:
                 f"{what} about {needed / 2**30:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "
                 f"{self.memory_gib:g}: lower chi or D, or allow more."
             )
-
-
-def of_one_place(H: PlaneTerms) -> PlaneTerms:
-    """The terms of an infinite lattice whose places are all alike, with a cell of one place.
-
-    Raises OperatorError where they are not alike.
-    """
-    (m, n), alike = H.shape, True
-    pairs = [term for term in H.pairs if term.first == (0, 0)]
-    known = {term.offset: term.matrix for term in pairs}
-    for term in H.pairs:
-        alike &= term.offset in known and np.allclose(term.matrix, known[term.offset])
-    alike &= len(H.pairs) == m * n * len(pairs) and len(H.singles) in (0, m * n)
-    alike &= all(np.allclose(matrix, H.singles.get((0, 0), 0)) for matrix in H.singles.values())
-    if not alike or not H.infinite or any(site != H.site(0, 0) for row in H.sites for site in row):
-        raise OperatorError(f"one tensor for all places needs the same terms everywhere, found {H!r}: cool it instead.")
-    singles = {place: matrix for place, matrix in H.singles.items() if place == (0, 0)}
-    members = {place: found for place, found in H.members.items() if place == (0, 0)}
-    return replace(H, sites=((H.site(0, 0),),), singles=singles, pairs=tuple(pairs), members=members)
 
 
 def _rough(found: PlaneMeasurement, before: Status) -> Status:

@@ -85,6 +85,11 @@ class GrowingMinimization(ABC):
         """The state as it is varied."""
         return psi
 
+    @property
+    def _is_symmetric(self) -> bool:
+        """Whether one symmetric tensor is varied, not all of a state."""
+        return False
+
     def _cooled(self, cooling: Cooling, terms: PlaneTerms, psi: Any) -> Any:
         """The start after imaginary time."""
         found = cooling.solve(terms, psi).state
@@ -97,15 +102,19 @@ class GrowingMinimization(ABC):
         observers: Sequence[PlaneObserver],
         resume: MinimizedState | None,
         known: float | None,
+        history: tuple[MinimizationReport, ...] = (),
     ) -> MinimizedState:
-        """From a state, or on from a result, to bonds of D; known: the energy that nothing lies below."""
+        """From a state, or on from a result, to bonds of D; known: the energy that nothing lies below; history: of what
+
+        led to the state.
+        """
         run, found = WatchedRun(observers), resume
         if found is not None:
             check_kind(found, MinimizedState)
             attempt, history = found.attempt, found.history
         else:
             psi = self._own(psi if self.cooling is None else self._cooled(self.cooling, terms, psi))
-            attempt, history = Attempt(psi, psi.bond_dimension, psi), ()
+            attempt = Attempt(psi, psi.bond_dimension, psi, symmetric=self._is_symmetric)
         if attempt.D > self.D:
             raise SettingsError(f"the start has bonds of {attempt.D}, more than D = {self.D}.")
         while True:
@@ -135,10 +144,9 @@ class GrowingMinimization(ABC):
         psi = self._own(before.state) if before is not None else self._start(attempt)
         problem, reports = self._problem(terms, psi, self._settings(attempt)), list(history)
         if before is None:
-            # nothing is known of the slope, which is large at a start
-            problem.aim(float("inf"))
+            problem.aim(self._expected_slope(attempt))
             optimizer = LBFGS.start(problem, problem.point(psi.tensors))
-        elif goes_on and self._is_narrowed(attempt.D):
+        elif goes_on and self._is_narrowed(attempt):
             problem.aim(before.optimizer.slope)
             optimizer = before.optimizer.forgotten().moved(problem)
         else:
@@ -159,9 +167,13 @@ class GrowingMinimization(ABC):
                 break
         return problem, found
 
-    def _is_narrowed(self, D: int) -> bool:
+    def _expected_slope(self, attempt: Attempt) -> float:
+        """How large the gradient is where an attempt begins: nothing is known of it at most starts."""
+        return float("inf")
+
+    def _is_narrowed(self, attempt: Attempt) -> bool:
         """Whether attempts at D begin in an environment that is narrower than the one asked for."""
-        return D == self.D and self.environment.chi_max > _way_chi(D)
+        return attempt.D == self.D and self.environment.chi_max > _way_chi(attempt.D)
 
     def _attempts(self, attempt: Attempt) -> int:
         """How many starts are compared."""
@@ -180,7 +192,7 @@ class GrowingMinimization(ABC):
     def _chosen(self, attempt: Attempt) -> int:
         """The number of the attempt that goes on with the lowest before; -1 where the first one goes to its end."""
         several = self._attempts(attempt)
-        return several if several > 1 or self._is_narrowed(attempt.D) else -1
+        return several if several > 1 or self._is_narrowed(attempt) else -1
 
     def _start(self, attempt: Attempt) -> Any:
         """Where an attempt begins: near the origin, near the first state, or near the lowest where that stalls."""
@@ -197,7 +209,9 @@ class GrowingMinimization(ABC):
         number, last = attempt.number + 1, max(self._chosen(attempt), 0)
         if number <= last or (number <= last + self.restarts and self.minimization.stalled(best)):
             return replace(attempt, number=number, best=best)
-        return Attempt(self._own(best.state), attempt.D + 1, attempt.first) if attempt.D < self.D else None
+        if attempt.D == self.D:
+            return None
+        return replace(attempt, origin=self._own(best.state), D=attempt.D + 1, number=0, best=None)
 
     def _settings(self, attempt: Attempt) -> EnvironmentSettings:
         """Of the environment: no wider than it has to be before the end."""
@@ -212,8 +226,13 @@ def lowest_known(model: Any, terms: PlaneTerms, bound: float | None = None) -> f
 
     From a bound of the energy per site, or else from what a model knows.
     """
-    floor = model.facts.floor if bound is None and hasattr(model, "facts") else bound
+    floor = known_floor(model, bound)
     return None if floor is None else floor * sites_of(terms) / (terms.shape[0] * terms.shape[1])
+
+
+def known_floor(model: Any, bound: float | None) -> float | None:
+    """A bound of the energy per site, or else what a model knows of it."""
+    return model.facts.floor if bound is None and hasattr(model, "facts") else bound
 
 
 def _way_chi(D: int) -> int:

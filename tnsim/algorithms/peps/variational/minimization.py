@@ -69,7 +69,7 @@ class MinimizationReport:
     """One iteration. energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for
 
     tensors of norm 1; steps and change: of the environment; evaluations: of energy and gradient since the start;
-    attempt: number of the start at this D.
+    attempt: number of the start at this D; symmetric: whether one symmetric tensor is varied, not all.
     """
 
     iteration: int
@@ -83,9 +83,16 @@ class MinimizationReport:
     evaluations: int
     seconds: float
     attempt: int = 0
+    symmetric: bool = False
+
+    @property
+    def start(self) -> tuple[bool, int, int]:
+        """What belongs to one start has the same: the kind of state, D, and the number of the start."""
+        return self.symmetric, self.D, self.attempt
 
     def __repr__(self) -> str:
         again = f" (start {self.attempt + 1})" if self.attempt else ""
+        again += " of one symmetric tensor" if self.symmetric else ""
         return (
             f"MinimizationReport({self.iteration}: D = {self.D}{again}, energy {self.energy:.12g}, change "
             f"{self.energy_change:+.1e}, slope {self.slope:.1e}, chi {self.chi})"
@@ -112,7 +119,7 @@ class Problem(Protocol):
 class Attempt:
     """One of the starts at a bond dimension. origin: found with smaller bonds; first: where the run began.
 
-    best: of the attempts before at this bond dimension.
+    best: of the attempts before at this bond dimension; symmetric: whether one symmetric tensor is varied, not all.
     """
 
     origin: SquareState
@@ -120,6 +127,12 @@ class Attempt:
     first: SquareState
     number: int = 0
     best: "MinimizedState | None" = None
+    symmetric: bool = False
+
+    @property
+    def start(self) -> tuple[bool, int, int]:
+        """As of its reports."""
+        return self.symmetric, self.D, self.number
 
 
 @dataclass(frozen=True)
@@ -142,8 +155,13 @@ class MinimizedState:
     @property
     def reports(self) -> tuple[MinimizationReport, ...]:
         """Of the attempt that led here."""
-        own = self.attempt.D, self.attempt.number
-        return tuple(report for report in self.history if (report.D, report.attempt) == own)
+        own = self.attempt.start
+        return tuple(report for report in self.history if report.start == own)
+
+    @property
+    def began(self) -> tuple[MinimizationReport, ...]:
+        """The reports of a search over one symmetric tensor, at whose minimum this one of all tensors began."""
+        return tuple(report for report in self.history if report.symmetric and not self.attempt.symmetric)
 
     def plot(self, path: Any = None) -> Any:
         """Energy and slope by iteration; saved where a path is given. Returns the matplotlib figure."""
@@ -151,13 +169,15 @@ class MinimizedState:
 
     def __repr__(self) -> str:
         seconds = sum(report.seconds for report in self.history)
-        starts = len({(report.D, report.attempt) for report in self.history if report.D == self.attempt.D})
+        starts = len({report.start for report in self.history if report.start[:2] == self.attempt.start[:2]})
         several = f" from {starts} starts at D = {self.attempt.D}" if starts > 1 else ""
         lines = [
             f"MinimizedState({self.status.name}): energy = {self.energy:.12f}",
             f"  state          {self.state!r}",
             f"  iterations     {len(self.history)} in {seconds:.2f} s{several}, slope {self.optimizer.slope:.1e}",
         ]
+        if self.began:
+            lines.insert(2, f"  start          a minimum over one symmetric tensor, after {len(self.began)} iterations")
         if self.certificate is not None:
             lines.append(f"  certificate    {self.certificate!r}")
         if not self.status.converged:
@@ -210,6 +230,7 @@ class MinimizationSettings:
                 iteration=optimizer.iteration, D=attempt.D, energy=optimizer.value, energy_change=change,
                 slope=optimizer.slope, chi=found.chi, environment_steps=found.steps, environment_change=found.change,
                 evaluations=optimizer.evaluations, seconds=time.perf_counter() - clock, attempt=attempt.number,
+                symmetric=attempt.symmetric,
             ))  # fmt: skip
             yield reports[-1], optimizer
             clock = time.perf_counter()

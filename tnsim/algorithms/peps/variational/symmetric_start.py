@@ -6,13 +6,13 @@ second site. The bases are those that make the tensors, and what the square make
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
+from tnsim.algorithms.peps.variational.one_place import on_board
 from tnsim.errors import SettingsError
-from tnsim.networks.peps import InfinitePEPS, PairTerm, PlaneTerms
+from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 from tnsim.networks.peps.weighted import without_weights
 from tnsim.networks.square_network import FLOWS
 from tnsim.symmetry import trivial_leg
@@ -43,21 +43,6 @@ def cooled_tensor(cooling: Cooling, terms: PlaneTerms, psi: InfinitePEPS, turn: 
     array = common_tensor(a, np.tensordot(b, unit, (4, 1)))
     legs = [*(trivial_leg(size, flow) for size, flow in zip(array.shape[:4], FLOWS, strict=True)), site.leg]
     return psi.with_tensors([from_dense(array.astype(first.dtype), legs).to(first.backend)])
-
-
-def on_board(terms: PlaneTerms) -> PlaneTerms:
-    """Terms of a cell of one place, of a cell of two by two."""
-    places = [(i, j) for i in range(2) for j in range(2)]
-    pairs = [
-        PairTerm((i + term.first[0], j + term.first[1]), (i + term.second[0], j + term.second[1]), term.matrix)
-        for i, j in places
-        for term in terms.pairs
-    ]
-    return replace(
-        terms, sites=((terms.site(0, 0),) * 2,) * 2, pairs=tuple(pairs),
-        singles={place: matrix for place in places for matrix in terms.singles.values()},
-        members={place: found for place in places for found in terms.members.values()},
-    )  # fmt: skip
 
 
 def common_tensor(a: np.ndarray, b: np.ndarray) -> np.ndarray:

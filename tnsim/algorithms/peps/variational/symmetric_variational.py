@@ -75,6 +75,10 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         psi = start or InfinitePEPS.random([terms.site(0, 0)], 1, [[0]], seed=self.seed)
         return self._run(terms, psi, observers, resume, lowest_known(model, terms, bound))
 
+    @property
+    def _is_symmetric(self) -> bool:
+        return True
+
     def _usual(self, D: int) -> tuple[int, int]:
         return _USUAL.get(D, super()._usual(D))
 
