@@ -113,6 +113,33 @@ def test_svd(legs, dtype, backend, truncation, tall):
     check(function, x, tolerance=1e-7)
 
 
+@pytest.mark.parametrize("truncation", [Truncation(chi_max=99), CUT], ids=["all", "cut"])
+@pytest.mark.parametrize("tall", [True, False])
+def test_compressed(legs, dtype, backend, truncation, tall):
+    """U U^dagger x, and what the rest alone tells, whatever the basis."""
+    first, second = legs if not tall else legs[::-1]
+    x = _matrix(first, second, dtype, backend)
+
+    def function(x):
+        u, rest = lg.compressed(x, (0,), truncation)
+        inside = overlap_with(g.contract("a n, n b -> a b", u, rest), 5)
+        return inside + overlap_with(g.contract("n b, n c -> b c", rest.conj(), rest), 6)
+
+    check(function, x)
+
+
+def test_compression_of_degenerate_values_has_a_gradient():
+    """Of those that are kept: the space that they span is what counts."""
+    rotations = [np.linalg.qr(np.random.default_rng(n).normal(size=(6, 6)))[0] for n in (1, 2)]
+    x = from_dense(rotations[0] @ np.diag([3.0, 3.0, 3.0, 1.0, 1.0, 0.5]) @ rotations[1])
+
+    def function(x):
+        u, rest = lg.compressed(x, (0,), Truncation(chi_max=3))
+        return overlap_with(g.contract("a n, n b -> a b", u, rest), 5)
+
+    check(function, x)
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_degenerate_eigenvalues_are_one_space_with_a_matrix_of_values(count):
     """As a whole V w V^dagger does not depend on the basis of a space that moves."""

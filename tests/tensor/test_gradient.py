@@ -12,7 +12,7 @@ from tnsim.errors import ShapeError
 from tnsim.symmetry import Group, Leg
 from tnsim.tensor import Tensor, from_dense, inner, random_tensor, scalar
 from tnsim.tensor import gradient as g
-from tnsim.tensor.tape import Node, backward, checkpoint, value_and_gradient, variable
+from tnsim.tensor.tape import Node, at_once, backward, checkpoint, value_and_gradient, variable
 
 DOUBLE = [np.dtype("d"), np.dtype("D")]
 
@@ -113,6 +113,33 @@ def test_a_checkpoint_keeps_its_inputs_only_and_gives_the_same(make):
     assert again == value
     for first, second in zip(gradients, others, strict=True):
         assert (first - second).norm() <= 1e-13 * first.norm()
+
+
+def test_a_gradient_taken_at_once_leaves_nothing_between(make):
+    x, y, constant = make("aB", 1), make("bA", 2), make("aB", 3)
+
+    def size(x, y, z):
+        return g.norm(g.contract("a b, b c -> a c", x + z, y))
+
+    def total(x, y, way):
+        return sum((way(x * (n + 1.0), y) * (n - 0.5) for n in (1, 2)), start=g.norm(x))
+
+    def direct(x, y):
+        return size(x, y, constant)
+
+    def now(x, y):
+        found = at_once(size, x, y, constant)
+        assert [node.value.norm() for node in found.operation.inputs] == [x.value.norm(), y.value.norm()]
+        return found
+
+    value, gradients = value_and_gradient(lambda x, y: total(x, y, direct), x, y)
+    again, others = value_and_gradient(lambda x, y: total(x, y, now), x, y)
+    assert again == value
+    for first, second in zip(gradients, others, strict=True):
+        assert (first - second).norm() <= 1e-13 * first.norm() and first.dtype == second.dtype
+    assert type(at_once(size, x, y, constant)) is Tensor
+    with pytest.raises(ShapeError, match="real number"):
+        at_once(lambda x: x, variable(x))
 
 
 def test_a_tape_may_be_asked_twice(make):

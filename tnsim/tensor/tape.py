@@ -190,12 +190,41 @@ def value_and_gradient(function: Callable[..., Value], *tensors: Tensor) -> tupl
     >>> value, slope.array.tolist()
     (25.0, [6.0, 8.0])
     """
+    result, slopes = _with_slopes(function, tensors)
+    return float(result.item()), slopes
+
+
+def _with_slopes(function: Callable[..., Value], tensors: Sequence[Tensor]) -> tuple[Value, list[Tensor]]:
     nodes = [variable(tensor) for tensor in tensors]
     result = function(*nodes)
     if result.legs or result.dtype.kind == "c":
         raise ShapeError(f"a gradient is that of a real number, found {value_of(result)!r}: take its real().")
     one = scalar(1.0, dtype=result.dtype, backend=result.backend)
-    return float(result.item()), backward([result], [one], nodes)
+    return result, backward([result], [one], nodes)
+
+
+def at_once(function: Callable[..., Value], *inputs: Value) -> Value:
+    """function(*inputs), a real number whose gradient is taken now: of the way to it nothing is kept.
+
+    Of a sum of such numbers one at a time is in memory. Unlike a `checkpoint` no run is repeated, but the gradient is
+    taken whether it is asked for or not. Raises ShapeError where the function gives no real number.
+    """
+    values, chosen = [value_of(each) for each in inputs], [n for n, each in enumerate(inputs) if node_of(each)]
+    if not chosen:
+        return function(*values)
+
+    def of_chosen(*some: Node) -> Value:
+        every: list[Value] = list(values)
+        for n, node in zip(chosen, some, strict=True):
+            every[n] = node
+        return function(*every)
+
+    result, slopes = _with_slopes(of_chosen, [values[n] for n in chosen])
+
+    def pull(g: Tensor) -> tuple[Tensor, ...]:
+        return tuple(Tensor(slope.legs, slope.data * g.data, slope.charge) for slope in slopes)
+
+    return record(value_of(result), [node_of(inputs[n]) for n in chosen], pull)
 
 
 def checkpoint(function: Callable[..., tuple[Value, ...]], *inputs: Value) -> tuple[Value, ...]:

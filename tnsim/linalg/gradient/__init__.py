@@ -6,8 +6,9 @@ As in `tnsim.tensor.gradient`, tensors and nodes are taken alike, and plain tens
 from tnsim.linalg.gradient.eigh import eigh, leading_space
 from tnsim.linalg.gradient.fixed_point import FixedPointGradient, fixed_point
 from tnsim.linalg.gradient.qr import column_space, inverse, qr
-from tnsim.linalg.gradient.svd import power, svd
+from tnsim.linalg.gradient.svd import compressed, power, svd
 
 __all__ = [
-    "FixedPointGradient", "column_space", "eigh", "fixed_point", "inverse", "leading_space", "power", "qr", "svd",
+    "FixedPointGradient", "column_space", "compressed", "eigh", "fixed_point", "inverse", "leading_space", "power",
+    "qr", "svd",
 ]  # fmt: skip

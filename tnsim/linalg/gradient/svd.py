@@ -63,6 +63,19 @@ class _Factors:
         right = contract("m n, m b -> n b", right.conj(), self.v_all) + beyond_v
         return contract("a n, n b -> a b", left, self.v) + contract("a n, n b -> a b", self.u, right)
 
+    def of_space(self, gu: Tensor, gr: Tensor) -> Tensor:
+        """Of the matrix, from those of U and of U^dagger times the matrix, where the basis of the space is free."""
+        s, kept = self.values, self.kept
+        x = contract("a m, a n -> m n", self.u_all.conj(), gu)
+        turned = x + masked(np.repeat(s[:, None], len(kept), 1), contract("m b, n b -> m n", self.v_all, gr.conj()))
+        # out of the space, as it is that of the matrix times its adjoint
+        out = Gaps.of(s**2, kept, space=True).inverse
+        reciprocal = self.diagonal(1 / np.maximum(s[kept], _ZERO * float(s.max(initial=1e-300))))
+        beyond = contract("a n, n k -> a k", gu - contract("a m, m n -> a n", self.u_all, x), reciprocal)
+        left = contract("a m, m n -> a n", self.u_all, masked(out * s[kept][None, :], turned)) + beyond
+        right = gr + contract("m n, m b -> n b", masked(out * s[:, None], turned).conj(), self.v_all)
+        return contract("a n, n b -> a b", left, self.v) + contract("a n, n b -> a b", self.u, right)
+
 
 def svd(x: Any, rows: Sequence[int], truncation: Truncation | None = None) -> Any:
     """U, S as a diagonal matrix, V: legs (*rows, bond), (bond.dual, bond), (bond.dual, *others); T = U S V.
@@ -81,6 +94,20 @@ def svd(x: Any, rows: Sequence[int], truncation: Truncation | None = None) -> An
 
         parts = record_all(parts, (matrix,), pull)
     return recorded.split(parts[0], 0, row_legs), parts[1], recorded.split(parts[2], 1, column_legs)
+
+
+def compressed(x: Any, rows: Sequence[int], truncation: Truncation) -> Any:
+    """The space of the leading left singular vectors, and x within it: U, U^dagger x; legs as those of U and V.
+
+    For functions that the choice of the basis leaves alone: then gradients divide by the gaps to discarded values only,
+    degeneracies among the others do no harm, and fewer products are needed than for `svd`.
+    """
+    matrix, row_legs, column_legs = as_matrix(x, rows)
+    made = _Factors(value_of(matrix), truncation)
+    parts: Any = made.u, contract("m n, n b -> m b", made.diagonal(made.values[made.kept]), made.v)
+    if type(x) is Node:
+        parts = record_all(parts, (matrix,), lambda gu, gr: (made.of_space(gu, gr),))
+    return recorded.split(parts[0], 0, row_legs), recorded.split(parts[1], 1, column_legs)
 
 
 def power(x: Any, exponent: float) -> Any:
