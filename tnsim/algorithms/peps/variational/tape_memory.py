@@ -4,8 +4,6 @@ Sizes are those of the tensors in the order in which `finite_energy`, `cell_ener
 without charges; `share_of` says how much of that charges leave.
 """
 
-from collections.abc import Iterator
-from itertools import product
 from math import prod
 
 from tnsim.linalg.gradient import FixedPointGradient
@@ -43,17 +41,13 @@ def share_of(psi: SquareState, D: int) -> float:
 
 
 def finite_tape(psi: PEPS, chi: int, D: int) -> int:
-    """Of the energy of a finite state with bonds of D through boundaries of chi."""
+    """Of the energy of a finite state with bonds of D through boundaries of chi: those along rows and along columns,
+    and one row (or column) between two of them at a time."""
     (m, n), d = psi.shape, max(site.dim for site in psi.kinds)
-    lattice = _Lattice(m, n, D, chi)
-    total = 0
-    for i, j in product(range(m), range(n)):
-        total += 2 * _zipped(lattice, i, j, d) if i + 1 < m else 0
-        for high in (1, 2) if i + 1 < m else (1,):
-            for column in (_Column(lattice, i, j, high), _Column(lattice, i, j, high, mirrored=True)):
-                total += sum(column.absorbed(d))
-                total += sum(column.opened(d)) if high == 1 or not column.mirrored else 0
-    return int(_BESIDE * share_of(psi, D) * psi.dtype.itemsize * total)
+    ways = _Lattice(m, n, D, chi), _Lattice(n, m, D, chi)
+    kept = sum(2 * _zipped(way, i, j, d) for way in ways for i in range(way.m - 1) for j in range(way.n))
+    row = max(sum(_measured(way, i, j, d) for j in range(way.n)) for way in ways for i in range(way.m))
+    return int(_BESIDE * share_of(psi, D) * psi.dtype.itemsize * (kept + row))
 
 
 def cell_tape(psi: SquareState, chi: int, D: int, bonds: int) -> int:
@@ -105,33 +99,12 @@ def _zipped(lattice: _Lattice, i: int, j: int, d: int) -> int:
     return kept + min(rows, columns) * (rows + columns)
 
 
-class _Column:
-    """A column of a strip of one row or two that is taken in, from the west or, mirrored, from the east."""
-
-    def __init__(self, lattice: _Lattice, i: int, j: int, high: int, *, mirrored: bool = False) -> None:
-        above, below, ends = i, lattice.m - i - high, (j, j + 1)
-        near, far = ends[::-1] if mirrored else ends
-        self.mirrored, self.high = mirrored, high
-        self.far_above, self.near_below = lattice.boundary(above, far), lattice.boundary(below, near)
-        self.far_below = lattice.boundary(below, far)
-        self.near, self.far = lattice.across(near), lattice.across(far)
-        self.rows = [lattice.down(i + k) for k in range(high + 1)]
-
-    def absorbed(self, d: int) -> Iterator[int]:
-        """Sizes of what is made on the way, the result twice (once more with norm 1)."""
-        yield from self._layers(d, 1)
-        yield 2 * self.far_above * self.far ** (2 * self.high) * self.far_below
-
-    def opened(self, d: int) -> Iterator[int]:
-        """The same with open physical legs."""
-        yield from self._layers(d, d * d)
-        yield self.far_above * self.far ** (2 * self.high) * self.far_below * d ** (2 * self.high)
-
-    def _layers(self, d: int, phys: int) -> Iterator[int]:
-        """Upper boundary, ket and bra of a row, and of the next one; phys: of the open legs of a row."""
-        ends, near, far = self.far_above * self.near_below, self.near, self.far
-        yield ends * near ** (2 * self.high) * self.rows[0] ** 2
-        for row, (k, s) in enumerate(zip(self.rows, self.rows[1:], strict=False)):
-            rest = ends * near ** (2 * (self.high - row - 1)) * far ** (2 * row) * phys**row
-            yield rest * near * k * far * s * d
-            yield rest * far * far * s * s * phys
+def _measured(lattice: _Lattice, i: int, j: int, d: int) -> int:
+    """A column of row i between its boundaries, taken in from both ends, closed and with open physical legs."""
+    total, (k, s) = 0, (lattice.down(i), lattice.down(i + 1))
+    for near, far in ((j, j + 1), (j + 1, j)):
+        e, f = lattice.across(near), lattice.across(far)
+        above, below = (lattice.boundary(i, far), lattice.boundary(lattice.m - 1 - i, near))
+        total += above * below * (e * e * k * k + e * k * f * s * d + f * f * s * s * (1 + d * d))
+        total += above * f * f * lattice.boundary(lattice.m - 1 - i, far) * (2 + d * d)
+    return total
