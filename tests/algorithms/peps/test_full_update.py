@@ -6,6 +6,7 @@ from scipy.linalg import expm
 
 from tests.algorithms.peps.test_simple_update import heisenberg, infinite
 from tests.exact.plane import dense_hamiltonian, dense_state, distance, mean
+from tnsim.algorithms.peps.updates import boundary_metric
 from tnsim.algorithms.peps.updates.bond_fit import expectation
 from tnsim.algorithms.peps.updates.bond_frame import BondFrame
 from tnsim.algorithms.peps.updates.bond_truncation import positive
@@ -101,6 +102,24 @@ def test_a_finite_lattice_against_exact_diagonalisation():
     again = full(2, 16).propagator(terms, found.state).energy(0.0)
     assert again == pytest.approx(found.energy, abs=1e-9)
     assert found.energy == pytest.approx(mean(dense_hamiltonian(terms), dense_state(found.state.psi)), abs=1e-8)
+
+
+def test_gates_row_by_row_are_those_of_the_layers(monkeypatch):
+    """Where nothing is cut, all layers along rows, done row by row, are what they are one after the other; each
+    boundary is made once for all of them."""
+    terms, psi = heisenberg(3, 3)
+    made, exact = [], boundary_metric.next_boundary
+    monkeypatch.setattr(boundary_metric, "next_boundary", lambda *x: made.append(1) or exact(*x))
+    rows, layers = (full(8, 64, dt=0.1, order=1).propagator(terms, psi) for _ in range(2))
+    layers._passes = super(type(layers), layers)._passes
+    counts = []
+    for way in (rows, layers):
+        made.clear()
+        weight, _ = way.advance(0.0, 0.1, 1)
+        counts.append(len(made))
+        assert weight < 1e-12
+    assert distance(*(dense_state(way.state.psi) for way in (rows, layers))) < 1e-6
+    assert counts == [8, 16]
 
 
 def test_real_time_on_a_finite_lattice():

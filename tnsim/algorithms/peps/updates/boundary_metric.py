@@ -41,12 +41,8 @@ class BoundaryMetric:
         """Legs (k0', k1', k0, k1), Hermitian and positive but for the errors of the boundaries."""
         lines = self._lines[frame.link.direction]
         i, j = lines.place(frame.link.first)
-        above, below, row = lines.above(i).sites, lines.below(i).sites, lines.row(i)
-        left, right = _outer(LEFT, row, above, below), _outer(RIGHT, row, above, below)
-        for k in range(j):
-            left = absorb(LEFT, left, above[k], (row.kets[k], row.bras[k]), below[k])
-        for k in range(len(row) - 1, j + 1, -1):
-            right = absorb(RIGHT, right, above[k], (row.kets[k], row.bras[k]), below[k])
+        above, below = lines.above(i).sites, lines.below(i).sites
+        left, right = lines.ends(i, j)
         extra, ancilla = " a" * (frame.first.ndim - 4), range(3, frame.first.ndim - 1)
         # turned to the east, north of a column lies where its reflection has south
         first, second = ("n s w", "n e s") if frame.link.direction == EAST else ("s n w", "s e n")
@@ -70,6 +66,8 @@ class _Lines:
         self._rows: dict[int, DoubleRow] = {}
         self._above: list[DoubleBoundary] = []
         self._below: list[DoubleBoundary] = []
+        # of the row that was asked for last: what lies west of so many columns, and east of as many from the other end
+        self._measured, self._west, self._east = -1, [], []  # type: ignore[var-annotated]
 
     def place(self, number: int) -> tuple[int, int]:
         """Row and column of a tensor in this way of reading the lattice."""
@@ -77,11 +75,14 @@ class _Lines:
 
     def replace(self, number: int, tensor: Tensor) -> None:
         """A new tensor: boundaries that hold the old one are forgotten."""
-        i, _ = self._places[number]
+        i, j = self._places[number]
         self._kets[number] = self._oriented(tensor)
         self._rows.pop(i, None)
         del self._above[i + 1 :]
         del self._below[len(self._pattern) - i :]
+        # what lies beside the new tensor stays as it is
+        del self._west[j + 1 if i == self._measured else 0 :]
+        del self._east[len(self._pattern[0]) - j if i == self._measured else 0 :]
 
     def row(self, i: int) -> DoubleRow:
         """Row i beside its conjugate."""
@@ -105,6 +106,20 @@ class _Lines:
             last = _upside_down(self.row(total - count)) if count else None
             self._below.append(self._next(self._below, last, _upside_down(self.row(total - 1))))
         return self._below[total - 1 - i]
+
+    def ends(self, i: int, j: int) -> tuple[Tensor, Tensor]:
+        """What row i makes of its columns west of j, and of those east of j + 1, between its boundaries."""
+        if i != self._measured:
+            self._measured, self._west, self._east = i, [], []
+        row, above, below = self.row(i), self.above(i).sites, self.below(i).sites
+        n = len(row)
+        for side, found, wanted in ((LEFT, self._west, j), (RIGHT, self._east, n - 2 - j)):
+            if not found:
+                found.append(_outer(side, row, above, below))
+            while len(found) <= wanted:
+                k = len(found) - 1 if side == LEFT else n - len(found)
+                found.append(absorb(side, found[-1], above[k], (row.kets[k], row.bras[k]), below[k]))
+        return self._west[j], self._east[n - 2 - j]
 
     def _next(self, found: list[DoubleBoundary], row: DoubleRow | None, outermost: DoubleRow) -> DoubleBoundary:
         return edge(outermost) if row is None else next_boundary(found[-1], row, self._truncation)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,8 @@ class PlaneGates(ABC):
     def advance(self, time: float, dt: float, steps: int) -> tuple[float, float]:
         """Some steps: the summed discarded weight, and the logarithm of the factor on the norm (infinite: per site)."""
         weight, log_norm = 0.0, 0.0
-        for layer, length in self.schedule(steps):
-            for number in self._layers[layer]:
+        for gates in self._passes(steps):
+            for number, length in gates:
                 done = self._apply(self._terms[number].walk, self._gate(number, length * dt))
                 weight += done[0]
                 log_norm += float(np.log(max(done[1], 1e-300))) * self._terms[number].count
@@ -92,6 +92,11 @@ class PlaneGates(ABC):
                 else:
                     joined.append((layer, length))
         return joined
+
+    def _passes(self, steps: int) -> Iterator[list[tuple[int, float]]]:
+        """The gates of some steps in the order in which they act, layer by layer: (number, length in steps)."""
+        for layer, length in self.schedule(steps):
+            yield [(number, length) for number in self._layers[layer]]
 
     def _layer_done(self) -> None:  # noqa: B027
         """Called after the gates of a layer."""
