@@ -101,11 +101,27 @@ def test_ising_comes_near_exact_diagonalisation():
     exact = np.linalg.eigvalsh(np.array([applied(terms, state).ravel() for state in basis]))[0]
     solver = VariationalPEPS(
         D=2, noise=0.2, seed=1, environment=EnvironmentSettings(chi_max=16),
-        minimization=MinimizationSettings(max_iterations=60),
+        minimization=MinimizationSettings(max_iterations=30),
     )  # fmt: skip
     found = solver.solve(ISING, PEPS.random(terms.sites, 1, seed=1))
     assert exact <= found.energy < exact * (1 - 2e-4)
     assert abs(found.certificate.energy_larger - found.certificate.energy) < 1e-8
+
+
+def test_a_resumed_minimisation_takes_the_same_steps():
+    """The metric follows from the point alone."""
+    terms = PlaneTerms.of(TransverseIsing(lattice=Lattice("square", 2, 2), h=2.0))
+    psi = PEPS.random(terms.sites, 2, seed=1)
+
+    def found(iterations, before=None):
+        limits = MinimizationSettings(max_iterations=iterations)
+        around = EnvironmentSettings(chi_max=4)
+        solver = VariationalPEPS(D=2, environment=around, restarts=0, minimization=limits)
+        return solver.solve(terms, psi, resume=before)
+
+    whole, parts = found(6), found(6, found(3))
+    assert [report.energy for report in parts.history] == [report.energy for report in whole.history]
+    assert np.array_equal(parts.optimizer.point, whole.optimizer.point)
 
 
 def test_what_does_not_fit_is_refused():

@@ -9,12 +9,14 @@ import numpy as np
 from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
+from tnsim.algorithms.peps.variational.message_metric import inverse_messages, messages_of
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric
 from tnsim.linalg.truncation import wider_chi
 from tnsim.networks.peps import PEPS, PlaneTerms
+from tnsim.networks.peps.bond_graph import bond_graph
 from tnsim.tensor import Tensor
 from tnsim.tensor.gradient import unit
 from tnsim.tensor.tape import value_and_gradient
@@ -37,6 +39,8 @@ class FiniteProblem:
             raise OperatorError(f"the terms, {terms!r}, do not fit the state, {like!r}.")
         self.terms, self.like, self.settings = terms, like, settings
         self.last: Swept | None = None
+        self._at: np.ndarray | None = None  # where the minimisation stands
+        self._graph = bond_graph(like.pattern, like.closed)
         self._energies = FiniteTerms(terms, settings.truncation)
 
     def aim(self, slope: float) -> float:
@@ -55,11 +59,24 @@ class FiniteProblem:
         """Energy of the whole lattice, and its gradient."""
         energy, gradients = value_and_gradient(lambda *x: self._energies.energy(self._rows(x)), *self.tensors(point))
         self.last = Swept(chi=self.settings.chi_max)
+        self._at = point if self._at is None else self._at
         return energy, tangent(numbers_of(gradients), point, self.like.tensors)
 
     def metric(self) -> Metric:
-        """None is used: neighbours share too much on a small lattice for that of one tensor to help."""
-        return np.copy
+        """The inverse of what messages tell of the norm around every tensor, where the minimisation stands.
+
+        It follows from the point alone, so that a run that is resumed takes the same steps.
+        """
+        assert self._at is not None
+        tensors = self.tensors(self._at)
+        around = messages_of(tensors, self._graph)
+        inverses = [inverse_messages(messages, tensor) for messages, tensor in zip(around, tensors, strict=True)]
+
+        def apply(point: np.ndarray) -> np.ndarray:
+            parts = tensors_of(point, self.like.tensors)
+            return numbers_of([inverse(tensor) for inverse, tensor in zip(inverses, parts, strict=True)])
+
+        return apply
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
         """Energies through boundaries of chi_max and of 3/2 of that."""
@@ -70,8 +87,8 @@ class FiniteProblem:
         return certificate((energies[0], energies[1]), (chi, wider_chi(chi)), (0.0,), self.settings.tol, float("nan"))
 
     def settle(self, point: np.ndarray, environment: Swept | None = None) -> None:
-        """Nothing to do: evaluations begin at nothing."""
-        self.last = environment or self.last
+        """The minimisation stands at a point; evaluations begin at nothing."""
+        self.last, self._at = environment or self.last, point
 
     def forgotten(self) -> None:
         """Nothing to do."""

@@ -31,7 +31,8 @@ class VariationalPEPS(GrowingMinimization):
     O(chi^3 D^6) a tensor. Or a finite lattice with open edges and terms of neighbours, contracted by boundary MPS along
     rows and along columns: O(chi^3 D^6 + chi^2 D^6 d^2) a site; its energies are those of the whole lattice. Such a
     state is best begun by imaginary time (`NeighbourhoodUpdate`), and chi is no less than 5/4 D^2: through narrower
-    boundaries the minimum makes use of what they get wrong, which the certificate tells.
+    boundaries the minimum makes use of what they get wrong. The certificate tells how much that is; a
+    `BoundaryMeasurement` at 2 D^2 and more is nearer to the state.
 
     symmetric: the cell begins at the minimum over one symmetric tensor (with the spins of every second site turned
     where that is antiferromagnetic), the same state with the tensors of the cell, of which all numbers are varied then.
