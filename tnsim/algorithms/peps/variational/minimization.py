@@ -55,7 +55,10 @@ def certificate(
             f"the energy changes by {energies[1] - energies[0]:+.1e} from chi {chis[0]} to {chis[1]}: raise chi_max"
         )
     if not max(changes) <= 1e3 * tol:
-        problems.append(f"an environment still changes by {max(changes):.1e} a step: raise max_steps or chi_max")
+        problems.append(
+            f"an environment still changes by {max(changes):.1e} a step: raise max_steps, or take another chi_max if "
+            "this one cuts between nearly equal values"
+        )
     if min(energies) < bound:
         problems.append(f"{min(energies):.8g} lies below the exact bound {bound:.8g}: the environment is wrong")
     return EnergyCertificate(

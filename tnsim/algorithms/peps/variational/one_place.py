@@ -84,5 +84,5 @@ def on_cell(psi: InfinitePEPS, like: InfinitePEPS) -> InfinitePEPS:
     """
     several = len(psi.tensors) > 1
     numbers = sublattices(like.pattern) if several else (0,) * len(like.tensors)
-    tensors, kinds = ([values[n] for n in numbers] for values in (psi.tensors, psi.kinds))
+    tensors, kinds = [psi.tensors[n] for n in numbers], [psi.kinds[n] for n in numbers]
     return InfinitePEPS(tensors, like.pattern, kinds).astype(like.dtype).to(like.backend)
