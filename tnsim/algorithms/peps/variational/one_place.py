@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from tnsim.errors import OperatorError, SettingsError
-from tnsim.networks.peps import InfinitePEPS, PairTerm, PlaneTerms
+from tnsim.networks.peps import InfinitePEPS, PairTerm, PlaneTerms, SquareState
 
 # offsets that a quarter turn takes to each other
 _ALIKE = (((0, 1), (1, 0)), ((1, 1), (1, -1)))
@@ -77,7 +77,7 @@ def sublattices(pattern: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(found[number].pop() for number in range(len(found)))
 
 
-def on_cell(psi: InfinitePEPS, like: InfinitePEPS) -> InfinitePEPS:
+def on_cell(psi: SquareState, like: SquareState) -> InfinitePEPS:
     """A state of one tensor, or of a checkerboard of two, with the tensors of another cell: the same state.
 
     like: whose pattern, dtype and backend are taken. Raises SettingsError for a checkerboard that does not fit it.
