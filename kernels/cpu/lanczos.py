@@ -7,7 +7,17 @@ from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.products import share_rows
 from tnsim.kernels.cpu.symbols import dot, real_dot
 from tnsim.kernels.cpu.team import led
-from tnsim.kernels.cpu.vectors import CORRECT, OVERLAP, PIECE, SUBTRACT, shares_of, work_on_vectors
+from tnsim.kernels.cpu.vectors import (
+    CORRECT,
+    OVERLAP,
+    SCALE,
+    SUBTRACT,
+    combine,
+    in_dtype,
+    shares_of,
+    subtract,
+    work_on_vectors,
+)
 
 # the three-term recurrence keeps a basis of few long vectors orthogonal; else each is made orthogonal to all
 _FEW, _LONG = 6, 2048
@@ -21,39 +31,6 @@ _WORTH, _COARSE = 4e6, 1e-3
 _LEAST, _MOST = 1e-12, 1e12
 # rounding may hide this share of the residual that is left
 HIDDEN = 0.1
-
-
-@inner
-def subtract(w, alpha, v):
-    """w -= alpha v."""
-    for i in range(len(w)):
-        w[i] -= alpha * v[i]
-
-
-@inner
-def norm_of(w):
-    """The 2-norm."""
-    return np.sqrt(real_dot(w, w))
-
-
-@inner
-def rescale(a, factor):
-    """a *= factor."""
-    for i in range(len(a)):
-        a[i] *= factor
-
-
-@inlined
-def _combine(start, basis, coefficients, vector):
-    """vector = sum of coefficients times the start vector and the rows of the basis behind the first, of norm 1."""
-    number = vector.dtype.type
-    for first in range(0, len(vector), PIECE):
-        piece = vector[first : first + PIECE]
-        piece[:] = 0
-        subtract(piece, number(-coefficients[0]), start[first : first + PIECE])
-        for j in range(1, len(coefficients)):
-            subtract(piece, number(-coefficients[j]), basis[j, first : first + PIECE])
-    rescale(vector, number(1 / norm_of(vector)))
 
 
 def pays_in_single(plan, dtype, enough, energy, norm, constraints):
@@ -102,12 +79,11 @@ def begin(rows, alphas, starts, order, work, start, shares, left, left_dense, ri
     Arguments as in `lowest`.
     """
     size, buffer = len(start), np.empty(work, dtype=start.dtype)
-    basis, factor = np.empty((2, size), dtype=start.dtype), start.dtype.type(1 / norm_of(start))
-    for i in range(size):
-        basis[0, i] = factor * start[i]
-    v, w = basis[0], basis[1]
+    basis, factors = np.empty((2, size), dtype=start.dtype), np.zeros(2, dtype=start.dtype)
+    v, w, sums = basis[0], basis[1], np.empty(2 * len(shares))
+    factors[1] = 1 / np.sqrt(work_on_vectors(OVERLAP, start, start, start, factors, sums, shares, board)[0])
+    work_on_vectors(SCALE, v, start, start, factors, sums, shares, board)
     share_rows(rows, alphas, starts, order, (v, w, buffer, left, left_dense, right, right_dense, buffer), board)
-    factors, sums = np.zeros(2, dtype=start.dtype), np.empty(2 * len(shares))
     alpha, beta, overlap = _recur(basis, 0, 0.0, constraints, factors, sums, shares, board)
     factors[0], factors[1] = overlap, 1
     work_on_vectors(CORRECT, w, v, v, factors, sums, shares, board)
@@ -166,7 +142,7 @@ def lowest(
             factors[0], factors[1] = overlap, 1 / beta[j] if beta[j] > 0 else 0.0
             work_on_vectors(CORRECT, w, v, u, factors, sums, shares, board)
     vector, hidden = np.empty_like(start), rounding * scale * np.sqrt(max(0.0, 1 - ritz[0, 0] ** 2))
-    _combine(start, basis, ritz[0], vector)
+    combine(start, basis.reshape(basis.size), size, ritz[0], vector, sums, shares, board)
     return vector, values[0], count, hidden
 
 
@@ -186,7 +162,7 @@ def solve(plan, start, halves, limits, threads, constraints=None):
     enough = max(limits[2], limits[3] * norm)
     single = SINGLE[dtype.char]
     for kind in (single, dtype) if pays_in_single(plan, dtype, enough, energy, norm, constraints) else (dtype,):
-        alphas, given = plan.alphas.astype(kind, copy=False), (half.astype(kind, copy=False) for half in halves)
+        alphas, given = plan.alphas.astype(kind, copy=False), in_dtype(halves, kind, threads)
         vector, value, count, hidden = led(
             threads, dtype, lowest, plan.rows, alphas, *tables, work, first, shares, *given, *limits,
             ROUNDING[dtype.char], ROUNDING[kind.char], constraints,

@@ -36,7 +36,8 @@ WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
 KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
 DTYPES = "fdFD"
 # kinds of jobs; rows and vectors may have half the digits of the dtype
-ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SINGLE_ROWS, SINGLE_VECTORS = range(8)
+ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SPACE, COMBINE, COPY = range(9)
+SINGLE_ROWS, SINGLE_VECTORS, SINGLE_SPACE, SINGLE_COMBINE, SINGLE_COPY = range(9, 14)
 # looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds, as a
 # look takes some ten nanoseconds)
 _PATIENCE, _IDLE_LOOKS = 200, 50_000

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
 from tnsim.kernels import table as t
-from tnsim.kernels.cpu import leading, products, split, team
+from tnsim.kernels.cpu import davidson, lanczos, leading, products, space, split, team, vectors
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.team import AWAKE, BUSY, TEAM, led, new_board
 
@@ -81,28 +82,135 @@ def test_splits_are_the_same_bit_for_bit_on_any_number_of_threads(rightwards):
         assert all(same_rows(alone, cut(3, kind), blocks, rightwards) for _ in range(8))
 
 
-@pytest.mark.parametrize("dtype", ["f", "F"])
-def test_helpers_work_on_single_precision_alone(dtype):
-    """The lead opens a round and does none of its tasks."""
-    rows, alphas, starts, _ = plan_of_sums(40, dtype)
-    order = np.arange(40)
-    b, c = np.full(40, 2, dtype=dtype), np.zeros(40, dtype=dtype)
+def left_to_helpers(
+    dtype: str, kind: int, numbers: tuple[int, ...], arrays: tuple[np.ndarray, ...], count: int
+) -> None:
+    """A round of which the lead does none of the tasks; numbers and arrays: what is written on the board."""
 
     def lead(board):
-        place = team.ARGUMENTS
-        for array in (rows.ravel(), alphas, starts, order, b, c, *[b] * 6):
+        place = team.ARGUMENTS + len(numbers)
+        board[team.ARGUMENTS : place] = numbers
+        for array in arrays:
             board[place], board[place + 1] = array.ctypes.data, array.size
             place += 2
-        board[team.KIND] = team.SINGLE_ROWS
-        open_round(board, 40)
-        deadline = time.monotonic() + 120  # its first task may be compiled
-        while board[team.DONE] < 40 and not board[team.FAILED] and time.monotonic() < deadline:
+        board[team.KIND] = kind
+        open_round(board, count)
+        deadline = time.monotonic() + 300  # its first task may be compiled
+        while board[team.DONE] < count and not board[team.FAILED] and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert board[team.DONE] == 40 and not board[team.FAILED]
+        assert board[team.DONE] == count and not board[team.FAILED]
 
     TEAM._reset()  # one that is awake for other numbers would go to sleep
     led(2, np.dtype(dtype), lead)
+
+
+@pytest.mark.parametrize("dtype", ["f", "F"])
+def test_helpers_work_on_single_precision_alone(dtype):
+    rows, alphas, starts, _ = plan_of_sums(40, dtype)
+    b, c = np.full(40, 2, dtype=dtype), np.zeros(40, dtype=dtype)
+    arrays = rows.ravel(), alphas, starts, np.arange(40), b, c, *[b] * 6
+    left_to_helpers(dtype, team.SINGLE_ROWS, (), arrays, 40)
     assert np.array_equal(c, 2 * alphas)
+
+
+# two shares of long vectors, the last one longer
+LONG = 2 * vectors.SHARE + vectors.PIECE + 7
+
+
+@pytest.mark.parametrize("dtype", "df")
+@pytest.mark.parametrize("what", ["MEASURE", "SHIFT", "RESIDUAL", "PRECONDITION", "REMOVE", "PLACE"])
+def test_helpers_work_on_the_space_of_davidson(what, dtype):
+    """Every round against the sum that it stands for; dtype: of the space, in a run in double precision."""
+    rng, count = np.random.default_rng(7), 2
+    V = rng.normal(size=(3, 2, LONG)).astype(dtype)
+    x, diagonal = rng.normal(size=(2, LONG)).astype(dtype)
+    before, factors = x.astype("d"), np.array([0.5, 0.25, -1.5], dtype=dtype)
+    sums, shares = np.empty(2 * 7), vectors.shares_of(LONG)
+    a, b, e = factors.tolist()
+    changed = {
+        "MEASURE": before,
+        "SHIFT": before - a * V[1, 0],
+        "RESIDUAL": a * (V[0, 1] - e * V[0, 0]) + b * (V[1, 1] - e * V[1, 0]),
+        "PRECONDITION": before / (abs(diagonal - a) + b),
+        "REMOVE": before - a * V[0, 0] - b * V[1, 0],
+        "PLACE": before,
+    }[what]
+    kind, arrays = team.SPACE if dtype == "d" else team.SINGLE_SPACE, (V, x, diagonal, factors, sums, shares)
+    left_to_helpers("d", kind, (getattr(space, what), count), arrays, len(shares))
+    near = {"rtol": 1e-12, "atol": 1e-12} if dtype == "d" else {"rtol": 1e-4, "atol": 1e-4}
+    np.testing.assert_allclose(x, changed, **near)
+    square, *overlaps = sums.reshape(2, 7).sum(axis=0)
+    if what == "PLACE":
+        np.testing.assert_allclose(V[2, 0], a * before, **near)
+        return
+    np.testing.assert_allclose(square, changed @ changed, rtol=near["rtol"])
+    if what != "RESIDUAL":
+        left, right = (V[1, 0], V[:2, 1]) if what == "SHIFT" else (changed, V[:2, 0])
+        scale = LONG**0.5
+        np.testing.assert_allclose(np.array(overlaps[:4:2]) / scale, right.astype("d") @ left / scale, **near)
+
+
+@pytest.mark.parametrize("dtype", "df")
+def test_helpers_combine_vectors(dtype):
+    rng = np.random.default_rng(8)
+    start, rows = rng.normal(size=LONG), rng.normal(size=(3, LONG)).astype(dtype)
+    factors, out, sums, shares = np.array([0.5, 2.0, -1.0]), np.empty(LONG), np.empty(4), vectors.shares_of(LONG)
+    kind = team.COMBINE if dtype == "d" else team.SINGLE_COMBINE
+    left_to_helpers("d", kind, (LONG,), (start, rows, factors, out, sums, shares), len(shares))
+    np.testing.assert_allclose(out, 0.5 * start + 2.0 * rows[1] - rows[2], rtol=1e-12, atol=1e-12)
+    assert sums[0] + sums[2] == pytest.approx(out @ out)
+
+
+@pytest.mark.parametrize("dtype", "df")
+def test_helpers_copy_into_arrays_of_either_precision(dtype):
+    source, target = np.random.default_rng(8).normal(size=LONG), np.zeros(LONG, dtype=dtype)
+    kind = team.COPY if dtype == "d" else team.SINGLE_COPY
+    left_to_helpers("d", kind, (), (source, target), len(vectors.shares_of(LONG)))
+    assert np.array_equal(target, source.astype(dtype))
+
+
+def blocks_of_products(count: int, size: int) -> tuple[SimpleNamespace, np.ndarray, np.ndarray]:
+    """A plan for H that multiplies every square block of a vector from the left by a symmetric matrix of its own, these
+    matrices, and the diagonal of H."""
+    rng = np.random.default_rng(6)
+    matrices = rng.normal(size=(count, size, size))
+    matrices = matrices + matrices.transpose(0, 2, 1) + np.linspace(0, 40, size) * np.eye(size)
+    rows, block = np.zeros((2 * count, t.COLUMNS), dtype=np.int64), np.arange(count) * size**2
+    rows[::2, t.KIND], rows[::2, t.M] = t.CLEAR, 1
+    rows[::2, [t.N, t.C_STRIDE]] = size**2
+    rows[1::2, [t.M, t.N, t.K, t.A_STRIDE, t.B_STRIDE, t.C_STRIDE]] = size
+    rows[1::2, t.A_BUFFER] = 3
+    rows[:, t.C_BUFFER] = 1
+    rows[1::2, t.A_OFFSET] = rows[1::2, t.B_OFFSET] = rows[::2, t.C_OFFSET] = rows[1::2, t.C_OFFSET] = block
+    alphas, order = np.ones(2 * count), np.arange(count)
+    plan = SimpleNamespace(rows=rows, alphas=alphas, starts=np.arange(0, 2 * count + 1, 2), order=order, work=1)
+    return plan, matrices, np.repeat(matrices.diagonal(axis1=1, axis2=2).ravel(), size)
+
+
+@pytest.mark.parametrize("flops", [0.0, np.inf])
+@pytest.mark.parametrize("method", ["lanczos", "davidson"])
+def test_eigensolvers_are_the_same_bit_for_bit_on_any_number_of_threads(method, flops):
+    """flops: none, so that all is done in double precision, or so many that directions are found in single."""
+    plan, matrices, diagonal = blocks_of_products(30, 36)
+    plan.flops, halves = flops, (matrices.ravel(), *[np.zeros(1)] * 3)
+    values, bases = np.linalg.eigh(matrices)
+    low = int(np.argmin(values[:, 0]))
+    start = 0.02 * np.random.default_rng(9).normal(size=matrices.shape)
+    start[low, :, 0] += bases[low, :, 0]
+    assert len(vectors.shares_of(start.size)) > 2
+
+    def found(threads: int) -> tuple:
+        limits = 2, 80, 1e-7, 0.0 if flops == 0 else 0.02
+        if method == "davidson":
+            return davidson.solve(plan, start.reshape(1, -1), diagonal, halves, limits, threads)
+        return lanczos.solve(plan, start.ravel(), halves, limits, threads)
+
+    alone = found(1)
+    assert np.linalg.norm(alone[0]) == pytest.approx(1, abs=1e-14)
+    assert alone[1] == pytest.approx(values[low, 0], abs=1e-10 if flops == 0 else 0.05)
+    for _ in range(5):
+        for one, other in zip(alone, found(3), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("dtype", ["f", "F"])

@@ -188,7 +188,7 @@ class TwoSiteHamiltonian:
     def diagonal(self) -> Array:
         """The diagonal of H_eff; cost O(chi^2 d^2) for every channel that has one."""
         plan = diagonal_plan(self.plan)
-        out = self.backend.zeros(plan.size, self.dtype)
+        out = self.backend.empty(plan.size, self.dtype)
         work = self.backend.empty(max(1, plan.work), self.dtype)
         run(plan, (work, out, out, *self.halves), self.backend)
         return out
