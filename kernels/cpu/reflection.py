@@ -111,7 +111,7 @@ def _copy(row, source, target, left, right, first, widths):
 
 
 @kernel
-def with_images(rows, alphas, starts, left_runs, right_runs, images, limits, offsets, n_left, n_right):
+def with_images(rows, alphas, starts, left_runs, right_runs, images, heights, offsets, n_left, n_right):
     """A matrix-vector product whose tasks, one a centre sector, fill in what is the image of what they computed."""
     nq = len(n_left)
     firsts, others = _starts_of(left_runs, nq), _starts_of(right_runs, nq)
@@ -136,7 +136,7 @@ def with_images(rows, alphas, starts, left_runs, right_runs, images, limits, off
             for left in left_runs[firsts[q] : firsts[q + 1]]:
                 first = 0
                 if goal == q:
-                    beyond = limits[q] - left[IMAGE_START]
+                    beyond = heights[q] - left[IMAGE_START]
                     first = max(0, (beyond + left[IMAGE_STEP] - 1) // left[IMAGE_STEP])
                     if left[IMAGE_START] <= left[START] or first >= left[COUNT]:
                         continue
@@ -192,13 +192,47 @@ def half_sizes(found, images, sizes):
 
 
 @inlined
-def _part(row, buffers, offset, target, left, right, at, widths, sign):
-    """One run by another of a folded block; the column's image instead of the column where `sign` is not zero."""
-    row[KIND], row[M], row[N] = ADD, left[COUNT], right[COUNT]
-    row[B_BUFFER], row[C_BUFFER] = buffers
-    row[B_OFFSET] = offset + left[START] * widths[0] + (right[START] if sign == 0 else right[IMAGE_START])
-    row[B_STRIDE], row[B_STEP] = left[STEP] * widths[0], right[STEP] if sign == 0 else right[IMAGE_STEP]
-    row[C_OFFSET], row[C_STRIDE], row[C_STEP] = target + at[0] * widths[1] + at[1], widths[1], 1
+def _belongs(run, odd):
+    """Whether a run of a sector that is its own image stands in the even or odd part of it: of two runs that are each
+    other's image the first does, in both parts; a run that is its own image does in the part of its sign."""
+    if run[IMAGE_START] == run[START]:
+        return (run[SIGN] > 0) == (odd == 0)
+    return run[IMAGE_START] > run[START]
+
+
+@inlined
+def _fold_run(row, source, target, left, right, widths, turned):
+    """One run by another of a folded block, or (turned) by the image of the other; source, target: offsets."""
+    row[KIND], row[M], row[N], row[C_BUFFER] = ADD, left[COUNT], right[COUNT], 1
+    row[B_OFFSET] = source + left[START] * widths[0] + (right[IMAGE_START] if turned else right[START])
+    row[B_STRIDE], row[B_STEP] = left[STEP] * widths[0], right[IMAGE_STEP] if turned else right[STEP]
+    row[C_OFFSET], row[C_STRIDE], row[C_STEP] = target, widths[1], 1
+
+
+@inner
+def _fold_block(rows, alphas, left_runs, right_runs, odd, source, target, widths):
+    """The even or odd part of a block that is its own image; how many rows that takes."""
+    count, above = 0, 0
+    for left in left_runs:
+        if not _belongs(left, odd):
+            continue
+        before = 0
+        for right in right_runs:
+            if not _belongs(right, odd):
+                continue
+            pair, twin = left[IMAGE_START] > left[START], right[IMAGE_START] > right[START]
+            goal = target + above * widths[1] + before
+            _fold_run(rows[count], source, goal, left, right, widths, False)
+            if pair != twin:
+                alphas[count] = np.sqrt(2.0)
+            count += 1
+            if pair and twin:
+                _fold_run(rows[count], source, goal, left, right, widths, True)
+                alphas[count] = right[SIGN] if odd == 0 else -right[SIGN]
+                count += 1
+            before += right[COUNT]
+        above += left[COUNT]
+    return count
 
 
 @kernel
@@ -208,7 +242,7 @@ def fold(left_runs, right_runs, images, offsets, n_left, n_right, wanted):
     A pair of blocks becomes the first of them; parts that are not wanted are left out. One task a part. Returns rows,
     coefficients, task starts, the parts (centre sector, odd or not, offset, rows, columns), and the size.
     """
-    nq, root = len(n_left), np.sqrt(2.0)
+    nq = len(n_left)
     firsts, others = _starts_of(left_runs, nq), _starts_of(right_runs, nq)
     own, other = half_sizes(left_runs, images, n_left), half_sizes(right_runs, images, n_right)
     capacity = nq
@@ -219,43 +253,23 @@ def fold(left_runs, right_runs, images, offsets, n_left, n_right, wanted):
     r, b, target = 0, 0, 0
     for q in range(nq):
         for odd in range(2 if images[q] == q else 1 if images[q] > q else 0):
-            m, n = own[q, odd], other[q, odd]
             if not wanted[q, odd]:
                 continue
+            m, n = own[q, odd], other[q, odd]
             block = blocks[b]
             block[0], block[1], block[2], block[3], block[4] = q, odd, target, m, n
-            b += 1
-            if images[q] != q:
+            if images[q] == q:
+                lefts, rights = left_runs[firsts[q] : firsts[q + 1]], right_runs[others[q] : others[q + 1]]
+                widths = n_right[q], n
+                r += _fold_block(rows[r:], alphas[r:], lefts, rights, odd, offsets[q], target, widths)
+            else:
                 row = rows[r]
                 row[KIND], row[M], row[N] = ADD, 1, m * n
                 row[B_OFFSET], row[B_STEP], row[C_BUFFER], row[C_OFFSET], row[C_STEP] = offsets[q], 1, 1, target, 1
                 r += 1
-                starts[b] = r
-                target += m * n
-                continue
-            above = 0
-            for left in left_runs[firsts[q] : firsts[q + 1]]:
-                pair = left[IMAGE_START] > left[START]
-                if not pair and (left[IMAGE_START] < left[START] or (left[SIGN] > 0) == (odd == 1)):
-                    continue
-                before = 0
-                for right in right_runs[others[q] : others[q + 1]]:
-                    twin = right[IMAGE_START] > right[START]
-                    if not twin and (right[IMAGE_START] < right[START] or (right[SIGN] > 0) == (odd == 1)):
-                        continue
-                    for sign in range(2 if pair and twin else 1):
-                        _part(
-                            rows[r], (0, 1), offsets[q], target, left, right, (above, before), (n_right[q], n), sign
-                        )  # fmt: skip
-                        if sign == 1:
-                            alphas[r] = right[SIGN] if odd == 0 else -right[SIGN]
-                        elif pair != twin:
-                            alphas[r] = root
-                        r += 1
-                    before += right[COUNT]
-                above += left[COUNT]
-            starts[b] = r
             target += m * n
+            b += 1
+            starts[b] = r
     return rows[:r].copy(), alphas[:r].copy(), starts[: b + 1].copy(), blocks[:b].copy(), target
 
 
@@ -276,11 +290,10 @@ def unfold(found, axis, blocks, ranks, folded_squares, squares, sizes):
         q, odd, own, at = blocks[b, 0], blocks[b, 1], blocks[b, 2 + axis], 0
         for run in found[starts[q] : starts[q + 1]]:
             alone = run[IMAGE] == q and run[IMAGE_START] == run[START]
-            if run[IMAGE] == q:
-                if run[IMAGE_START] < run[START] or (alone and (run[SIGN] > 0) == (odd == 1)):
-                    continue
-            else:
+            if run[IMAGE] != q:
                 at = run[START]
+            elif not _belongs(run, odd):
+                continue
             for turned in range(1 if alone else 2):
                 row, goal = rows[r], run[IMAGE] if turned == 1 else q
                 row[KIND], row[M], row[N] = ADD, ranks[b], run[COUNT]
