@@ -8,7 +8,7 @@ import numpy as np
 
 from tnsim.kernels.cpu import diagonal, growth, half_terms, hamiltonian, reflection, sectors
 from tnsim.kernels.cpu.layout import longest_first
-from tnsim.networks.plan_cache import plan_cache
+from tnsim.networks.plan_cache import PlanCache
 from tnsim.networks.reflection import ChannelImages, Mirror, SiteReflection, images
 from tnsim.networks.site_operator import SiteOperator
 from tnsim.symmetry import Layout, Leg, layout
@@ -20,8 +20,8 @@ ADDED = 16.0
 RATE, _ROW = 2e10, 5e-8
 # a task is most of the work with more than this share of the flops
 _LONE = 0.7
-# memory for plans of halves, and for those of two sites with theirs: molecules have tens of MB in each
-_PLAN_BYTES = 2**29
+# the plans whose rows count products: molecules have tens of MB in each
+keep_plan = PlanCache(2**30)
 
 _NO_IMAGES = np.zeros(0, dtype=np.int64)
 # of an environment that grows: the site's reflection, that of its channels, and the even states of the new bond
@@ -199,7 +199,7 @@ def _tables(table: Layout) -> tuple[np.ndarray, np.ndarray]:
     return table.indices, table.offsets
 
 
-@plan_cache(_PLAN_BYTES)
+@keep_plan
 def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: str) -> HalfPlan:
     """Terms of an environment on `bond` and the operator next to it, for the charges of `center`."""
     is_left = side == LEFT
@@ -222,7 +222,7 @@ def half_plan(side: str, bond: Leg, operator: SiteOperator, center: Leg, dtype: 
     return HalfPlan(side, bond, operator, center, fused, terms, alphas, groups, build)
 
 
-@plan_cache(_PLAN_BYTES)
+@keep_plan
 def two_site_plan(
     left: Leg, first: SiteOperator, second: SiteOperator, right: Leg, dtype: str, symmetric: bool,
     mirror: Mirror | None = None,
@@ -266,7 +266,7 @@ def _runs(half: HalfPlan, site: SiteReflection, even: tuple[int, ...], factors: 
     return reflection.runs(*fused, bond, _states(half.operator.phys), (site.place, site.sign), half.side == LEFT)
 
 
-@lru_cache(maxsize=512)
+@keep_plan
 def diagonal_plan(plan: TwoSitePlan) -> Rows:
     """The diagonal of the effective Hamiltonian of two sites."""
     a, b = plan.left, plan.right
@@ -276,7 +276,7 @@ def diagonal_plan(plan: TwoSitePlan) -> Rows:
     return rows_of(a.dtype, *rows)
 
 
-@lru_cache(maxsize=256)
+@keep_plan
 def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...], folding: Folding | None = None) -> Rows:
     """Gram matrices of all products of one half with the two-site tensor; with a folding, none of images."""
     other = np.array(other_sizes, dtype=np.int64)
@@ -287,7 +287,7 @@ def noise_plan(half: HalfPlan, other_sizes: tuple[int, ...], folding: Folding | 
     return rows_of(half.dtype, *rows)
 
 
-@lru_cache(maxsize=512)
+@keep_plan
 def environment_plan(half: HalfPlan, bond: Leg, mirror: Growth | None = None) -> tuple[Rows, tuple[Leg, Leg, Leg]]:
     """The environment beyond the half's site, on the new `bond` (flow +1), and its legs."""
     operator, is_left = half.operator, half.side == LEFT

@@ -1,15 +1,11 @@
 """Plans that take a two-site tensor which is its own reflection apart into what is independent, and back."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from tnsim.kernels.cpu import reflection
-from tnsim.networks.effective_plans import ADDED, LEFT, Rows, TwoSitePlan, rows_of
-
-# plans that are kept: each holds the plan of its two sites, which may be large
-_KEPT = 64
+from tnsim.networks.effective_plans import ADDED, LEFT, Rows, TwoSitePlan, keep_plan, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +19,13 @@ class FoldPlan:
     parts: np.ndarray
     blocks: np.ndarray
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the plan."""
+        return self.rows.nbytes
 
-@lru_cache(maxsize=_KEPT)
+
+@keep_plan
 def fold_plan(plan: TwoSitePlan, side: str | None = None) -> FoldPlan:
     """The two-site tensor, or (of a side) Gram matrices of its rows or columns, by even and odd parts."""
     folding, blocks = plan.folding, plan.blocks
@@ -47,7 +48,7 @@ def fold_plan(plan: TwoSitePlan, side: str | None = None) -> FoldPlan:
     return FoldPlan(plain, parts[:, :2].copy(), parts[:, 2:].copy())
 
 
-@lru_cache(maxsize=_KEPT)
+@keep_plan
 def average_plan(plan: TwoSitePlan) -> Rows:
     """Half of a two-site tensor and half of its reflection."""
     folding, (offsets, m, n) = plan.folding, plan.blocks.T.copy()
