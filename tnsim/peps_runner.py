@@ -33,9 +33,10 @@ def run_peps(job: PEPSJob, console: Console, before: PEPSResult | None = None) -
 
 
 def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console) -> tuple[PEPSJob, Console, Any]:
-    """What `run_peps` takes to go on from a file: to the end of its cooling or minimisation, or to be measured at
+    """What `run_peps` takes to go on from a file.
 
-    another chi_max; iterations: how many a minimisation may take in all.
+    To the end of its cooling or minimisation, or to be measured at another chi_max; iterations: how many a minimisation
+    may take in all.
     """
     found, text = load(file), load_peps_job(file)
     if not isinstance(found, PEPSResult) or not text:

@@ -117,9 +117,10 @@ class CellEnvironment:
         return replace(self, sites=tuple(site.turned() for site in self.sites), pattern=self.pattern.turned())
 
     def grown(self, truncation: Truncation) -> "CellEnvironment":
-        """A column or row more on all four sides. Cost O(chi^3 D^6) a tensor where gradients are asked for, else
+        """A column or row more on all four sides.
 
-        O(chi^3 D^4 + chi^2 D^6 d) and the quadrants' products.
+        Cost O(chi^3 D^6) a tensor where gradients are asked for, else O(chi^3 D^4 + chi^2 D^6 d) and the quadrants'
+        products.
         """
         now, cuts, known = self, [], []  # type: ignore[var-annotated]
         for side in range(4):

@@ -104,9 +104,9 @@ class GrowingMinimization(ABC):
         known: float | None,
         history: tuple[MinimizationReport, ...] = (),
     ) -> MinimizedState:
-        """From a state, or on from a result, to bonds of D; known: the energy that nothing lies below; history: of what
+        """From a state, or on from a result, to bonds of D.
 
-        led to the state.
+        known: the energy that nothing lies below; history: of what led to the state.
         """
         run, found = WatchedRun(observers), resume
         if found is not None:

@@ -69,10 +69,11 @@ def certificate(
 
 @dataclass(frozen=True, kw_only=True)
 class MinimizationReport:
-    """One iteration. energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for
+    """One iteration.
 
-    tensors of norm 1; steps and change: of the environment; evaluations: of energy and gradient since the start;
-    attempt: number of the start at this D; symmetric: whether one symmetric tensor is varied, not all.
+    energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for tensors of norm 1;
+    steps and change: of the environment; evaluations: of energy and gradient since the start; attempt: number of the
+    start at this D; symmetric: whether one symmetric tensor is varied, not all.
     """
 
     iteration: int

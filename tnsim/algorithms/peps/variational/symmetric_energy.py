@@ -63,9 +63,10 @@ class SymmetricTerms:
 
     @classmethod
     def of(cls, terms: PlaneTerms, turn: np.ndarray | None = None) -> "SymmetricTerms":
-        """Of an infinite model whose cell is one site. Raises OperatorError for terms that reach further, and where
+        """Of an infinite model whose cell is one site.
 
-        the turned sublattice sees other terms than the first, which one tensor cannot describe.
+        Raises OperatorError for terms that reach further, and where the turned sublattice sees other terms than the
+        first, which one tensor cannot describe.
         """
         if not terms.infinite or terms.shape != (1, 1):
             raise OperatorError(f"a state of one tensor takes terms that repeat with every site, found {terms!r}.")
