@@ -76,6 +76,7 @@ def test_gradients_that_will_not_fit_are_refused():
     search = PEPSGroundState(
         preparation=VariationalPEPS(D=6, environment=EnvironmentSettings(chi_max=36)),
         contraction=BoundaryMeasurement(truncation=Truncation(chi_max=8)),
+        memory_gib=1.0,
     )
     with pytest.raises(SettingsError, match="a gradient takes about .* GiB at chi = 36 and bonds of 6, above"):
         search.solve(terms, psi)
