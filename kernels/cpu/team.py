@@ -2,7 +2,8 @@
 
 The lead describes a job on a board (what to do, and the addresses of its arrays) and opens a round of tasks; lead and
 helpers claim tasks by an atomic step, and the lead waits for the last one. As no task is assigned in advance, a helper
-that the machine has no core for costs the lead nothing but its help.
+that the machine has no core for costs the lead nothing but its help; one that loses its core with a task in hand keeps
+the lead waiting until it has it back.
 
 Helpers stay in compiled code between jobs, looking at the board (`serve.py`): coming back to Python would cost two
 changes of the interpreter's lock a job, each as long as a small job. After some milliseconds with nothing to do they
