@@ -1,6 +1,7 @@
 """PEPS: the lattice with energies of bonds and moments, a search for a ground state, energies against 1/D or 1/xi."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ def plot_plane_state(result: Any, *, path: str | Path | None = None) -> Any:
     steps, energies = range(len(reports)), [float(np.real(report.energy)) for report in reports]
     cooled = hasattr(reports[0], "step") if reports else True
     label = "estimate of the update" if cooled else "minimisation"
-    axis.plot(steps, energies, "o-", color=ACCENT, markersize=3, linewidth=1.0, label=label)
+    for _, start in groupby(zip(steps, energies, reports, strict=True), key=lambda entry: _start_of(entry[2])):
+        own_steps, own, _ = zip(*start, strict=True)  # no line leads from one start to the next
+        axis.plot(own_steps, own, "o-", color=ACCENT, markersize=3, linewidth=1.0, label=label)
+        label = ""
     if result.energy is not None and hasattr(result.measurement, "moments"):
         axis.axhline(result.energy, color=SECOND, linewidth=1.2, linestyle="--", label="measured, per site")
     axis.set_xlabel("report")
@@ -69,11 +73,16 @@ def plot_energies(results: Sequence[Any], *, against: str = "D", path: str | Pat
     return finish(figure, path)
 
 
+def _start_of(report: Any) -> Any:
+    """What reports of one start have in common; a cooling has one alone."""
+    return getattr(report, "start", None)
+
+
 def _draw_plane(figure: Any, axis: Any, measurement: Any) -> None:
     m, n = measurement.shape
     values = np.array([float(np.real(value)) for value in measurement.pairs.values()] or [0.0])
     low, high = values.min(), values.max()
-    spread = max(high - low, 1e-9 * max(1.0, abs(low)))
+    spread = max(high - low, 1e-3 * max(1.0, abs(low)))  # differences that no digit below shows have one colour
     scatter = axis.scatter([], [], c=[], cmap="viridis", vmin=low - 0.02 * spread, vmax=high + 0.02 * spread)
     for ((i, j), (k, l)), value in measurement.pairs.items():  # noqa: E741
         axis.plot([j, l], [-i, -k], "-", color=scatter.to_rgba(float(np.real(value))), linewidth=3.0, zorder=1)
