@@ -24,6 +24,7 @@ from tnsim.algorithms.peps.variational.minimization import (
     EnergyCertificate,
     MinimizationReport,
     MinimizedState,
+    Place,
 )
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment
 from tnsim.algorithms.plane.corner_certificate import Certificate
@@ -48,8 +49,8 @@ _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *PEPS_THINGS, Evolved, EvolutionReport, Status, PlaneMeasurement, InfiniteMeasurement, InfiniteCertificate,
-        Certificate, MinimizationReport, EnergyCertificate, Attempt, LBFGS, Converged, SymmetricEnvironment,
-        CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
+        Certificate, MinimizationReport, EnergyCertificate, Attempt, Place, LBFGS, Converged,
+        SymmetricEnvironment, CellEnvironment, Surrounded, CellPattern, Swept, Spectrum, Site, Group,
     )
 }  # fmt: skip
 

@@ -35,6 +35,24 @@ def minimization_line(report: MinimizationReport) -> str:
     ))  # fmt: skip
 
 
+def larger_line(report: MinimizationReport) -> str:
+    """The energy in a wider environment, below that of its iteration; nothing where it was not looked at.
+
+    >>> from dataclasses import replace
+    >>> report = MinimizationReport(
+    ...     iteration=20, D=4, energy=-0.668982, energy_change=-2e-9, slope=3e-7, chi=48, environment_steps=9,
+    ...     environment_change=1e-10, evaluations=14, seconds=0.04,
+    ... )
+    >>> print(f"[{larger_line(report)}]\\n{larger_line(replace(report, energy_larger=-0.668986))}")
+    []
+       at 3/2 chi    -0.668986000000  -4.0e-06
+    """
+    wide = report.energy_larger
+    if wide is None:
+        return ""
+    return _line(("", "", f"{wide:.12f}", f"{wide - report.energy:+.1e}", "", "", ""), "   at 3/2 chi").rstrip()
+
+
 def start_line(report: MinimizationReport, before: MinimizationReport | None) -> str:
     """Of which start a report is, where the one before was of another; nothing where it is the only one so far."""
     if before is None and not report.symmetric or before is not None and before.start == report.start:
@@ -43,8 +61,9 @@ def start_line(report: MinimizationReport, before: MinimizationReport | None) ->
     return f"{kind}, D = {report.D}, start {report.attempt + 1}"
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    return " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+def _line(cells: tuple[str, ...], name: str = "") -> str:
+    line = " ".join(cell.rjust(width) for cell, width in zip(cells, _COLUMNS.values(), strict=True))
+    return name + line[len(name) :]
 
 
 class PEPSLines:
@@ -61,6 +80,9 @@ class PEPSLines:
             if start := start_line(report, self._last):
                 lines.append(start)
             self._last = report
-            self.console.print("\n".join([*lines, minimization_line(report)]), soft_wrap=True, highlight=False)
+            lines.append(minimization_line(report))
+            if larger := larger_line(report):
+                lines.append(larger)
+            self.console.print("\n".join(lines), soft_wrap=True, highlight=False)
         else:
             (self._cooling if isinstance(report, EvolutionReport) else self._corners).step(report, run)

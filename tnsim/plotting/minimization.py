@@ -13,7 +13,8 @@ from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path | None = None) -> Any:
     """Energy above the lowest one found, and the norm of the gradient, iteration by iteration. Returns the figure.
 
-    A dotted line stands where bonds were made larger, or another start begins.
+    A dotted line stands where bonds were made larger, or another start begins; squares are energies at 3/2 chi above
+    the lowest of those: where they rise, the state makes use of what chi cuts.
     """
     figure, axes = new_figure(1, 2)
     count = np.arange(1, len(history) + 1)
@@ -33,4 +34,9 @@ def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path
         axis.set_title(title, fontsize=10)
         for place in grows:
             axis.axvline(place, color=INK, linestyle=":", linewidth=0.8)
+    wide = {n: report.energy_larger for n, report in enumerate(history, 1) if report.energy_larger is not None}
+    seen = {n: value - min(wide.values()) for n, value in wide.items() if value > min(wide.values())}
+    if seen:
+        axes[0, 0].plot(list(seen), list(seen.values()), "s", color=SECOND, markersize=4, label="at 3/2 chi")
+        axes[0, 0].legend(fontsize=8, frameon=False)
     return finish(figure, path)

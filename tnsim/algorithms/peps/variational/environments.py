@@ -100,6 +100,10 @@ class Converged:
         """The bond dimension of the environment."""
         return self.environment.chi
 
+    def rests(self, settings: EnvironmentSettings) -> bool:
+        """Whether it is the fixed point."""
+        return self.change < settings.tol
+
 
 def converge(
     environment: E, step: Callable[[E], E], settings: EnvironmentSettings, steps: int, again: Callable[[E], E]

@@ -43,6 +43,10 @@ class GrowingMinimization(ABC):
     than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most. The usual
     numbers, where none are told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a
     given state, or one of imaginary time) is followed alone.
+
+    What is followed to its end has its energy looked at with 3/2 chi every `minimization.check_every` iterations: where
+    it has risen twice, or at the end, the search goes back to the lowest one (status "chi limit"), as steps had begun
+    to make use of what chi cuts. A look costs two to four evaluations.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})
@@ -137,35 +141,50 @@ class GrowingMinimization(ABC):
         before: MinimizedState | None,
         history: Sequence[MinimizationReport],
     ) -> tuple[Problem, MinimizedState]:
-        """An attempt to its end, from the start or from where it was stopped."""
-        chosen = self._chosen(attempt)
-        goes_on = before is None and attempt.number == chosen
-        before = attempt.best if goes_on else before
-        psi = self._own(before.state) if before is not None else self._start(attempt)
-        problem, reports = self._problem(terms, psi, self._settings(attempt)), list(history)
-        if before is None:
-            problem.aim(self._expected_slope(attempt))
-            optimizer = LBFGS.start(problem, problem.point(psi.tensors))
-        elif goes_on and self._is_narrowed(attempt):
-            problem.aim(before.optimizer.slope)
-            optimizer = before.optimizer.forgotten().moved(problem)
-        else:
-            optimizer = before.optimizer
-            problem.settle(optimizer.point, before.environment)
-            if before.certificate is not None and before.certificate.chi != self.environment.chi_max:
-                # it came to its end in another environment, where its energy and slope were others
-                problem.forgotten()
-                optimizer = optimizer.forgotten().moved(problem)
-        found = solution_of(problem, optimizer, attempt, reports)
-        limits = self.minimization
-        if attempt.number < chosen or attempt.D < self.D:
-            limits = replace(limits, max_iterations=min(self._compare_after(attempt), limits.max_iterations))
+        """An attempt to its end, from the start or from where it was stopped; before: None at an attempt's begin."""
+        problem, optimizer, attempt = self._begun(terms, attempt, before, len(history))
+        lowest, reports = None if before is None else before.lowest, list(history)
+        found, limits = solution_of(problem, optimizer, attempt, reports, lowest), self._limits(attempt)
         for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
             reports.append(report)
-            found = solution_of(problem, optimizer, attempt, reports)
+            found = solution_of(problem, optimizer, attempt, reports, found.lowest)
             if run.tell(report, found):
-                break
+                return problem, found
+        if found.lowest is not None and limits.rose(found.reports):
+            found = replace(found, optimizer=found.lowest.optimizer, environment=found.lowest.environment)
+            problem.settle(found.optimizer.point, found.environment)
+            found = solution_of(problem, found.optimizer, attempt, reports, found.lowest)
         return problem, found
+
+    def _begun(
+        self, terms: PlaneTerms, attempt: Attempt, before: MinimizedState | None, reports: int
+    ) -> tuple[Problem, LBFGS, Attempt]:
+        """Where an attempt begins, or where it was stopped after so many reports."""
+        goes_on = before is None and attempt.number == self._chosen(attempt)
+        before = attempt.best if goes_on else before
+        psi = self._own(before.state) if before is not None else self._start(attempt)
+        problem = self._problem(terms, psi, self._settings(attempt))
+        if before is None:
+            problem.aim(self._expected_slope(attempt))
+            return problem, LBFGS.start(problem, problem.point(psi.tensors)), attempt
+        optimizer = before.optimizer
+        if goes_on and self._is_narrowed(attempt):
+            problem.aim(optimizer.slope)
+            return problem, optimizer.forgotten().moved(problem), attempt
+        problem.settle(optimizer.point, before.environment)
+        if before.certificate is not None and before.certificate.chi != self.environment.chi_max:
+            # it came to its end in another environment, where its energy and slope were others
+            problem.forgotten()
+            return problem, optimizer.forgotten().moved(problem), replace(attempt, since=reports)
+        return problem, optimizer, attempt
+
+    def _limits(self, attempt: Attempt) -> MinimizationSettings:
+        """When an attempt ends: those before the end are short, in environments too narrow to look beyond."""
+        limits = self.minimization
+        if attempt.D == self.D and attempt.number >= self._chosen(attempt):
+            return limits
+        most = min(self._compare_after(attempt), limits.max_iterations)
+        return replace(limits, max_iterations=most, check_every=0)
 
     def _expected_slope(self, attempt: Attempt) -> float:
         """How large the gradient is where an attempt begins: nothing is known of it at most starts."""

@@ -17,13 +17,14 @@ from tnsim.tensor import Tensor
 
 # energies that differ by less between bond dimensions of the environment are taken for one
 _SAME_ENERGY = 1e-4
-# an energy that lies lower by more than this than in environments made anew is that of a wrong one
+# an energy that lies lower by more than this than in wider environments, or ones made anew, is that of a wrong one
 _EXPLOITED = 1e-5
 # of energies, relative
 _ROUNDING = 1e-9
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
 STALLED, NOISE_FLOOR, UNFINISHED = "stalled", "noise floor", "max_iterations reached"
+CHI_LIMIT = "chi limit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,8 @@ class MinimizationReport:
 
     energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for tensors of norm 1;
     steps and change: of the environment; evaluations: of energy and gradient since the start; attempt: number of the
-    start at this D; symmetric: whether one symmetric tensor is varied, not all.
+    start at this D; symmetric: whether one symmetric tensor is varied, not all; energy_larger: at 3/2 chi, None where
+    it was not looked at.
     """
 
     iteration: int
@@ -88,6 +90,7 @@ class MinimizationReport:
     seconds: float
     attempt: int = 0
     symmetric: bool = False
+    energy_larger: float | None = None
 
     @property
     def start(self) -> tuple[bool, int, int]:
@@ -115,6 +118,7 @@ class Problem(Protocol):
     def point(self, tensors: tuple[Tensor, ...]) -> np.ndarray: ...
     def metric(self) -> Metric: ...
     def refreshed(self, point: np.ndarray) -> bool: ...
+    def energy_larger(self, point: np.ndarray) -> float | None: ...
     def certified(self, point: np.ndarray) -> EnergyCertificate: ...
     def state(self, point: np.ndarray) -> SquareState: ...
 
@@ -123,7 +127,8 @@ class Problem(Protocol):
 class Attempt:
     """One of the starts at a bond dimension. origin: found with smaller bonds; first: where the run began.
 
-    best: of the attempts before at this bond dimension; symmetric: whether one symmetric tensor is varied, not all.
+    best: of the attempts before at this bond dimension; symmetric: whether one symmetric tensor is varied, not all;
+    since: how many reports there were when its environment was chosen, if it had another one before.
     """
 
     origin: SquareState
@@ -132,6 +137,7 @@ class Attempt:
     number: int = 0
     best: "MinimizedState | None" = None
     symmetric: bool = False
+    since: int = 0
 
     @property
     def start(self) -> tuple[bool, int, int]:
@@ -139,12 +145,21 @@ class Attempt:
         return self.symmetric, self.D, self.number
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a minimisation stood, to go back to."""
+
+    optimizer: LBFGS
+    environment: Any
+
+
 @dataclass(frozen=True)
 class MinimizedState:
     """The state, its energy (at the larger bond dimension of the certificate), the status and the history.
 
     optimizer, environment, attempt: where the minimisation stands, which resuming goes on from; certificate: None while
-    it runs. The history is that of all attempts.
+    it runs; lowest: where the energy at 3/2 chi was lowest of the times that it was looked at. The history is that of
+    all attempts.
     """
 
     state: SquareState
@@ -155,12 +170,13 @@ class MinimizedState:
     optimizer: LBFGS = field(repr=False)
     environment: Any = field(repr=False)
     attempt: Attempt = field(repr=False)
+    lowest: Place | None = field(default=None, repr=False)
 
     @property
     def reports(self) -> tuple[MinimizationReport, ...]:
-        """Of the attempt that led here."""
+        """Of the attempt that led here, in its last environment."""
         own = self.attempt.start
-        return tuple(report for report in self.history if report.start == own)
+        return tuple(report for report in self.history[self.attempt.since :] if report.start == own)
 
     @property
     def began(self) -> tuple[MinimizationReport, ...]:
@@ -201,6 +217,10 @@ class MinimizationSettings:
     stall_iterations: int = field(default=20, metadata={"help": "stalled: in so many iterations"})
     stall_tol: float = field(default=1e-7, metadata={"help": "stalled: the energy falls by less altogether"})
     stall_slope: float = field(default=1e-4, metadata={"help": "stalled: while the gradient has a larger norm"})
+    check_every: int = field(
+        default=20,
+        metadata={"help": "iterations between looks at 3/2 chi; two at risen energies end it (0: none)"},
+    )
     memory: int = field(default=60, metadata={"help": "steps that the curvature is known from (L-BFGS)"})
 
     def __post_init__(self) -> None:
@@ -209,13 +229,15 @@ class MinimizationSettings:
             raise SettingsError("max_iterations, memory and stall_iterations are at least 1.")
         if not (self.slope_tol > 0 and min(self.energy_tol, self.stall_tol, self.stall_slope) >= 0):
             raise SettingsError("slope_tol is above 0, energy_tol, stall_tol and stall_slope are not below.")
+        if self.check_every < 0:
+            raise SettingsError(f"check_every is not negative, found {self.check_every}; 0: never.")
 
     def iterations(
         self, problem: Problem, optimizer: LBFGS, attempt: Attempt, history: Sequence[MinimizationReport] = ()
     ) -> Iterator[tuple[MinimizationReport, LBFGS]]:
         """A report and the state of the optimizer after every iteration, until it converges, stalls or gets stuck.
 
-        history: the reports of the same attempt before.
+        Or until the energy has risen at 3/2 chi twice. history: the reports of the same attempt before.
         """
         reports, clock = list(history), time.perf_counter()
         while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports):
@@ -230,17 +252,38 @@ class MinimizationSettings:
             optimizer = optimizer.advanced(problem, memory=self.memory, metric=problem.metric(), noise=noise)
             problem.settle(optimizer.point)
             found, change = problem.last, optimizer.value - before
-            reports.append(MinimizationReport(
+            report = MinimizationReport(
                 iteration=optimizer.iteration, D=attempt.D, energy=optimizer.value, energy_change=change,
                 slope=optimizer.slope, chi=found.chi, environment_steps=found.steps, environment_change=found.change,
                 evaluations=optimizer.evaluations, seconds=time.perf_counter() - clock, attempt=attempt.number,
                 symmetric=attempt.symmetric,
-            ))  # fmt: skip
+            )  # fmt: skip
+            reports.append(report)
+            if self._looks(optimizer, reports):
+                wide = problem.energy_larger(optimizer.point)
+                reports[-1] = replace(report, energy_larger=wide, seconds=time.perf_counter() - clock)
             yield reports[-1], optimizer
             clock = time.perf_counter()
 
     def _ended(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
-        return optimizer.slope <= self.slope_tol or self._rests(optimizer, reports) or self._crawls(optimizer, reports)
+        if optimizer.slope <= self.slope_tol or self.rose(reports, looks=2):
+            return True
+        return self._rests(optimizer, reports) or self._crawls(optimizer, reports)
+
+    def _looks(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
+        """Whether it is time to look at the energy at 3/2 chi: now and then, and at the end."""
+        if not self.check_every or optimizer.iteration % self.check_every == 0:
+            return self.check_every > 0
+        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports)
+
+    def rose(self, reports: Sequence[MinimizationReport], looks: int = 1) -> bool:
+        """Whether the energy at 3/2 chi, at the last looks, lies above the lowest one that was seen.
+
+        Steps make use of what chi cuts then. A search may pass such a state, and go on to lower ones.
+        """
+        seen = [report.energy_larger for report in reports if report.energy_larger is not None]
+        lowest = min(seen, default=0.0)
+        return len(seen) > looks and min(seen[-looks:]) > lowest + _EXPLOITED * max(1.0, abs(lowest))
 
     def _rests(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
         """No step lowered the energy, in a new environment either, or the last ones hardly did."""
@@ -258,6 +301,8 @@ class MinimizationSettings:
     def stalled(self, found: MinimizedState) -> bool:
         """Whether a minimisation ended where the gradient is still large."""
         optimizer, reports = found.optimizer, found.reports
+        if self.rose(reports):
+            return False
         large = optimizer.slope > max(self.stall_slope, self.slope_tol)
         return large and (self._rests(optimizer, reports) or self._crawls(optimizer, reports))
 
@@ -266,6 +311,13 @@ class MinimizationSettings:
         if made.problems:
             return Status("not certified", False, "; ".join(made.problems) + ".")
         slope = found.optimizer.slope
+        if self.rose(found.reports):
+            return Status(
+                CHI_LIMIT, False,
+                f"after iteration {found.optimizer.iteration} the energy rose at chi {made.chi_larger}, and fell at "
+                f"{made.chi}, as steps made use of what that cuts: this is the lowest one that holds; resume it with a "
+                "larger chi_max.",
+            )  # fmt: skip
         if self.stalled(found):
             fell = "no step lowers the energy"
             if not self._rests(found.optimizer, found.reports):
@@ -290,11 +342,24 @@ class MinimizationSettings:
 
 
 def solution_of(
-    problem: Problem, optimizer: LBFGS, attempt: Attempt, history: Sequence[MinimizationReport]
+    problem: Problem,
+    optimizer: LBFGS,
+    attempt: Attempt,
+    history: Sequence[MinimizationReport],
+    lowest: Place | None = None,
 ) -> MinimizedState:
-    """A minimisation under way, or where it was interrupted."""
-    state = problem.state(optimizer.point)
-    return MinimizedState(state, optimizer.value, RUNNING, tuple(history), None, optimizer, problem.last, attempt)
+    """A minimisation under way, or where it was interrupted.
+
+    lowest: where the energy at 3/2 chi was lowest before; that is here if the last report says so.
+    """
+    made = MinimizedState(
+        problem.state(optimizer.point), optimizer.value, RUNNING, tuple(history), None, optimizer, problem.last,
+        attempt, lowest,
+    )  # fmt: skip
+    seen = [report.energy_larger for report in made.reports if report.energy_larger is not None]
+    if seen and made.reports[-1].energy_larger == min(seen):
+        return replace(made, lowest=Place(optimizer, problem.last))
+    return made
 
 
 def certified(
