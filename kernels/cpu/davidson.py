@@ -20,6 +20,7 @@ from tnsim.kernels.cpu.lanczos import (
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.layout import copy_vector
 from tnsim.kernels.cpu.products import share_rows
+from tnsim.kernels.cpu.shares import shares_of
 from tnsim.kernels.cpu.space import (
     MEASURE,
     PLACE,
@@ -31,7 +32,7 @@ from tnsim.kernels.cpu.space import (
     work_on_space,
 )
 from tnsim.kernels.cpu.team import led
-from tnsim.kernels.cpu.vectors import combine, copy_all, in_dtype, shares_of
+from tnsim.kernels.cpu.vectors import combine, copy_all, in_dtype
 
 # added to differences between diagonal and energy, as a share of the energy (or of the residual)
 FLOOR = 1e-4
@@ -109,7 +110,7 @@ def lowest(
     (wanted, size), most = guesses.shape, len(overlaps)
     spare, residuals, start = np.empty(size, dtype=space.dtype), residual.reshape(1, size), guesses[0]
     first_energies, first_norms = np.full(wanted, shift), np.full(wanted, norm)
-    factors, sums = np.zeros(len(space), dtype=space.dtype), np.empty(len(shares) * (2 * len(space) + 1))
+    factors, sums = np.zeros(len(space), dtype=space.dtype), np.empty(shares * (2 * len(space) + 1))
     flat, scratch, count, scale = space.reshape(space.size), (factors, sums, shares), 0, abs(shift)
     if is_known:
         overlaps[0, 0], count = 0, 1

@@ -5,6 +5,7 @@ import numpy as np
 from tnsim.kernels.cpu.compiled import inlined, inner, kernel
 from tnsim.kernels.cpu.lapack import eigh
 from tnsim.kernels.cpu.products import share_rows
+from tnsim.kernels.cpu.shares import shares_of
 from tnsim.kernels.cpu.symbols import dot, real_dot
 from tnsim.kernels.cpu.team import led
 from tnsim.kernels.cpu.vectors import (
@@ -14,7 +15,6 @@ from tnsim.kernels.cpu.vectors import (
     SUBTRACT,
     combine,
     in_dtype,
-    shares_of,
     subtract,
     work_on_vectors,
 )
@@ -80,7 +80,7 @@ def begin(rows, alphas, starts, order, work, start, shares, left, left_dense, ri
     """
     size, buffer = len(start), np.empty(work, dtype=start.dtype)
     basis, factors = np.empty((2, size), dtype=start.dtype), np.zeros(2, dtype=start.dtype)
-    v, w, sums = basis[0], basis[1], np.empty(2 * len(shares))
+    v, w, sums = basis[0], basis[1], np.empty(2 * shares)
     factors[1] = 1 / np.sqrt(work_on_vectors(OVERLAP, start, start, start, factors, sums, shares, board)[0])
     work_on_vectors(SCALE, v, start, start, factors, sums, shares, board)
     share_rows(rows, alphas, starts, order, (v, w, buffer, left, left_dense, right, right_dense, buffer), board)
@@ -101,7 +101,7 @@ def lowest(
     right, right_dense: environments and their dense blocks. Stops after k_min products where the residual norm falls
     below `tolerance`, or below `gain` times that of the start vector, or where it is `rounding` of the operator; of the
     start vector, which may have more digits, `exact` of it.
-    shares: of long vectors (see `vectors`). board: empty, or that of a team (see `team`); `order` of the tasks.
+    shares: of long vectors, how many (see `shares`). board: empty, or of a team (see `team`); `order` of the tasks.
     constraints: None, or orthonormal rows that the start vector has no part along, and that are projected out of
     every vector.
     Returns (vector of norm 1, energy, products, residual that rounding may hide).
@@ -118,7 +118,7 @@ def lowest(
     for i in range(size):
         basis[0, i], basis[1, i] = number(start[i]), number(factor * residual[i])
     ritz, values, count, scale = np.ones((1, 1)), np.zeros(1), 0, 0.0
-    factors, sums = np.zeros(2, dtype=alphas.dtype), np.empty(2 * len(shares))
+    factors, sums = np.zeros(2, dtype=alphas.dtype), np.empty(2 * shares)
     for j in range(k_max):
         u, v, w = basis[max(0, j - 1)], basis[j], basis[j + 1]
         if j > 0:

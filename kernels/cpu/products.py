@@ -10,7 +10,7 @@ from tnsim.kernels.cpu.symbols import gemm
 from tnsim.kernels.cpu.team import (
     ARGUMENTS,
     ROWS,
-    SINGLE_ROWS,
+    SINGLE,
     array_at,
     describe,
     integers_at,
@@ -116,7 +116,7 @@ def share_rows(rows, alphas, starts, order, buffers, board):
     place = describe(board, place, order)
     for buffer in buffers:
         place = describe(board, place, buffer)
-    board[JOB_KIND] = ROWS if one.real.itemsize == 8 else SINGLE_ROWS
+    board[JOB_KIND] = ROWS if one.real.itemsize == 8 else SINGLE + ROWS
     open_round(board, len(order))
     count = len(order)
     left = next_task(board, count, count + 1)

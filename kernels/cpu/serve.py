@@ -5,7 +5,8 @@ import numpy as np
 from tnsim.kernels.cpu.compiled import kernel
 from tnsim.kernels.cpu.leading import help_leading
 from tnsim.kernels.cpu.products import help_rows
-from tnsim.kernels.cpu.space import help_space
+from tnsim.kernels.cpu.shares import share_of_helper
+from tnsim.kernels.cpu.space import change_share
 from tnsim.kernels.cpu.split import help_bases
 from tnsim.kernels.cpu.team import (
     COMBINE,
@@ -14,18 +15,14 @@ from tnsim.kernels.cpu.team import (
     ITERATE,
     KIND,
     ROWS,
-    SINGLE_COMBINE,
-    SINGLE_COPY,
-    SINGLE_ROWS,
-    SINGLE_SPACE,
-    SINGLE_VECTORS,
+    SINGLE,
     SPACE,
     SVD,
     VECTORS,
     await_claim,
     finish,
 )
-from tnsim.kernels.cpu.vectors import help_combine, help_copy, help_vectors
+from tnsim.kernels.cpu.vectors import combine_share, copy_share, update_share
 
 
 @kernel
@@ -34,7 +31,7 @@ def serve(board, index, dtype, like, single):
 
     single: like `like`, with half the digits."""
     one_single = np.ones(1, dtype=single.dtype)
-    one, real, numbers = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype), np.empty(0)
+    one, real = np.ones(1, dtype=like.dtype), np.empty(0, dtype=like.real.dtype)
     while True:
         left = await_claim(board, index, dtype)
         if left == 0:
@@ -42,24 +39,24 @@ def serve(board, index, dtype, like, single):
         kind = board[KIND]
         if kind == ROWS:
             help_rows(board, left, like, one)
-        elif kind == SINGLE_ROWS:
+        elif kind == SINGLE + ROWS:
             help_rows(board, left, single, one_single)
         elif kind == VECTORS:
-            help_vectors(board, left, like, numbers)
-        elif kind == SINGLE_VECTORS:
-            help_vectors(board, left, single, numbers)
+            update_share(*share_of_helper(board, left, like, like))
+        elif kind == SINGLE + VECTORS:
+            update_share(*share_of_helper(board, left, single, single))
         elif kind == SPACE:
-            help_space(board, left, like, numbers)
-        elif kind == SINGLE_SPACE:
-            help_space(board, left, single, numbers)
+            change_share(*share_of_helper(board, left, like, like))
+        elif kind == SINGLE + SPACE:
+            change_share(*share_of_helper(board, left, single, single))
         elif kind == COMBINE:
-            help_combine(board, left, like, like, numbers)
-        elif kind == SINGLE_COMBINE:
-            help_combine(board, left, like, single, numbers)
+            combine_share(*share_of_helper(board, left, like, like))
+        elif kind == SINGLE + COMBINE:
+            combine_share(*share_of_helper(board, left, like, single))
         elif kind == COPY:
-            help_copy(board, left, like, like)
-        elif kind == SINGLE_COPY:
-            help_copy(board, left, like, single)
+            copy_share(*share_of_helper(board, left, like, like))
+        elif kind == SINGLE + COPY:
+            copy_share(*share_of_helper(board, left, like, single))
         elif kind in (FACTOR, ITERATE):
             help_leading(board, left, like, kind == FACTOR)
         else:

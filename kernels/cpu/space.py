@@ -1,27 +1,17 @@
 """What Davidson does with the vectors of its space and their products with H, in shares that a team works through.
 
 Every round measures the vector that it changes while that is in the nearest cache: its norm, and its overlaps with the
-vectors or products that are there. Sums are added up share by share: they are the same on any number of threads.
+vectors or products that are there.
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
 from tnsim.kernels.cpu.compiled import inner
+from tnsim.kernels.cpu.shares import PIECE, open_shares, share_at
 from tnsim.kernels.cpu.symbols import dot, real_dot
-from tnsim.kernels.cpu.team import (
-    ARGUMENTS,
-    KIND,
-    SINGLE_SPACE,
-    SPACE,
-    array_at,
-    describe,
-    integers_at,
-    next_task,
-    open_round,
-    wait,
-)
-from tnsim.kernels.cpu.vectors import PIECE, SHARE, subtract
+from tnsim.kernels.cpu.team import SPACE, next_task, wait
+from tnsim.kernels.cpu.vectors import subtract
 
 # what becomes of a vector x: nothing; as the product of the last vector v, x -= a v; a residual, x = sum of c (w - e v)
 # over all v and their products w; x / (|diagonal - e| + least); x -= sum of c v; or a x becomes the next vector
@@ -60,10 +50,10 @@ def _change(what, count, x, place, space, diagonal, factors):
 
 
 @inner
-def _work_on_share(i, what, count, space, x, diagonal, factors, sums, shares):
+def change_share(i, shares, what, count, space, x, diagonal, factors, sums):
     """sums: of every share the square of its part of x, and two numbers for every overlap."""
-    size, width, ints = len(x), len(sums) // len(shares), np.empty(2, dtype=np.int32)
-    start, end, found = i * SHARE, size if i == len(shares) - 1 else (i + 1) * SHARE, sums[i * width : (i + 1) * width]
+    size, width, ints = len(x), len(sums) // shares, np.empty(2, dtype=np.int32)
+    (start, end), found = share_at(i, shares, size), sums[i * width : (i + 1) * width]
     found[: 1 + 2 * count] = 0
     # of a product v overlaps with all products, of others all vectors with x
     beside = (2 * count - 2) * size
@@ -94,40 +84,17 @@ def work_on_space(what, count, space, x, diagonal, factors, sums, shares, board)
     room for 1 + 2 count numbers a share or more, of which the first ones become the square of the norm, and real and
     imaginary parts of the overlaps.
     """
-    number = len(shares)
-    helped = board if number > 1 else board[:0]
-    if len(helped) > 0:
-        board[ARGUMENTS], board[ARGUMENTS + 1] = what, count
-        place = describe(board, ARGUMENTS + 2, space)
-        place = describe(board, place, x)
-        place = describe(board, place, diagonal)
-        place = describe(board, place, factors)
-        place = describe(board, place, sums)
-        describe(board, place, shares)
-        board[KIND] = SPACE if x.real.itemsize == 8 else SINGLE_SPACE
-        open_round(board, number)
-    left = next_task(helped, number, number + 1)
+    helped = open_shares(SPACE, shares, what, count, space, x, diagonal, factors, sums, board)
+    left = next_task(helped, shares, shares + 1)
     while left > 0:
-        _work_on_share(number - left, what, count, space, x, diagonal, factors, sums, shares)
-        left = next_task(helped, number, left)
-    wait(helped, number)
-    width = len(sums) // number
-    for i in range(1, number):
+        change_share(shares - left, shares, what, count, space, x, diagonal, factors, sums)
+        left = next_task(helped, shares, left)
+    wait(helped, shares)
+    width = len(sums) // shares
+    for i in range(1, shares):
         for n in range(1 + 2 * count):
             sums[n] += sums[i * width + n]
     return np.sqrt(sums[0])
-
-
-@inner
-def help_space(board, left, like, numbers):
-    """A helper's task of `work_on_space`."""
-    first = ARGUMENTS + 2
-    shares = integers_at(board, first + 10)
-    _work_on_share(
-        len(shares) - left, board[ARGUMENTS], board[ARGUMENTS + 1], array_at(board, first, like),
-        array_at(board, first + 2, like), array_at(board, first + 4, like), array_at(board, first + 6, like),
-        array_at(board, first + 8, numbers), shares,
-    )  # fmt: skip
 
 
 @inner

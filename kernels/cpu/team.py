@@ -36,9 +36,8 @@ WORD, DONE, FAILED, LIMIT, JOB, AWAKE = 0, 8, 16, 24, 32, 96
 # in a job: what to do, the dtype of its data, then its arguments
 KIND, DTYPE, ARGUMENTS = JOB, JOB + 1, JOB + 2
 DTYPES = "fdFD"
-# kinds of jobs; rows and vectors may have half the digits of the dtype
-ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SPACE, COMBINE, COPY = range(9)
-SINGLE_ROWS, SINGLE_VECTORS, SINGLE_SPACE, SINGLE_COMBINE, SINGLE_COPY = range(9, 14)
+# kinds of jobs; rows and vectors may have half the digits of the dtype: SINGLE more than their kind
+ROWS, FACTOR, ITERATE, GRAM, SVD, VECTORS, SPACE, COMBINE, COPY, SINGLE = range(10)
 # looks at the board before the core is offered to another thread, and before a helper goes to sleep (milliseconds, as a
 # look takes some ten nanoseconds)
 _PATIENCE, _IDLE_LOOKS = 200, 50_000
@@ -209,6 +208,12 @@ def array_at(board, place, like):
 def integers_at(board, place):
     """The flat array of integers that `describe` wrote down."""
     return carray(_pointer(board[place]), board[place + 1], np.int64)
+
+
+@inner
+def numbers_at(board, place):
+    """The flat array in double precision that `describe` wrote down."""
+    return carray(_pointer(board[place]), board[place + 1], np.float64)
 
 
 @inner

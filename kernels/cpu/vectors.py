@@ -1,37 +1,12 @@
-"""What eigensolvers do with long vectors: piece by piece in the nearest cache, in shares that a team works through.
-
-Sums are added up share by share, so that they are the same on any number of threads.
-"""
-
-from functools import lru_cache
+"""What eigensolvers do with long vectors: piece by piece in the nearest cache, in shares that a team works through."""
 
 import numpy as np
 
 from tnsim.kernels.cpu.compiled import inner, kernel
+from tnsim.kernels.cpu.shares import PIECE, open_shares, share_at, shares_of
 from tnsim.kernels.cpu.symbols import real_dot
-from tnsim.kernels.cpu.team import (
-    ARGUMENTS,
-    COMBINE,
-    COPY,
-    KIND,
-    SINGLE_COMBINE,
-    SINGLE_COPY,
-    SINGLE_VECTORS,
-    VECTORS,
-    array_at,
-    describe,
-    integers_at,
-    keep,
-    led,
-    next_task,
-    open_round,
-    wait,
-)
+from tnsim.kernels.cpu.team import COMBINE, COPY, VECTORS, keep, led, next_task, wait
 
-# numbers of a piece of several vectors that stays in the nearest cache from one operation to the next
-PIECE = 1024
-# numbers of a share
-SHARE = 8 * PIECE
 # what is done: the real part of <v|w>; w -= a v + b u, then <v|w> and <w|w> of what is left; w = (w - a v) b; w = b v
 OVERLAP, SUBTRACT, CORRECT, SCALE = range(4)
 
@@ -43,16 +18,10 @@ def subtract(w, alpha, v):
         w[i] -= alpha * v[i]
 
 
-@lru_cache(maxsize=512)
-def shares_of(size):
-    """The shares of vectors of so many numbers."""
-    return np.arange(max(1, size // SHARE))
-
-
 @inner
-def _work_on_share(i, count, what, w, v, u, factors, sums):
-    size, a, b = len(w), factors[0], factors[1]
-    start, end = i * SHARE, size if i == count - 1 else (i + 1) * SHARE
+def update_share(i, shares, what, _, w, v, u, factors, sums):
+    """What `work_on_vectors` does with one share."""
+    (start, end), a, b = share_at(i, shares, len(w)), factors[0], factors[1]
     overlap, square = 0.0, 0.0
     for first in range(start, end, PIECE):
         last = min(end, first + PIECE)
@@ -79,45 +48,23 @@ def work_on_vectors(what, w, v, u, factors, sums, shares, board):
 
     factors: a and b in the vectors' dtype; sums: room for two numbers a share.
     """
-    count = len(shares)
-    helped = board if count > 1 else board[:0]
-    if len(helped) > 0:
-        board[ARGUMENTS] = what
-        place = describe(board, ARGUMENTS + 1, w)
-        place = describe(board, place, v)
-        place = describe(board, place, u)
-        place = describe(board, place, factors)
-        place = describe(board, place, sums)
-        describe(board, place, shares)
-        board[KIND] = VECTORS if w.real.itemsize == 8 else SINGLE_VECTORS
-        open_round(board, count)
-    left = next_task(helped, count, count + 1)
+    helped = open_shares(VECTORS, shares, what, 0, w, v, u, factors, sums, board)
+    left = next_task(helped, shares, shares + 1)
     while left > 0:
-        _work_on_share(shares[count - left], count, what, w, v, u, factors, sums)
-        left = next_task(helped, count, left)
-    wait(helped, count)
+        update_share(shares - left, shares, what, 0, w, v, u, factors, sums)
+        left = next_task(helped, shares, left)
+    wait(helped, shares)
     overlap, square = 0.0, 0.0
-    for i in range(count):
+    for i in range(shares):
         overlap += sums[2 * i]
         square += sums[2 * i + 1]
     return overlap, square
 
 
 @inner
-def help_vectors(board, left, like, numbers):
-    """A helper's task of `work_on_vectors`."""
-    first, shares = ARGUMENTS + 1, integers_at(board, ARGUMENTS + 11)
-    _work_on_share(
-        shares[len(shares) - left], len(shares), board[ARGUMENTS], array_at(board, first, like),
-        array_at(board, first + 2, like), array_at(board, first + 4, like), array_at(board, first + 6, like),
-        array_at(board, first + 8, numbers),
-    )  # fmt: skip
-
-
-@inner
-def _combine_share(i, count, step, start, rows, factors, out, sums):
-    size = len(out)
-    first, end, square = i * SHARE, size if i == count - 1 else (i + 1) * SHARE, 0.0
+def combine_share(i, shares, step, _, start, rows, factors, out, sums):
+    """What `combine` does with one share, and the square of its norm."""
+    (first, end), square = share_at(i, shares, len(out)), 0.0
     for here in range(first, end, PIECE):
         last = min(end, here + PIECE)
         piece, c, v = out[here:last], factors[0], start[here:last]
@@ -137,28 +84,18 @@ def combine(start, rows, step, coefficients, out, sums, shares, board):
 
     rows: flat, one every `step` numbers, perhaps with half the digits; the rest as in `work_on_vectors`.
     """
-    count, factors, number = len(shares), np.empty(len(coefficients) + 1, dtype=out.dtype), out.dtype.type
+    factors, number = np.empty(len(coefficients) + 1, dtype=out.dtype), out.dtype.type
     for j in range(len(coefficients)):
         factors[j] = number(coefficients[j])
     used = factors[: len(coefficients)]
-    helped = board if count > 1 else board[:0]
-    if len(helped) > 0:
-        board[ARGUMENTS] = step
-        place = describe(board, ARGUMENTS + 1, start)
-        place = describe(board, place, rows)
-        place = describe(board, place, used)
-        place = describe(board, place, out)
-        place = describe(board, place, sums)
-        describe(board, place, shares)
-        board[KIND] = COMBINE if rows.real.itemsize == 8 else SINGLE_COMBINE
-        open_round(board, count)
-    left = next_task(helped, count, count + 1)
+    helped = open_shares(COMBINE, shares, step, 0, start, rows, used, out, sums, board)
+    left = next_task(helped, shares, shares + 1)
     while left > 0:
-        _combine_share(count - left, count, step, start, rows, used, out, sums)
-        left = next_task(helped, count, left)
-    wait(helped, count)
+        combine_share(shares - left, shares, step, 0, start, rows, used, out, sums)
+        left = next_task(helped, shares, left)
+    wait(helped, shares)
     square = 0.0
-    for i in range(count):
+    for i in range(shares):
         square += sums[2 * i]
     factors[1] = number(1 / np.sqrt(square))
     work_on_vectors(SCALE, out, out, out, factors, sums, shares, board)
@@ -166,46 +103,26 @@ def combine(start, rows, step, coefficients, out, sums, shares, board):
 
 
 @inner
-def help_combine(board, left, like, row, numbers):
-    """A helper's task of `combine`, with rows of the dtype of `row`."""
-    first, shares = ARGUMENTS + 1, integers_at(board, ARGUMENTS + 11)
-    _combine_share(
-        len(shares) - left, len(shares), board[ARGUMENTS], array_at(board, first, like),
-        array_at(board, first + 2, row), array_at(board, first + 4, like), array_at(board, first + 6, like),
-        array_at(board, first + 8, numbers),
-    )  # fmt: skip
-
-
-@inner
-def _copy_share(i, count, source, target):
-    for k in range(i * SHARE, len(source) if i == count - 1 else (i + 1) * SHARE):
+def copy_share(i, shares, _what, _count, source, target, _c, _d, _sums):
+    """What `copy_all` does with one share."""
+    start, end = share_at(i, shares, len(source))
+    for k in range(start, end):
         target[k] = source[k]
 
 
 @kernel
 def copy_all(sources, targets, board):
     """Copy arrays of one dtype into others, perhaps of half the digits, alone (with an empty board) or with helpers."""
+    none = np.empty(0)
     for n in range(len(sources)):
         source, target = sources[n], targets[n]
-        count = max(1, len(source) // SHARE)
-        helped = board if count > 1 else board[:0]
-        if len(helped) > 0:
-            describe(board, describe(board, ARGUMENTS, source), target)
-            board[KIND] = COPY if target.real.itemsize == 8 else SINGLE_COPY
-            open_round(board, count)
-        left = next_task(helped, count, count + 1)
+        shares = shares_of(len(source))
+        helped = open_shares(COPY, shares, 0, 0, source, target, source, source, none, board)
+        left = next_task(helped, shares, shares + 1)
         while left > 0:
-            _copy_share(count - left, count, source, target)
-            left = next_task(helped, count, left)
-        wait(helped, count)
-
-
-@inner
-def help_copy(board, left, like, goal):
-    """A helper's task of `copy_all`, into an array of the dtype of `goal`."""
-    source = array_at(board, ARGUMENTS, like)
-    count = max(1, len(source) // SHARE)
-    _copy_share(count - left, count, source, array_at(board, ARGUMENTS + 2, goal))
+            copy_share(shares - left, shares, 0, 0, source, target, source, source, none)
+            left = next_task(helped, shares, left)
+        wait(helped, shares)
 
 
 def in_dtype(arrays, dtype, threads):

@@ -13,7 +13,7 @@ from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
 from tnsim.kernels import table as t
-from tnsim.kernels.cpu import davidson, lanczos, leading, products, space, split, team, vectors
+from tnsim.kernels.cpu import davidson, lanczos, leading, products, shares, space, split, team
 from tnsim.kernels.cpu.layout import longest_first
 from tnsim.kernels.cpu.team import AWAKE, BUSY, TEAM, led, new_board
 
@@ -109,12 +109,17 @@ def test_helpers_work_on_single_precision_alone(dtype):
     rows, alphas, starts, _ = plan_of_sums(40, dtype)
     b, c = np.full(40, 2, dtype=dtype), np.zeros(40, dtype=dtype)
     arrays = rows.ravel(), alphas, starts, np.arange(40), b, c, *[b] * 6
-    left_to_helpers(dtype, team.SINGLE_ROWS, (), arrays, 40)
+    left_to_helpers(dtype, team.SINGLE + team.ROWS, (), arrays, 40)
     assert np.array_equal(c, 2 * alphas)
 
 
-# two shares of long vectors, the last one longer
-LONG = 2 * vectors.SHARE + vectors.PIECE + 7
+# numbers of long vectors in two shares, the last one longer
+LONG, SHARES = 2 * shares.SHARE + shares.PIECE + 7, 2
+
+
+def kind_of(job: int, dtype: str) -> int:
+    """Of a job on vectors of this dtype."""
+    return job if dtype == "d" else team.SINGLE + job
 
 
 @pytest.mark.parametrize("dtype", "df")
@@ -125,7 +130,7 @@ def test_helpers_work_on_the_space_of_davidson(what, dtype):
     V = rng.normal(size=(3, 2, LONG)).astype(dtype)
     x, diagonal = rng.normal(size=(2, LONG)).astype(dtype)
     before, factors = x.astype("d"), np.array([0.5, 0.25, -1.5], dtype=dtype)
-    sums, shares = np.empty(2 * 7), vectors.shares_of(LONG)
+    sums = np.empty(SHARES * 7)
     a, b, e = factors.tolist()
     changed = {
         "MEASURE": before,
@@ -135,8 +140,8 @@ def test_helpers_work_on_the_space_of_davidson(what, dtype):
         "REMOVE": before - a * V[0, 0] - b * V[1, 0],
         "PLACE": before,
     }[what]
-    kind, arrays = team.SPACE if dtype == "d" else team.SINGLE_SPACE, (V, x, diagonal, factors, sums, shares)
-    left_to_helpers("d", kind, (getattr(space, what), count), arrays, len(shares))
+    numbers, arrays = (SHARES, getattr(space, what), count), (V, x, diagonal, factors, sums)
+    left_to_helpers("d", kind_of(team.SPACE, dtype), numbers, arrays, SHARES)
     near = {"rtol": 1e-12, "atol": 1e-12} if dtype == "d" else {"rtol": 1e-4, "atol": 1e-4}
     np.testing.assert_allclose(x, changed, **near)
     square, *overlaps = sums.reshape(2, 7).sum(axis=0)
@@ -154,9 +159,9 @@ def test_helpers_work_on_the_space_of_davidson(what, dtype):
 def test_helpers_combine_vectors(dtype):
     rng = np.random.default_rng(8)
     start, rows = rng.normal(size=LONG), rng.normal(size=(3, LONG)).astype(dtype)
-    factors, out, sums, shares = np.array([0.5, 2.0, -1.0]), np.empty(LONG), np.empty(4), vectors.shares_of(LONG)
-    kind = team.COMBINE if dtype == "d" else team.SINGLE_COMBINE
-    left_to_helpers("d", kind, (LONG,), (start, rows, factors, out, sums, shares), len(shares))
+    factors, out, sums = np.array([0.5, 2.0, -1.0]), np.empty(LONG), np.empty(2 * SHARES)
+    arrays = start, rows, factors, out, sums
+    left_to_helpers("d", kind_of(team.COMBINE, dtype), (SHARES, LONG, 0), arrays, SHARES)
     np.testing.assert_allclose(out, 0.5 * start + 2.0 * rows[1] - rows[2], rtol=1e-12, atol=1e-12)
     assert sums[0] + sums[2] == pytest.approx(out @ out)
 
@@ -164,8 +169,8 @@ def test_helpers_combine_vectors(dtype):
 @pytest.mark.parametrize("dtype", "df")
 def test_helpers_copy_into_arrays_of_either_precision(dtype):
     source, target = np.random.default_rng(8).normal(size=LONG), np.zeros(LONG, dtype=dtype)
-    kind = team.COPY if dtype == "d" else team.SINGLE_COPY
-    left_to_helpers("d", kind, (), (source, target), len(vectors.shares_of(LONG)))
+    arrays = source, target, source, source, np.empty(0)
+    left_to_helpers("d", kind_of(team.COPY, dtype), (SHARES, 0, 0), arrays, SHARES)
     assert np.array_equal(target, source.astype(dtype))
 
 
@@ -197,7 +202,7 @@ def test_eigensolvers_are_the_same_bit_for_bit_on_any_number_of_threads(method, 
     low = int(np.argmin(values[:, 0]))
     start = 0.02 * np.random.default_rng(9).normal(size=matrices.shape)
     start[low, :, 0] += bases[low, :, 0]
-    assert len(vectors.shares_of(start.size)) > 2
+    assert shares.shares_of(start.size) > 2
 
     def found(threads: int) -> tuple:
         limits = 2, 80, 1e-7, 0.0 if flops == 0 else 0.02
