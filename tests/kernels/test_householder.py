@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from numba import njit
 
 from tnsim.kernels.cpu import householder
+from tnsim.kernels.cpu.compiled import kernel
 
-lq_with = njit(householder.lq_with.py_func)
+
+@kernel  # from the cache, where it was compiled before
+def lq_with(a, lower):
+    return householder.lq_with(a, lower)
 
 
 def lq(a: np.ndarray) -> int:
