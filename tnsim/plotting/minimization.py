@@ -13,8 +13,8 @@ from tnsim.plotting.style import ACCENT, INK, SECOND, finish, new_figure
 def plot_minimization(history: Sequence[MinimizationReport], *, path: str | Path | None = None) -> Any:
     """Energy above the lowest one found, and the norm of the gradient, iteration by iteration. Returns the figure.
 
-    A dotted line stands where bonds were made larger, or another start begins; squares are energies at 3/2 chi above
-    the lowest of those: where they rise, the state makes use of what chi cuts.
+    A dotted line stands where bonds were made larger, or another start begins; squares are energies in
+    new environments of 3/2 chi, above the lowest of those: where they rise, the state makes use of an error of its own.
     """
     figure, axes = new_figure(1, 2)
     count = np.arange(1, len(history) + 1)

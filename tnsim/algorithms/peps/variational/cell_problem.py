@@ -90,10 +90,9 @@ class CellProblem(Followed):
         return apply
 
     def energy_larger(self, point: np.ndarray) -> float | None:
-        """The energy at 3/2 of the bond dimension, from the environment at hand; None where that does not rest."""
-        assert self.last is not None
+        """The energy at 3/2 of the bond dimension, in an environment made anew; None where that does not rest."""
         wider = replace(self.precision, chi_max=wider_chi(self.settings.chi_max))
-        found = converged_cell(self.tensors(point), self.pattern, self.last.environment, wider)
+        found = converged_cell(self.tensors(point), self.pattern, None, wider)
         return float(self.terms.energy(found.environment).item()) if found.rests(wider) else None
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:

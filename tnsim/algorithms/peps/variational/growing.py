@@ -44,9 +44,10 @@ class GrowingMinimization(ABC):
     numbers, where none are told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a
     given state, or one of imaginary time) is followed alone.
 
-    What is followed to its end has its energy looked at with 3/2 chi every `minimization.check_every` iterations: where
-    it has risen twice, or at the end, the search goes back to the lowest one (status "chi limit"), as steps had begun
-    to make use of what chi cuts. A look costs two to four evaluations.
+    What is followed to its end has its energy looked at in new environments of 3/2 chi every
+    `minimization.check_every` iterations: where it has risen twice, or at the end, the search goes back to the lowest
+    one (status "environment limit"). Steps had begun to make use of what chi cuts, or of an environment that they
+    follow though another one has the larger norm. A look costs three to six evaluations.
     """
 
     D: int = field(metadata={"help": "bond dimension of the state"})

@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
 STALLED, NOISE_FLOOR, UNFINISHED = "stalled", "noise floor", "max_iterations reached"
-CHI_LIMIT = "chi limit"
+LIMITED = "environment limit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ class MinimizationReport:
 
     energy: in the Hamiltonian's units, per site where infinite; slope: norm of the gradient for tensors of norm 1;
     steps and change: of the environment; evaluations: of energy and gradient since the start; attempt: number of the
-    start at this D; symmetric: whether one symmetric tensor is varied, not all; energy_larger: at 3/2 chi, None where
-    it was not looked at.
+    start at this D; symmetric: whether one symmetric tensor is varied, not all; energy_larger: in a new
+    environment of 3/2 chi, None where it was not looked at.
     """
 
     iteration: int
@@ -279,7 +279,8 @@ class MinimizationSettings:
     def rose(self, reports: Sequence[MinimizationReport], looks: int = 1) -> bool:
         """Whether the energy at 3/2 chi, at the last looks, lies above the lowest one that was seen.
 
-        Steps make use of what chi cuts then. A search may pass such a state, and go on to lower ones.
+        Steps make use then of what chi cuts, or of an environment that is no longer the leading one. A search may pass
+        such a state, and go on to lower ones.
         """
         seen = [report.energy_larger for report in reports if report.energy_larger is not None]
         lowest = min(seen, default=0.0)
@@ -313,10 +314,10 @@ class MinimizationSettings:
         slope = found.optimizer.slope
         if self.rose(found.reports):
             return Status(
-                CHI_LIMIT, False,
-                f"after iteration {found.optimizer.iteration} the energy rose at chi {made.chi_larger}, and fell at "
-                f"{made.chi}, as steps made use of what that cuts: this is the lowest one that holds; resume it with a "
-                "larger chi_max.",
+                LIMITED, False,
+                f"after iteration {found.optimizer.iteration} the energy rose in new environments of chi = "
+                f"{made.chi_larger} while the one that was minimised fell: steps made use of an error of their "
+                "environment. This is the lowest energy that holds; a larger chi_max may lead further: resume it.",
             )  # fmt: skip
         if self.stalled(found):
             fell = "no step lowers the energy"

@@ -27,19 +27,15 @@ from tnsim.tensor import Tensor, contract, from_dense
 from tnsim.tensor.gradient import unit
 from tnsim.tensor.tape import checkpoint, value_and_gradient
 
-# steps in which the bonds of an environment grow to 3/2 of what they are
-_WIDEN_STEPS = 3
 
-
-def converged(
-    site: Tensor, start: SymmetricEnvironment | None, settings: EnvironmentSettings, steps: int = 0
-) -> Converged:
-    """The environment of a tensor, from a near one whose bonds change in so many steps, or from nothing."""
-    environment = start
+def converged(site: Tensor, start: SymmetricEnvironment | None, settings: EnvironmentSettings) -> Converged:
+    """The environment of a tensor, from a near one or from nothing."""
+    environment, steps = start, 0
     if environment is None or environment.basis is None:
-        environment, steps = SymmetricEnvironment.start(site), settings.grow_steps
-    for _ in range(steps):
-        environment = environment.grown(site, settings.truncation)
+        environment = SymmetricEnvironment.start(site)
+        for _ in range(settings.grow_steps):
+            environment = environment.grown(site, settings.truncation)
+        steps = settings.grow_steps
 
     def again(now: SymmetricEnvironment) -> SymmetricEnvironment:
         # the values that the bond is cut between may have changed places
@@ -104,11 +100,10 @@ class SymmetricProblem(Followed):
         return apply
 
     def energy_larger(self, point: np.ndarray) -> float | None:
-        """The energy at 3/2 of the bond dimension, from the environment at hand; None where that does not rest."""
-        assert self.last is not None
+        """The energy at 3/2 of the bond dimension, in an environment made anew; None where that does not rest."""
         (site,) = self.tensors(point)
         wider = replace(self.precision, chi_max=wider_chi(self.settings.chi_max))
-        found = converged(site, self.last.environment, wider, _WIDEN_STEPS)
+        found = converged(site, None, wider)
         return float(self.terms.energy(found.environment, site).item()) if found.rests(wider) else None
 
     def certified(self, point: np.ndarray) -> EnergyCertificate:
