@@ -35,7 +35,8 @@ assert abs(tn.contract("a b, b c -> a c", x, x).norm() ** 2 - 3) < 1e-12
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """The output of a command in a clean environment; its errors in the failure."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    names = "PATH", "LANG", "TMPDIR", "PYTHONPYCACHEPREFIX"
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     home = {"HOME": os.environ.get("HOME", "/nonexistent"), "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=kept | home | environment, capture_output=True, text=True
