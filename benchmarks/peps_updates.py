@@ -1,8 +1,8 @@
 """Updates of PEPS: energies and seconds against D beside reference values, and a finite lattice beside quimb.
 
 `python -m benchmarks.peps_updates` prints a table and writes results/DATE-peps-updates.json, on one thread; `--quick`
-stops at small D, `--large` adds full update on 10 x 10 sites. Engines take turns on the finite lattice, and the best of
-their repetitions counts.
+stops at small D, `--large` adds full update on 10 x 10 sites, `--only limits` runs one job and writes no file. Engines
+take turns on the finite lattice, and the best of their repetitions counts.
 """
 
 import os
@@ -38,6 +38,8 @@ NEIGHBOURHOOD = {4: -0.66884}
 # lengths of steps of full and of neighbourhood update, and how many of each
 SCHEDULE = ((0.1, 15), (0.05, 20), (0.02, 10))
 NEAR = ((0.1, 20), (0.02, 30))
+# lengths of steps of full update that are followed to their ends; steps of 0.05 from the minimum at D
+LENGTHS, FROM_MINIMUM = (0.25, 0.1, 0.05, 0.02), {2: 60, 3: 120}
 # open lattices, per site: exact diagonalisation; quantum Monte Carlo (A. W. Sandvik, arXiv:2601.20189)
 ISING, SMALL, LARGE = -35.907257620409 / 16, -9.189207065193 / 16, -0.6286561
 ENGINES = {tn.SimpleUpdate: "simple", tn.NeighbourhoodUpdate: "neighbourhood", tn.FullUpdate: "full"}
@@ -102,6 +104,38 @@ def _charged(D: int) -> Iterator[dict]:
             f"{sum(each.every for each in updates)} steps after simple update, {found.status.name}; reference: {which}"
         )
         yield _line("Heisenberg, infinite", name, D, seconds, energy, known.get(D, OPTIMA[D]), note=note)
+
+
+def limits(largest: int) -> Iterator[dict]:
+    """Where full update ends: by the length of its steps at D = 2, and from the minimum over one symmetric tensor at D.
+
+    Without charges, so that no sector that simple update has chosen is kept; CPU seconds, without those of the minimum.
+    """
+    model = Heisenberg(lattice=tn.Lattice("square", 2, 2), conserve=None)
+    terms = tn.PlaneTerms.infinite_of(model, AB)
+    yield from _lengths(terms)
+    for D in range(2, largest + 1):
+        environment = tn.EnvironmentSettings(chi_max=16 if D == 2 else 27)
+        minimum = tn.SymmetricVariationalPEPS(D=D, environment=environment).solve(model).state
+        began, steps = _measured(tn.WeightedPEPS.plain(minimum), terms, 4 * D * D), FROM_MINIMUM[D]
+        clock = time.process_time()
+        update = replace(_whole(D, 2 * D * D, 0.05), every=steps, env_tol=1e-5)
+        state = update.run(terms, minimum, time=0.05 * steps).state
+        seconds, energy = time.process_time() - clock, _measured(state, terms, 4 * D * D)
+        note = f"{steps} steps of 0.05 from the minimum, which is measured at {began:.6f}"
+        yield _line("full update, from the minimum", "full", D, seconds, energy, OPTIMA[D], note=note)
+
+
+def _lengths(terms: tn.PlaneTerms) -> Iterator[dict]:
+    """Each length of steps until the energy stands still, the first one after simple update."""
+    neel = tn.InfinitePEPS.product([terms.site(0, 0)] * 2, ["up", "down"], AB)
+    state: Any = tn.Cooling(update=_simple(2, 0.1), dts=(0.1, 0.02), tol=1e-4).solve(terms, neel).state
+    for dt in LENGTHS:
+        clock = time.process_time()
+        found = tn.Cooling(update=_whole(2, 8, dt), dts=(dt,), tol=2e-6, max_steps=300).solve(terms, state)
+        state, seconds = found.state, time.process_time() - clock
+        energy, note = _measured(state, terms, 16), f"{found.history[-1].step} steps of {dt} more, {found.status.name}"
+        yield _line("full update, by length of steps", "full", 2, seconds, energy, OPTIMA[2], note=note)
 
 
 def finite(quick: bool, large: bool) -> Iterator[dict]:
@@ -220,19 +254,21 @@ def _shown(value: Any) -> str:
 def main(
     quick: Annotated[bool, typer.Option(help="small bond dimensions, and no file")] = False,
     large: Annotated[bool, typer.Option(help="10 x 10 sites by full update, too, before the gradient")] = False,
+    only: Annotated[str, typer.Option(help="one job: steps, infinite, limits or finite, and no file")] = "",
 ) -> None:
     """Run all, a line as soon as it is there."""
     lines = []
+    known = {
+        "steps": steps(6 if quick else 10, 2 if quick else 4, 2 if quick else 5),
+        "infinite": infinite(2 if quick else 4), "limits": limits(2 if quick else 3), "finite": finite(quick, large),
+    }  # fmt: skip
+    if only and only not in known:
+        raise typer.BadParameter(f"{only!r} is none of {', '.join(known)}.")
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    jobs = (
-        steps(6 if quick else 10, 2 if quick else 4, 2 if quick else 5),
-        infinite(2 if quick else 4),
-        finite(quick, large),
-    )
-    for line in (line for job in jobs for line in job):
+    for line in (line for job in ([only] if only else list(known)) for line in known[job]):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
         lines.append(line | {"load average": os.getloadavg()[0]})
-        if not quick:
+        if not (quick or only):
             target = RESULTS / f"{datetime.date.today()}-peps-updates.json"
             target.write_text(json.dumps({"numpy": np.__version__, "lines": lines}, indent=1) + "\n")
 
