@@ -7,6 +7,7 @@ import pytest
 
 import tnsim as tn
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
+from tnsim.algorithms.peps.variational.cyclic_symmetry import CyclicSymmetry
 from tnsim.algorithms.peps.variational.growing import lowest_known
 from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
@@ -22,6 +23,8 @@ from tnsim.linalg.lbfgs import LBFGS
 from tnsim.linalg.truncation import wider_chi
 from tnsim.models import Heisenberg, KitaevHoneycomb, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
+from tnsim.networks.sites import spin_site
+from tnsim.tensor import Tensor, inner
 
 SQUARE = Lattice("square", 2, 2)
 HEISENBERG = Heisenberg(lattice=SQUARE, conserve=None)
@@ -118,6 +121,81 @@ def test_starts_are_compared_where_bonds_are_new(D, attempts, expected):
     starts = {r.attempt: r.energy for r in found.history if r.D == 2}
     assert set(starts) == expected and len(set(starts.values())) == len(starts)
     assert found.optimizer.value == min(starts.values())
+
+
+def turned_by_a_third(psi, axis):
+    """The tensor after a third of a turn of its spin, up to a phase, undone on bonds of charges 0, 1 and 2."""
+    third = np.exp(2j * np.pi / 3)
+    bond, site = third ** np.arange(3), axis @ np.diag([1, third]) @ axis.T
+    array = np.einsum("neswp,pq->neswq", psi.tensors[0].to_dense(), site.conj())
+    return np.einsum("neswp,n,e,s,w->neswp", array, bond, bond, bond, bond)
+
+
+def rotation(rng):
+    angle = rng.uniform(0, 2 * np.pi)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+@pytest.mark.parametrize("flipped", [0, 1], ids=["charge 0 up", "charge 0 down"])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_keeps_a_cyclic_symmetry_in_any_basis(seed, flipped):
+    """A tensor that conserves the spin along an axis, in other bases of its bonds and of its site."""
+    rng = np.random.default_rng(seed)
+    array, axis = np.zeros((2,) * 5), rotation(rng)
+    array[0, 0, 0, 0, flipped] = 0.8
+    for place in np.eye(4, dtype=int):
+        array[*place, 1 - flipped] = 0.3
+    bond = rotation(rng)
+    array = np.einsum("neswp,Nn,Ee,Ss,Ww,Pp->NESWP", array, bond, bond, bond, bond, axis)
+    small = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]])
+    tensor = small.tensors[0]
+    small = small.with_tensors([Tensor(tensor.legs, array.ravel(), tensor.charge)])
+    symmetry = CyclicSymmetry.near(small)
+    found = symmetry.start(1.5, rng)
+    turned, array = turned_by_a_third(found, axis[:, [flipped, 1 - flipped]]), found.tensors[0].to_dense()
+    phase = turned.ravel() @ array.ravel() / (array.ravel() @ array.ravel())
+    assert abs(abs(phase) - 1) < 1e-12 and np.abs(turned - phase * array).max() < 1e-12
+    # noise comes to elements of the third state, which stay as they are but for the symmetries of the square
+    assert min(np.abs(array[2, 0, 0, 1]).max(), np.abs(array[2, 2, 0, 0]).max()) > 1e-3
+    site = symmetrised(found.tensors[0])
+    assert (symmetry.project(site) - site).norm() < 1e-12 * site.norm()
+    (other,) = InfinitePEPS.random(HEISENBERG.sites[:1], 3, [[0]], seed=seed).tensors
+    assert (symmetry.project(symmetry.project(other)) - symmetry.project(other)).norm() < 1e-12 * other.norm()
+    assert abs(inner(symmetry.project(other), other) - symmetry.project(other).norm() ** 2) < 1e-12 * other.norm() ** 2
+    assert 0.1 * other.norm() < symmetry.project(other).norm() < 0.9 * symmetrised(other).norm()
+
+
+def test_starts_with_a_cyclic_symmetry_come_after_the_one_without():
+    solver = tn.SymmetricVariationalPEPS(D=3, environment=NARROW)
+    small, first = (InfinitePEPS.random(HEISENBERG.sites[:1], D, [[0]], seed=1) for D in (2, 1))
+    symmetry = CyclicSymmetry.near(small)
+    for number in range(4):
+        attempt = Attempt(small, 3, first, number=number, symmetric=True)
+        found = solver._start(attempt).tensors[0].to_dense()
+        expected = symmetry.start(1.5, np.random.default_rng([0, 3, number])).tensors[0].to_dense()
+        assert np.array_equal(found, expected) == (number > 0)
+    assert solver._attempts(attempt) == 4
+
+
+def test_a_cyclic_symmetry_is_kept_until_starts_are_compared(tmp_path):
+    """By the trial that has it, also where it goes on from a file."""
+    small = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
+    few, narrow = tn.MinimizationSettings(max_iterations=2), tn.EnvironmentSettings(chi_max=6)
+    solver = tn.SymmetricVariationalPEPS(D=3, attempts=2, compare_after=2, environment=narrow, minimization=few)
+    half = solver.solve(HEISENBERG, small, observers=[Stop(3, 1, 1)])
+    project = CyclicSymmetry.near(half.attempt.origin).project
+    site = half.state.tensors[0]
+    assert half.attempt.number == 1 and (project(site) - site).norm() < 1e-12
+    whole = solver.solve(HEISENBERG, small)
+    again = solver.solve(HEISENBERG, small, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
+    assert [r.energy for r in again.history] == [r.energy for r in whole.history]
+    assert [r.iteration for r in whole.history if (r.D, r.attempt) == (3, 1)] == [1, 2]
+
+
+@pytest.mark.parametrize(("bonds", "D", "conserve"), [(1, 2, None), (3, 4, None), (2, 3, "parity"), (2, 3, None)])
+def test_only_bonds_of_two_where_nothing_is_conserved_get_a_cyclic_symmetry(bonds, D, conserve):
+    psi = InfinitePEPS.random([spin_site(conserve=conserve)], bonds, [[0]], states=["up"] if conserve else None)
+    assert CyclicSymmetry.fits(psi, D) == (bonds == 2 and conserve is None)
 
 
 def test_wide_environments_come_at_the_end():

@@ -38,11 +38,11 @@ class GrowingMinimization(ABC):
     """A minimisation that embeds what it found with small bonds in larger ones, with noise, until they are D.
 
     At each bond dimension `attempts` starts, the first near what was found with smaller bonds, the others near where
-    the run began, with more noise, go on for `compare_after` iterations, the lowest one to its end; where that stalls,
-    up to `restarts` more begin at it, with noise, and the lowest end counts. Below D no start takes more iterations
-    than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most. The usual
-    numbers, where none are told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a
-    given state, or one of imaginary time) is followed alone.
+    the run began, with more noise (or as the kind of state has them), go on for `compare_after` iterations, the lowest
+    one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts. Below D
+    no start takes more iterations than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at
+    least 16) at most. The usual numbers, where none are told, are 1 and 40 unless the kind of state has others; a start
+    that has all its bonds (a given state, or one of imaginary time) is followed alone.
 
     What is followed to its end has its energy looked at in new environments of 3/2 chi every
     `minimization.check_every` iterations: where it has risen twice, or at the end, the search goes back to the lowest
@@ -215,14 +215,21 @@ class GrowingMinimization(ABC):
         return several if several > 1 or self._is_narrowed(attempt) else -1
 
     def _start(self, attempt: Attempt) -> Any:
-        """Where an attempt begins: near the origin, near the first state, or near the lowest where that stalls."""
-        rng = np.random.default_rng([self.seed, attempt.D, attempt.number])
+        """Where an attempt begins: near the origin, near the first state, or near the lowest where that stalls.
+
+        Kinds of states may have others in place of those near the first state.
+        """
+        rng = self._rng(attempt)
         if attempt.number == 0:
             return attempt.origin if self._is_given(attempt) else grown(attempt.origin, attempt.D, self.noise, rng)
         if attempt.number < self._attempts(attempt):
             return grown(attempt.first, attempt.D, max(self.noise, _ELSEWHERE), rng)
         assert attempt.best is not None
         return grown(self._own(attempt.best.state), attempt.D, self.noise, rng)
+
+    def _rng(self, attempt: Attempt) -> np.random.Generator:
+        """Of an attempt's noise."""
+        return np.random.default_rng([self.seed, attempt.D, attempt.number])
 
     def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""

@@ -1,5 +1,6 @@
 """The energy of a state of one symmetric tensor and its gradient, as a function of the numbers in the tensor."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +48,8 @@ def converged(site: Tensor, start: SymmetricEnvironment | None, settings: Enviro
 class SymmetricProblem(Followed):
     """Energy and gradient at the numbers of one tensor.
 
-    A tensor is what its numbers are up to a factor and to what the symmetries of the square take away.
+    A tensor is what its numbers are up to a factor and to what the symmetries of the square take away; project: to
+    tensors that are varied, those or fewer.
     """
 
     def __init__(self, terms: SymmetricTerms, like: Tensor, site: Site, settings: EnvironmentSettings) -> None:
@@ -58,6 +60,7 @@ class SymmetricProblem(Followed):
         super().__init__()
         self.terms, self.like, self.site, self.settings = terms, like, site, settings
         self.precision = settings
+        self.project: Callable[[Tensor], Tensor] = symmetrised
 
     def aim(self, slope: float) -> float:
         """Evaluate as precisely as a gradient of this norm needs; what energies are uncertain by then."""
@@ -67,12 +70,12 @@ class SymmetricProblem(Followed):
     def tensors(self, point: np.ndarray) -> tuple[Tensor, ...]:
         """The tensor, of norm 1."""
         data = self.like.backend.asarray(point.astype(self.like.dtype))
-        return (unit(symmetrised(Tensor(self.like.legs, data, self.like.charge))),)
+        return (unit(self.project(Tensor(self.like.legs, data, self.like.charge))),)
 
     def point(self, tensors: tuple[Tensor, ...]) -> np.ndarray:
         """The numbers of a tensor."""
         (site,) = tensors
-        return site.backend.to_host(unit(symmetrised(site)).data).astype(np.float64)
+        return site.backend.to_host(unit(self.project(site)).data).astype(np.float64)
 
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy per site, and its gradient."""
@@ -82,7 +85,7 @@ class SymmetricProblem(Followed):
         adjoint = Adjoint(None if near is None else near.adjoint)
         energy, (gradient,) = value_and_gradient(lambda site: self._energy(around.environment, adjoint, site), site)
         self.found(point, replace(around, adjoint=adjoint.found), energy)
-        host = site.backend.to_host(symmetrised(gradient).data).astype(np.float64)
+        host = site.backend.to_host(self.project(gradient).data).astype(np.float64)
         size = float(np.linalg.norm(point))
         along = point / size
         return energy, (host - along * (along @ host)) / size
@@ -95,7 +98,7 @@ class SymmetricProblem(Followed):
         def apply(point: np.ndarray) -> np.ndarray:
             data = self.like.backend.asarray(point.astype(self.like.dtype))
             found = inverse(Tensor(self.like.legs, data, self.like.charge))
-            return found.backend.to_host(symmetrised(found).data).astype(np.float64)
+            return found.backend.to_host(self.project(found).data).astype(np.float64)
 
         return apply
 
