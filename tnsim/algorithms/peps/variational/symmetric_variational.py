@@ -88,25 +88,27 @@ class SymmetricVariationalPEPS(GrowingMinimization):
     def _usual(self, D: int) -> tuple[int, int]:
         return _USUAL.get(D, super()._usual(D))
 
-    def _is_cyclic(self, attempt: Attempt) -> bool:
-        """Whether an attempt keeps a cyclic symmetry: those on trial after the first, with bonds of 3."""
-        on_trial = 0 < attempt.number < self._attempts(attempt)
-        return on_trial and CyclicSymmetry.fits(attempt.origin, attempt.D)
+    def _cyclic(self, attempt: Attempt) -> CyclicSymmetry | None:
+        """What an attempt keeps beside the symmetries of the square: on trial with bonds of 3, after the first."""
+        origin, on_trial = attempt.origin, 0 < attempt.number < self._attempts(attempt)
+        assert isinstance(origin, InfinitePEPS)
+        return CyclicSymmetry.near(origin) if on_trial and CyclicSymmetry.fits(origin, attempt.D) else None
 
     def _start(self, attempt: Attempt) -> InfinitePEPS:
-        if self._is_cyclic(attempt):
-            noise = max(self.noise, _CYCLIC)
-            return CyclicSymmetry.near(attempt.origin).start(noise, self._rng(attempt))
-        return super()._start(attempt)
+        cyclic = self._cyclic(attempt)
+        if cyclic is None:
+            return super()._start(attempt)
+        return cyclic.start(max(self.noise, _CYCLIC), self._rng(attempt))
 
     def _begun(
         self, terms: PlaneTerms, attempt: Attempt, before: MinimizedState | None, reports: int
     ) -> tuple[Problem, LBFGS, Attempt]:
         problem, optimizer, attempt = super()._begun(terms, attempt, before, reports)
-        if self._is_cyclic(attempt):
+        cyclic = self._cyclic(attempt)
+        if cyclic is not None:
             assert isinstance(problem, SymmetricProblem)
             # or else rounding leads away from it at the first saddle
-            problem.project = CyclicSymmetry.near(attempt.origin).project
+            problem.project = cyclic.project
         return problem, optimizer, attempt
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
