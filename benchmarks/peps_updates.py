@@ -258,14 +258,14 @@ def main(
 ) -> None:
     """Run all, a line as soon as it is there."""
     lines = []
-    known = {
+    jobs = {
         "steps": steps(6 if quick else 10, 2 if quick else 4, 2 if quick else 5),
         "infinite": infinite(2 if quick else 4), "limits": limits(2 if quick else 3), "finite": finite(quick, large),
     }  # fmt: skip
-    if only and only not in known:
-        raise typer.BadParameter(f"{only!r} is none of {', '.join(known)}.")
+    if only and only not in jobs:
+        raise typer.BadParameter(f"{only!r} is none of {', '.join(jobs)}.")
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
-    for line in (line for job in ([only] if only else list(known)) for line in known[job]):
+    for line in (line for job in ([only] if only else list(jobs)) for line in jobs[job]):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
         lines.append(line | {"load average": os.getloadavg()[0]})
         if not (quick or only):

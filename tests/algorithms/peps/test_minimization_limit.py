@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tnsim.algorithms.peps.ground_state import PEPSGroundState
+from tnsim.algorithms.peps.variational.growing import _lower
 from tnsim.algorithms.peps.variational.minimization import (
     Attempt,
     MinimizationReport,
     MinimizedState,
     Place,
+    _looked,
     certificate,
     certified,
 )
+from tnsim.algorithms.plane.ctmrg import CTMRG
 from tnsim.algorithms.watched_run import RUNNING
 from tnsim.errors import SettingsError
+from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import LBFGS
 from tnsim.models import Heisenberg, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
@@ -57,6 +62,7 @@ def test_a_search_ends_at_the_lowest_energy_at_larger_chi():
     assert sorted(seen) == list(range(4, lowest + 9, 4)) and len(found.history) == lowest + 8
     assert found.optimizer.iteration == lowest and found.optimizer.value == found.history[lowest - 1].energy
     assert found.certificate.energy_larger < blind.certificate.energy_larger - 1e-4
+    assert "This is the lowest energy that holds" in found.status.advice
     # steps before it were those of the search that did not look
     assert [r.energy for r in found.history] == [r.energy for r in blind.history[: len(found.history)]]
 
@@ -120,13 +126,91 @@ def test_what_rose_is_said_with_advice(rise):
         environment_change=0.0, evaluations=21, seconds=1.0, energy_larger=-0.66022,
     )  # fmt: skip
     after = replace(report, iteration=40, energy=-0.6603, energy_larger=-0.66022 + rise)
-    attempt, place = Attempt(psi, 1, psi), Place(optimizer, None)
+    attempt, place = Attempt(psi, 1, psi), Place(optimizer, None, -0.66022)
     running = MinimizedState(psi, -0.66021, RUNNING, (report, after), None, optimizer, None, attempt, place)
     found = certified(running, Told(), tn.MinimizationSettings())
     assert (found.status.name == "environment limit") == (rise > 1e-5) == (not found.status.converged)
     if rise > 1e-5:
         assert "after iteration 20 the energy rose in new environments of chi = 12" in found.status.advice
         assert "larger chi_max" in repr(found)
+
+
+def test_a_search_that_went_back_does_not_go_on():
+    """After one risen look, at its last iteration: with as many iterations as it had, or with more, but not unseen."""
+    few = replace(LIMITS, max_iterations=12)
+    found = search(limits=few).solve(HEISENBERG, START)
+    assert found.optimizer.iteration == 8 and [r.iteration for r in found.history] == list(range(1, 13))
+    for limits in (few, replace(few, max_iterations=30)):
+        assert search(limits=limits).solve(HEISENBERG, resume=found).history == found.history
+    unseen = search(limits=replace(few, check_every=0)).solve(HEISENBERG, resume=found)
+    assert unseen.reports[-1].iteration == 12 and unseen.reports[-1].energy < found.optimizer.value
+
+
+def test_what_was_stopped_goes_on_at_larger_chi():
+    """Looks of the environment before do not count: here one that no energy of the other can reach."""
+    half = search().solve(HEISENBERG, START, observers=[Stop(8)])
+    half = replace(half, lowest=replace(half.lowest, energy_larger=-0.67))
+    found = search(12).solve(HEISENBERG, resume=half)
+    assert found.attempt.since == 8 and found.status.converged
+    assert found.optimizer.value == pytest.approx(-0.6602310934799586, abs=1e-8)
+
+
+def test_restarts_count_reports_of_their_environment_alone():
+    strict = replace(LIMITS, stall_iterations=3, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9, check_every=0)
+    found = [None, None]
+    for n, chi in enumerate((6, 8)):
+        wide = tn.EnvironmentSettings(chi_max=chi)
+        solver = tn.SymmetricVariationalPEPS(D=2, restarts=2, environment=wide, minimization=strict)
+        found[n] = solver.solve(HEISENBERG, START, resume=found[0])
+    count = len(found[0].history)
+    again = [r.attempt for r in found[1].history[count:]]
+    first = found[0].attempt.number
+    assert sorted(set(again)) == list(range(first, 3)) and min(again.count(n) for n in set(again)) == 4
+
+
+def test_of_several_ends_the_lowest_that_holds_counts():
+    """Not the one that was minimised furthest: that makes use of its environment."""
+    psi = InfinitePEPS.product(HEISENBERG.sites[:1], ["up"], [[0]])
+    ends = []
+    for value, larger in ((-0.66, -0.6601), (-0.69, -0.58)):
+        optimizer = LBFGS(np.ones(2), value, np.zeros(2))
+        place = Place(optimizer, None, larger)
+        ends.append(MinimizedState(psi, value, RUNNING, (), None, optimizer, None, Attempt(psi, 1, psi), place))
+    good, bad = ends
+    assert _lower(good, bad).energy == _lower(bad, good).energy == -0.66
+    assert _lower(replace(good, lowest=None), bad).energy == -0.69
+
+
+@pytest.mark.parametrize("chi", [2, 12])
+def test_a_whole_search_goes_on_with_another_environment(chi):
+    """What the advice says, as the command line does it; with the same one it is measured again only."""
+    corners = CTMRG(truncation=Truncation(chi_max=8), symmetric=False, tol=1e-6)
+    cell = PlaneTerms.infinite_of(HEISENBERG, [[0, 1], [1, 0]])
+    found = PEPSGroundState(preparation=search(), contraction=corners).solve(cell, START)
+    assert found.prepared.status.name == "not certified" and "raise chi_max" in found.status.advice
+    again = PEPSGroundState(preparation=search(chi), contraction=corners).solve(cell, START, resume=found).prepared
+    assert (len(again.history) > len(found.prepared.history)) == (chi == 12) == again.status.converged
+
+
+class Broken:
+    """A problem whose environments of larger chi are what they are."""
+
+    last = None
+
+    def __init__(self, energy):
+        self.energy = energy
+
+    def energy_larger(self, point):
+        return self.energy
+
+
+@pytest.mark.parametrize("energy", [None, float("nan"), float("-inf")])
+def test_looks_at_no_number_do_not_count(energy):
+    optimizer = LBFGS(np.ones(2), -0.66, np.zeros(2))
+    place = Place(optimizer, None, -0.66)
+    assert _looked(Broken(energy), optimizer, place) == (None, place)
+    wide, lower = _looked(Broken(-0.67), optimizer, place)
+    assert wide == lower.energy_larger == -0.67 and _looked(Broken(-0.65), optimizer, place) == (-0.65, place)
 
 
 def test_looks_that_do_not_fit_are_refused():

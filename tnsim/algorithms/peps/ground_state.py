@@ -131,8 +131,10 @@ class PEPSGroundState:
         return PEPSResult(state, float(found.energy.real) / sites_of(H), status, prepared, found)
 
     def _goes_on(self, before: Evolved | MinimizedState) -> bool:
-        """Whether a preparation was stopped, or by its limit, which is another one now."""
+        """Whether a preparation was stopped, or by its limit or its environment, which is another one now."""
         if isinstance(before, MinimizedState) and not isinstance(self.preparation, Cooling):
+            if not before.status.converged and before.attempt.chi not in (0, self.preparation.environment.chi_max):
+                return True
             limit = self.preparation.minimization.max_iterations
             if before.status.name == UNFINISHED and before.optimizer.iteration < limit:
                 return True

@@ -79,8 +79,8 @@ class GrowingMinimization(ABC):
             )
 
     @abstractmethod
-    def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
-        """The energy of states like psi."""
+    def _problem(self, terms: PlaneTerms, psi: Any, attempt: Attempt) -> Problem:
+        """The energy of states like psi, as an attempt varies them."""
 
     def _usual(self, D: int) -> tuple[int, int]:
         """How many starts are compared at D where their number is not told, and after how many iterations."""
@@ -129,7 +129,7 @@ class GrowingMinimization(ABC):
             # what was found in a narrower environment has another energy
             best = last if attempt.number == self._chosen(attempt) else _lower(attempt.best, last)
             history = last.history
-            following = self._following(attempt, best)
+            following = self._following(last.attempt, best)
             if following is None:
                 return certified(best, problem, self.minimization, known)
             attempt, found = following, None
@@ -143,18 +143,18 @@ class GrowingMinimization(ABC):
         history: Sequence[MinimizationReport],
     ) -> tuple[Problem, MinimizedState]:
         """An attempt to its end, from the start or from where it was stopped; before: None at an attempt's begin."""
-        problem, optimizer, attempt = self._begun(terms, attempt, before, len(history))
-        lowest, reports = None if before is None else before.lowest, list(history)
-        found, limits = solution_of(problem, optimizer, attempt, reports, lowest), self._limits(attempt)
-        for report, optimizer in limits.iterations(problem, optimizer, attempt, found.reports):  # noqa: B020
+        problem, optimizer, now = self._begun(terms, attempt, before, len(history))
+        lowest = before.lowest if before is not None and now.since == attempt.since else None
+        reports, limits = list(history), self._limits(now)
+        found = solution_of(problem, optimizer, now, reports, lowest)
+        for report, optimizer, lowest in limits.iterations(problem, optimizer, now, found.reports, lowest):  # noqa: B020
             reports.append(report)
-            found = solution_of(problem, optimizer, attempt, reports, found.lowest)
+            found = solution_of(problem, optimizer, now, reports, lowest)
             if run.tell(report, found):
                 return problem, found
-        if found.lowest is not None and limits.rose(found.reports):
-            found = replace(found, optimizer=found.lowest.optimizer, environment=found.lowest.environment)
-            problem.settle(found.optimizer.point, found.environment)
-            found = solution_of(problem, found.optimizer, attempt, reports, found.lowest)
+        if lowest is not None and limits.rose(found.reports, lowest):
+            problem.settle(lowest.optimizer.point, lowest.environment)
+            found = solution_of(problem, lowest.optimizer, now, reports, lowest)
         return problem, found
 
     def _begun(
@@ -164,7 +164,8 @@ class GrowingMinimization(ABC):
         goes_on = before is None and attempt.number == self._chosen(attempt)
         before = attempt.best if goes_on else before
         psi = self._own(before.state) if before is not None else self._start(attempt)
-        problem = self._problem(terms, psi, self._settings(attempt))
+        chi, attempt = attempt.chi, replace(attempt, chi=self._settings(attempt).chi_max)
+        problem = self._problem(terms, psi, attempt)
         if before is None:
             problem.aim(self._expected_slope(attempt))
             return problem, LBFGS.start(problem, problem.point(psi.tensors)), attempt
@@ -173,8 +174,10 @@ class GrowingMinimization(ABC):
             problem.aim(optimizer.slope)
             return problem, optimizer.forgotten().moved(problem), attempt
         problem.settle(optimizer.point, before.environment)
-        if before.certificate is not None and before.certificate.chi != self.environment.chi_max:
-            # it came to its end in another environment, where its energy and slope were others
+        if not chi and before.certificate is not None:
+            chi = before.certificate.chi  # of a file that does not say it
+        if chi not in (0, attempt.chi):
+            # in another environment its energy and slope were others
             problem.forgotten()
             return problem, optimizer.forgotten().moved(problem), replace(attempt, since=reports)
         return problem, optimizer, attempt
@@ -267,6 +270,13 @@ def _way_chi(D: int) -> int:
 
 
 def _lower(one: MinimizedState | None, other: MinimizedState) -> MinimizedState:
-    """The lower of two ends, with the history of both; what came before the attempt is no longer needed."""
-    found = one if one is not None and one.energy <= other.energy else other
+    """The lower of two ends, with the history of both; what came before the attempt is no longer needed.
+
+    By energies in new environments of 3/2 chi where both were looked at.
+    """
+    found = other
+    if one is not None:
+        looked = [end.lowest.energy_larger for end in (one, other) if end.lowest is not None]
+        first, second = looked if len(looked) == 2 else (one.energy, other.energy)
+        found = one if first <= second else other
     return replace(found, history=other.history, attempt=replace(found.attempt, best=None))

@@ -128,7 +128,8 @@ class Attempt:
     """One of the starts at a bond dimension. origin: found with smaller bonds; first: where the run began.
 
     best: of the attempts before at this bond dimension; symmetric: whether one symmetric tensor is varied, not all;
-    since: how many reports there were when its environment was chosen, if it had another one before.
+    chi: the largest bond dimension of its environment; since: how many reports there were when that was chosen, if it
+    was another one before.
     """
 
     origin: SquareState
@@ -137,6 +138,7 @@ class Attempt:
     number: int = 0
     best: "MinimizedState | None" = None
     symmetric: bool = False
+    chi: int = 0
     since: int = 0
 
     @property
@@ -147,10 +149,11 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a minimisation stood, to go back to."""
+    """Where a minimisation stood, to go back to, and the energy there in a new environment of 3/2 chi."""
 
     optimizer: LBFGS
     environment: Any
+    energy_larger: float
 
 
 @dataclass(frozen=True)
@@ -225,22 +228,31 @@ class MinimizationSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if min(self.max_iterations, self.memory, self.stall_iterations) < 1:
-            raise SettingsError("max_iterations, memory and stall_iterations are at least 1.")
+        counts = self.max_iterations, self.memory, self.stall_iterations
+        if min(counts) < 1:
+            raise SettingsError(f"max_iterations, memory and stall_iterations are at least 1, found {counts}.")
         if not (self.slope_tol > 0 and min(self.energy_tol, self.stall_tol, self.stall_slope) >= 0):
             raise SettingsError("slope_tol is above 0, energy_tol, stall_tol and stall_slope are not below.")
         if self.check_every < 0:
             raise SettingsError(f"check_every is not negative, found {self.check_every}; 0: never.")
 
     def iterations(
-        self, problem: Problem, optimizer: LBFGS, attempt: Attempt, history: Sequence[MinimizationReport] = ()
-    ) -> Iterator[tuple[MinimizationReport, LBFGS]]:
-        """A report and the state of the optimizer after every iteration, until it converges, stalls or gets stuck.
+        self,
+        problem: Problem,
+        optimizer: LBFGS,
+        attempt: Attempt,
+        history: Sequence[MinimizationReport] = (),
+        lowest: Place | None = None,
+    ) -> Iterator[tuple[MinimizationReport, LBFGS, Place | None]]:
+        """A report, the state of the optimizer and the place to go back to, after every iteration.
 
-        Or until the energy has risen at 3/2 chi twice. history: the reports of the same attempt before.
+        Until it converges, stalls or gets stuck, or the energy has risen at 3/2 chi twice. history: the reports of the
+        same attempt before; lowest: its place to go back to.
         """
         reports, clock = list(history), time.perf_counter()
-        while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports):
+        if self.check_every and not reports:
+            lowest = _looked(problem, optimizer, lowest)[1]
+        while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports, lowest):
             noise = problem.aim(optimizer.slope)
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
@@ -259,32 +271,35 @@ class MinimizationSettings:
                 symmetric=attempt.symmetric,
             )  # fmt: skip
             reports.append(report)
-            if self._looks(optimizer, reports):
-                wide = problem.energy_larger(optimizer.point)
+            if self._is_time_to_look(optimizer, reports, lowest):
+                wide, lowest = _looked(problem, optimizer, lowest)
                 reports[-1] = replace(report, energy_larger=wide, seconds=time.perf_counter() - clock)
-            yield reports[-1], optimizer
+            yield reports[-1], optimizer, lowest
             clock = time.perf_counter()
 
-    def _ended(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
-        if optimizer.slope <= self.slope_tol or self.rose(reports, looks=2):
+    def _ended(self, optimizer: LBFGS, reports: Sequence[MinimizationReport], lowest: Place | None) -> bool:
+        went_back = bool(reports) and optimizer.iteration < reports[-1].iteration
+        if optimizer.slope <= self.slope_tol or self.rose(reports, lowest, looks=1 if went_back else 2):
             return True
         return self._rests(optimizer, reports) or self._crawls(optimizer, reports)
 
-    def _looks(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
-        """Whether it is time to look at the energy at 3/2 chi: now and then, and at the end."""
+    def _is_time_to_look(self, optimizer: LBFGS, reports: Sequence[MinimizationReport], lowest: Place | None) -> bool:
+        """At the energy at 3/2 chi: now and then, and at the end."""
         if not self.check_every or optimizer.iteration % self.check_every == 0:
             return self.check_every > 0
-        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports)
+        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports, lowest)
 
-    def rose(self, reports: Sequence[MinimizationReport], looks: int = 1) -> bool:
+    def rose(self, reports: Sequence[MinimizationReport], lowest: Place | None, looks: int = 1) -> bool:
         """Whether the energy at 3/2 chi, at the last looks, lies above the lowest one that was seen.
 
         Steps make use then of what chi cuts, or of an environment that is no longer the leading one. A search may pass
         such a state, and go on to lower ones.
         """
         seen = [report.energy_larger for report in reports if report.energy_larger is not None]
-        lowest = min(seen, default=0.0)
-        return len(seen) > looks and min(seen[-looks:]) > lowest + _EXPLOITED * max(1.0, abs(lowest))
+        if not self.check_every or lowest is None or len(seen) < looks:
+            return False
+        least = lowest.energy_larger
+        return min(seen[-looks:]) > least + _EXPLOITED * max(1.0, abs(least))
 
     def _rests(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
         """No step lowered the energy, in a new environment either, or the last ones hardly did."""
@@ -302,23 +317,23 @@ class MinimizationSettings:
     def stalled(self, found: MinimizedState) -> bool:
         """Whether a minimisation ended where the gradient is still large."""
         optimizer, reports = found.optimizer, found.reports
-        if self.rose(reports):
+        if self.rose(reports, found.lowest):
             return False
         large = optimizer.slope > max(self.stall_slope, self.slope_tol)
         return large and (self._rests(optimizer, reports) or self._crawls(optimizer, reports))
 
     def judge(self, found: MinimizedState, made: EnergyCertificate) -> Status:
         """How a minimisation ended."""
-        if made.problems:
-            return Status("not certified", False, "; ".join(made.problems) + ".")
-        slope = found.optimizer.slope
-        if self.rose(found.reports):
-            return Status(
-                LIMITED, False,
+        advice = list(made.problems)
+        if self.rose(found.reports, found.lowest):
+            advice.append(
                 f"after iteration {found.optimizer.iteration} the energy rose in new environments of chi = "
                 f"{made.chi_larger} while the one that was minimised fell: steps made use of an error of their "
-                "environment. This is the lowest energy that holds; a larger chi_max may lead further: resume it.",
-            )  # fmt: skip
+                "environment. This is the lowest energy that holds; a larger chi_max may lead further: resume it"
+            )
+        if advice:
+            return Status("not certified" if made.problems else LIMITED, False, "; ".join(advice) + ".")
+        slope = found.optimizer.slope
         if self.stalled(found):
             fell = "no step lowers the energy"
             if not self._rests(found.optimizer, found.reports):
@@ -342,6 +357,16 @@ class MinimizationSettings:
         return Status("converged", True, "nothing to do; a larger D lowers the energy.")
 
 
+def _looked(problem: Problem, optimizer: LBFGS, lowest: Place | None) -> tuple[float | None, Place | None]:
+    """The energy at 3/2 chi, None where it is no number, and the place to go back to now."""
+    wide = problem.energy_larger(optimizer.point)
+    if wide is None or not np.isfinite(wide):
+        return None, lowest
+    if lowest is None or wide <= lowest.energy_larger:
+        lowest = Place(optimizer, problem.last, wide)
+    return wide, lowest
+
+
 def solution_of(
     problem: Problem,
     optimizer: LBFGS,
@@ -349,18 +374,11 @@ def solution_of(
     history: Sequence[MinimizationReport],
     lowest: Place | None = None,
 ) -> MinimizedState:
-    """A minimisation under way, or where it was interrupted.
-
-    lowest: where the energy at 3/2 chi was lowest before; that is here if the last report says so.
-    """
-    made = MinimizedState(
+    """A minimisation under way, or where it was interrupted."""
+    return MinimizedState(
         problem.state(optimizer.point), optimizer.value, RUNNING, tuple(history), None, optimizer, problem.last,
         attempt, lowest,
     )  # fmt: skip
-    seen = [report.energy_larger for report in made.reports if report.energy_larger is not None]
-    if seen and made.reports[-1].energy_larger == min(seen):
-        return replace(made, lowest=Place(optimizer, problem.last))
-    return made
 
 
 def certified(

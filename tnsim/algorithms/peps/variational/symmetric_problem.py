@@ -52,7 +52,14 @@ class SymmetricProblem(Followed):
     tensors that are varied, those or fewer.
     """
 
-    def __init__(self, terms: SymmetricTerms, like: Tensor, site: Site, settings: EnvironmentSettings) -> None:
+    def __init__(
+        self,
+        terms: SymmetricTerms,
+        like: Tensor,
+        site: Site,
+        settings: EnvironmentSettings,
+        project: Callable[[Tensor], Tensor] = symmetrised,
+    ) -> None:
         if len({leg.with_flow(1) for leg in like.legs[:4]}) != 1 or not is_self_dual(like.group):
             raise ShapeError(f"a symmetric tensor has four equal bonds without direction, found {like!r}.")
         if like.dtype.kind == "c":
@@ -60,7 +67,7 @@ class SymmetricProblem(Followed):
         super().__init__()
         self.terms, self.like, self.site, self.settings = terms, like, site, settings
         self.precision = settings
-        self.project: Callable[[Tensor], Tensor] = symmetrised
+        self.project = project
 
     def aim(self, slope: float) -> float:
         """Evaluate as precisely as a gradient of this norm needs; what energies are uncertain by then."""

@@ -9,14 +9,13 @@ from scipy.linalg import expm
 
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.cyclic_symmetry import CyclicSymmetry
-from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.growing import GrowingMinimization, lowest_known
-from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, Problem
+from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
+from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
 from tnsim.algorithms.peps.variational.symmetric_start import cooled_tensor
 from tnsim.algorithms.watched_run import PlaneObserver
-from tnsim.linalg.lbfgs import LBFGS
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 from tnsim.networks.sites import Site
 
@@ -100,20 +99,11 @@ class SymmetricVariationalPEPS(GrowingMinimization):
             return super()._start(attempt)
         return cyclic.start(max(self.noise, _CYCLIC), self._rng(attempt))
 
-    def _begun(
-        self, terms: PlaneTerms, attempt: Attempt, before: MinimizedState | None, reports: int
-    ) -> tuple[Problem, LBFGS, Attempt]:
-        problem, optimizer, attempt = super()._begun(terms, attempt, before, reports)
-        cyclic = self._cyclic(attempt)
-        if cyclic is not None:
-            assert isinstance(problem, SymmetricProblem)
-            # or else rounding leads away from it at the first saddle
-            problem.project = cyclic.project
-        return problem, optimizer, attempt
-
-    def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, settings: EnvironmentSettings) -> SymmetricProblem:
-        made = SymmetricTerms.of(terms, self._turn(psi))
-        return SymmetricProblem(made, psi.tensors[0], psi.kinds[0], settings)
+    def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, attempt: Attempt) -> SymmetricProblem:
+        made, cyclic = SymmetricTerms.of(terms, self._turn(psi)), self._cyclic(attempt)
+        # what is not projected leaves the symmetry, by rounding, at the first saddle
+        project = symmetrised if cyclic is None else cyclic.project
+        return SymmetricProblem(made, psi.tensors[0], psi.kinds[0], self._settings(attempt), project)
 
     def _turn(self, psi: InfinitePEPS) -> np.ndarray | None:
         return half_turn(psi.kinds[0]) if self.antiferromagnetic else None

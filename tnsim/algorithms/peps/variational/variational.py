@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tnsim.algorithms.peps.variational.cell_problem import CellProblem
-from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_problem import FiniteProblem
 from tnsim.algorithms.peps.variational.growing import GrowingMinimization, known_floor, lowest_known
 from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, Problem
@@ -108,7 +107,8 @@ class VariationalPEPS(GrowingMinimization):
         # a narrower environment has its minimum elsewhere
         return super()._is_narrowed(attempt) and not self._at_minimum(attempt)
 
-    def _problem(self, terms: PlaneTerms, psi: Any, settings: EnvironmentSettings) -> Problem:
+    def _problem(self, terms: PlaneTerms, psi: Any, attempt: Attempt) -> Problem:
+        settings = self._settings(attempt)
         return FiniteProblem(terms, psi, settings) if isinstance(psi, PEPS) else CellProblem(terms, psi, settings)
 
 
