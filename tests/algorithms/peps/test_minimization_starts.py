@@ -192,6 +192,17 @@ def test_a_cyclic_symmetry_is_kept_until_starts_are_compared(tmp_path):
     assert [r.iteration for r in whole.history if (r.D, r.attempt) == (3, 1)] == [1, 2]
 
 
+def test_cyclic_starts_are_the_same_on_the_device():
+    """From bonds of 2 on, with a look at 3/2 chi at the end."""
+    few, narrow = tn.MinimizationSettings(max_iterations=1), tn.EnvironmentSettings(chi_max=6)
+    solver = tn.SymmetricVariationalPEPS(D=3, attempts=2, compare_after=1, environment=narrow, minimization=few)
+    small = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
+    host, device = (solver.solve(HEISENBERG, small.to(backend)) for backend in ("numpy", "strict"))
+    assert [r.attempt for r in device.history if r.D == 3] == [0, 1]
+    assert max(abs(a.energy - b.energy) for a, b in zip(host.history, device.history, strict=True)) < 1e-8
+    assert device.state.backend.name == "strict" and abs(host.energy - device.energy) < 1e-8
+
+
 @pytest.mark.parametrize(("bonds", "D", "conserve"), [(1, 2, None), (3, 4, None), (2, 3, "parity"), (2, 3, None)])
 def test_only_bonds_of_two_where_nothing_is_conserved_get_a_cyclic_symmetry(bonds, D, conserve):
     psi = InfinitePEPS.random([spin_site(conserve=conserve)], bonds, [[0]], states=["up"] if conserve else None)
