@@ -185,10 +185,14 @@ class GrowingMinimization(ABC):
     def _limits(self, attempt: Attempt) -> MinimizationSettings:
         """When an attempt ends: those before the end are short, in environments too narrow to look beyond."""
         limits = self.minimization
-        if attempt.D == self.D and attempt.number >= self._chosen(attempt):
+        if self._is_followed(attempt):
             return limits
         most = min(self._compare_after(attempt), limits.max_iterations)
         return replace(limits, max_iterations=most, check_every=0)
+
+    def _is_followed(self, attempt: Attempt) -> bool:
+        """Whether it goes to its end: all bonds are there, and all that starts are compared by lies behind it."""
+        return attempt.D == self.D and attempt.number >= self._chosen(attempt)
 
     def _expected_slope(self, attempt: Attempt) -> float:
         """How large the gradient is where an attempt begins: nothing is known of it at most starts."""
@@ -246,7 +250,7 @@ class GrowingMinimization(ABC):
     def _settings(self, attempt: Attempt) -> EnvironmentSettings:
         """Of the environment: no wider than it has to be before the end."""
         own = self.environment
-        if attempt.D == self.D and attempt.number >= self._chosen(attempt):
+        if self._is_followed(attempt):
             return own
         return replace(own, chi_max=min(own.chi_max, _way_chi(attempt.D)))
 
