@@ -51,6 +51,7 @@ class SymmetricVariationalPEPS(GrowingMinimization):
     with bonds of 2, which the lowest known minimum of the Heisenberg model keeps; the end is followed without. Cost of
     an evaluation: some tens of steps of O(chi^3 D^4 + chi^2 D^6).
 
+    >>> from tnsim import EnvironmentSettings
     >>> from tnsim.models import Heisenberg, Lattice
     >>> model = Heisenberg(lattice=Lattice("square", 2, 2), conserve=None)
     >>> result = SymmetricVariationalPEPS(D=2, environment=EnvironmentSettings(chi_max=16)).solve(model)

@@ -38,6 +38,7 @@ class VariationalPEPS(GrowingMinimization):
     Its D may be smaller. For cells with even numbers of rows and columns where spins are turned, models that the
     symmetries of the square keep, and sites that conserve nothing.
 
+    >>> from tnsim import EnvironmentSettings
     >>> from tnsim.models import Heisenberg, Lattice
     >>> model = Heisenberg(lattice=Lattice("square", 2, 2))
     >>> start = InfinitePEPS.product(model.sites[:2], ["up", "down"], [[0, 1], [1, 0]])
