@@ -23,7 +23,7 @@ _EXPLOITED = 1e-5
 _ROUNDING = 1e-9
 # iterations between two looks at the bonds of the environment, and with a small change of the energy that end a run
 _REFRESH, _QUIET = 10, 3
-STALLED, NOISE_FLOOR, UNFINISHED = "stalled", "noise floor", "max_iterations reached"
+CONVERGED, STALLED, NOISE_FLOOR, UNFINISHED = "converged", "stalled", "noise floor", "max_iterations reached"
 LIMITED = "environment limit"
 
 
@@ -217,9 +217,11 @@ class MinimizationSettings:
     energy_tol: float = field(
         default=1e-10, metadata={"help": "converged: the energy falls by less in three iterations in a row"}
     )
-    stall_iterations: int = field(default=20, metadata={"help": "stalled: in so many iterations"})
-    stall_tol: float = field(default=1e-7, metadata={"help": "stalled: the energy falls by less altogether"})
-    stall_slope: float = field(default=1e-4, metadata={"help": "stalled: while the gradient has a larger norm"})
+    stall_iterations: int = field(default=20, metadata={"help": "ends: in so many iterations"})
+    stall_tol: float = field(default=1e-7, metadata={"help": "ends: the energy falls by less altogether"})
+    stall_slope: float = field(
+        default=1e-4, metadata={"help": "stalled, not converged: while the gradient always had a larger norm"}
+    )
     check_every: int = field(
         default=20,
         metadata={"help": "iterations between looks at 3/2 chi; two at risen energies end it (0: none)"},
@@ -281,7 +283,7 @@ class MinimizationSettings:
         went_back = bool(reports) and optimizer.iteration < reports[-1].iteration
         if optimizer.slope <= self.slope_tol or self.rose(reports, lowest, looks=1 if went_back else 2):
             return True
-        return self._rests(optimizer, reports) or self._crawls(optimizer, reports)
+        return self._rests(optimizer, reports) or self._crawls(reports)
 
     def _is_time_to_look(self, optimizer: LBFGS, reports: Sequence[MinimizationReport], lowest: Place | None) -> bool:
         """At the energy at 3/2 chi: now and then, and at the end."""
@@ -308,19 +310,20 @@ class MinimizationSettings:
             return True
         return len(last) == _QUIET and all(abs(r.energy_change) <= self.energy_tol for r in last)
 
-    def _crawls(self, optimizer: LBFGS, reports: Sequence[MinimizationReport]) -> bool:
-        """The energy hardly falls though the gradient is large."""
-        if len(reports) <= self.stall_iterations or optimizer.slope <= self.stall_slope:
+    def _crawls(self, reports: Sequence[MinimizationReport]) -> bool:
+        """The energy hardly falls."""
+        if len(reports) <= self.stall_iterations:
             return False
         return reports[-1 - self.stall_iterations].energy - reports[-1].energy < self.stall_tol
 
     def stalled(self, found: MinimizedState) -> bool:
-        """Whether a minimisation ended where the gradient is still large."""
+        """Whether a minimisation ended where the gradient is still large, and was so for a while."""
         optimizer, reports = found.optimizer, found.reports
         if self.rose(reports, found.lowest):
             return False
-        large = optimizer.slope > max(self.stall_slope, self.slope_tol)
-        return large and (self._rests(optimizer, reports) or self._crawls(optimizer, reports))
+        least = min((optimizer.slope, *(report.slope for report in reports[-self.stall_iterations :])))
+        large = least > max(self.stall_slope, self.slope_tol)
+        return large and (self._rests(optimizer, reports) or self._crawls(reports))
 
     def judge(self, found: MinimizedState, made: EnergyCertificate) -> Status:
         """How a minimisation ended."""
@@ -343,6 +346,12 @@ class MinimizationSettings:
                 f"{fell}, but the gradient has the norm {slope:.1e}: make the environment more precise (tol, chi_max), "
                 "or start elsewhere (attempts, restarts, noise, seed, cooling).",
             )  # fmt: skip
+        if slope > self.slope_tol and self._crawls(found.reports):
+            return Status(
+                CONVERGED, True,
+                f"the energy fell by less than {self.stall_tol:.1e} in {self.stall_iterations} iterations (stall_tol); "
+                "a larger D lowers it.",
+            )  # fmt: skip
         if found.optimizer.iteration >= self.max_iterations and slope > self.slope_tol:
             return Status(
                 UNFINISHED, False,
@@ -354,7 +363,7 @@ class MinimizationSettings:
                 f"energies differ by no more than their noise, the gradient has the norm {slope:.1e}: lower tol and "
                 "gradient_tol of the environment to go on.",
             )  # fmt: skip
-        return Status("converged", True, "nothing to do; a larger D lowers the energy.")
+        return Status(CONVERGED, True, "nothing to do; a larger D lowers the energy.")
 
 
 def _looked(problem: Problem, optimizer: LBFGS, lowest: Place | None) -> tuple[float | None, Place | None]:
