@@ -39,10 +39,11 @@ class GrowingMinimization(ABC):
 
     At each bond dimension `attempts` starts, the first near what was found with smaller bonds, the others near where
     the run began, with more noise (or as the kind of state has them), go on for `compare_after` iterations, the lowest
-    one to its end; where that stalls, up to `restarts` more begin at it, with noise, and the lowest end counts. Below D
-    no start takes more iterations than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at
-    least 16) at most. The usual numbers, where none are told, are 1 and 40 unless the kind of state has others; a start
-    that has all its bonds (a given state, or one of imaginary time) is followed alone.
+    one to its end; where that stalls, up to `restarts` more begin at it, with noise, each given up unless it lies lower
+    after as many iterations, and the lowest end counts. Below D no start takes more iterations than that. Until the end
+    is followed, environments have a bond dimension of 2 D^2 (at least 16) at most. The usual numbers, where none are
+    told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a given state, or one of
+    imaginary time) is followed alone.
 
     What is followed to its end has its energy looked at in new environments of 3/2 chi every
     `minimization.check_every` iterations: where it has risen twice, or at the end, the search goes back to the lowest
@@ -82,8 +83,8 @@ class GrowingMinimization(ABC):
     def _problem(self, terms: PlaneTerms, psi: Any, attempt: Attempt) -> Problem:
         """The energy of states like psi, as an attempt varies them."""
 
-    def _usual(self, D: int) -> tuple[int, int]:
-        """How many starts are compared at D where their number is not told, and after how many iterations."""
+    def _usual(self, attempt: Attempt) -> tuple[int, int]:
+        """How many starts are compared where their number is not told, and after how many iterations."""
         return 1, _ALONE
 
     def _own(self, psi: Any) -> Any:
@@ -126,9 +127,7 @@ class GrowingMinimization(ABC):
             problem, last = self._followed(terms, attempt, run, found, history)
             if run.stop_reason:
                 return replace(last, status=run.interrupted())
-            # what was found in a narrower environment has another energy
-            best = last if attempt.number == self._chosen(attempt) else _lower(attempt.best, last)
-            history = last.history
+            best, history = self._best(attempt, last), last.history
             following = self._following(last.attempt, best)
             if following is None:
                 return certified(best, problem, self.minimization, known)
@@ -147,7 +146,9 @@ class GrowingMinimization(ABC):
         lowest = before.lowest if before is not None and now.since == attempt.since else None
         reports, limits = list(history), self._limits(now)
         found = solution_of(problem, optimizer, now, reports, lowest)
-        for report, optimizer, lowest in limits.iterations(problem, optimizer, now, found.reports, lowest):  # noqa: B020
+        steps = limits.iterations(problem, optimizer, now, found.reports, lowest)
+        while not self._is_given_up(now, optimizer) and (step := next(steps, None)) is not None:
+            report, optimizer, lowest = step
             reports.append(report)
             found = solution_of(problem, optimizer, now, reports, lowest)
             if run.tell(report, found):
@@ -194,6 +195,13 @@ class GrowingMinimization(ABC):
         """Whether it goes to its end: all bonds are there, and all that starts are compared by lies behind it."""
         return attempt.D == self.D and attempt.number >= self._chosen(attempt)
 
+    def _is_given_up(self, attempt: Attempt, optimizer: LBFGS) -> bool:
+        """Whether a restart has not come below what stalled in time."""
+        if attempt.best is None or attempt.number <= max(self._chosen(attempt), 0):
+            return False
+        in_time = optimizer.iteration < (self.compare_after or _ALONE)
+        return not (in_time or optimizer.value < attempt.best.optimizer.value)
+
     def _expected_slope(self, attempt: Attempt) -> float:
         """How large the gradient is where an attempt begins: nothing is known of it at most starts."""
         return float("inf")
@@ -204,13 +212,13 @@ class GrowingMinimization(ABC):
 
     def _attempts(self, attempt: Attempt) -> int:
         """How many starts are compared."""
-        return self.attempts or (1 if self._is_given(attempt) else self._usual(attempt.D)[0])
+        return self.attempts or (1 if self._is_given(attempt) else self._usual(attempt)[0])
 
     def _compare_after(self, attempt: Attempt) -> int:
         """The iterations of a start until it is compared, or alone."""
         if self.compare_after:
             return self.compare_after
-        return self._usual(attempt.D)[1] if self._attempts(attempt) > 1 else _ALONE
+        return self._usual(attempt)[1] if self._attempts(attempt) > 1 else _ALONE
 
     def _is_given(self, attempt: Attempt) -> bool:
         """Whether the first start has all its bonds, and no noise."""
@@ -237,6 +245,14 @@ class GrowingMinimization(ABC):
     def _rng(self, attempt: Attempt) -> np.random.Generator:
         """Of an attempt's noise."""
         return np.random.default_rng([self.seed, attempt.D, attempt.number])
+
+    def _best(self, attempt: Attempt, end: MinimizedState) -> MinimizedState:
+        """The lowest of an attempt's end and those before, with all of the history."""
+        if attempt.number == self._chosen(attempt):
+            return end  # what was found in a narrower environment has another energy
+        if attempt.best is not None and self._is_given_up(attempt, end.optimizer):
+            return _alone(attempt.best, end.history)
+        return _lower(attempt.best, end)
 
     def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""
@@ -274,7 +290,7 @@ def _way_chi(D: int) -> int:
 
 
 def _lower(one: MinimizedState | None, other: MinimizedState) -> MinimizedState:
-    """The lower of two ends, with the history of both; what came before the attempt is no longer needed.
+    """The lower of two ends, with the history of both.
 
     By energies in new environments of 3/2 chi where both were looked at.
     """
@@ -283,4 +299,9 @@ def _lower(one: MinimizedState | None, other: MinimizedState) -> MinimizedState:
         looked = [end.lowest.energy_larger for end in (one, other) if end.lowest is not None]
         first, second = looked if len(looked) == 2 else (one.energy, other.energy)
         found = one if first <= second else other
-    return replace(found, history=other.history, attempt=replace(found.attempt, best=None))
+    return _alone(found, other.history)
+
+
+def _alone(end: MinimizedState, history: tuple[MinimizationReport, ...]) -> MinimizedState:
+    """An end with a history; what came before its attempt is no longer needed."""
+    return replace(end, history=history, attempt=replace(end.attempt, best=None))

@@ -19,13 +19,15 @@ from tnsim.algorithms.watched_run import PlaneObserver
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
 from tnsim.networks.sites import Site
 
-# starts that are compared at a bond dimension, and after how many iterations. Of the Heisenberg model at D = 2, 3 of 20
-# embedded ones end in a local minimum, 1 of 20 of the others; after 12 iterations they lie apart. At D = 3 embedded
-# ones end in higher minima, those that keep a cyclic symmetry in the lowest that is known: after 40 iterations the best
-# of three lies below the embedded one. Of the J1-J2 model (J2 = 0.5) the embedded one lies 4e-3 below them by then.
-_USUAL = {2: (3, 12), 3: (4, 40)}
-# noise of starts with a cyclic symmetry: with less they stay near the saddle that has the smaller bonds
-_CYCLIC = 1.5
+# starts that are compared, and after how many iterations: with bonds of 2, and where they are 3 or more and what they
+# are embedded in keeps a cyclic symmetry. Of the Heisenberg model at D = 2, 3 of 20 embedded ones end in a local
+# minimum, 1 of 20 of the others; after 12 iterations they lie apart. At D = 3 embedded ones end in higher minima, those
+# that keep a cyclic symmetry in the lowest that is known: after 40 iterations the best of three lies below the embedded
+# one. Of the J1-J2 model (J2 = 0.5) the embedded one lies 4e-3 below them by then.
+_SMALL, _CYCLIC = (3, 12), (4, 40)
+# their noise, of the first and of others: at D = 3 those with less stay near the saddle that has the smaller bonds, at
+# D = 4 those with more end in higher minima
+_LOUD, _NOISE = 1.5, 0.3
 
 
 def half_turn(site: Site) -> np.ndarray:
@@ -85,20 +87,28 @@ class SymmetricVariationalPEPS(GrowingMinimization):
     def _is_symmetric(self) -> bool:
         return True
 
-    def _usual(self, D: int) -> tuple[int, int]:
-        return _USUAL.get(D, super()._usual(D))
+    def _usual(self, attempt: Attempt) -> tuple[int, int]:
+        if attempt.D == 2:
+            return _SMALL
+        return super()._usual(attempt) if self._embedded(attempt) is None else _CYCLIC
+
+    def _embedded(self, attempt: Attempt) -> CyclicSymmetry | None:
+        """The cyclic symmetry of what is embedded in new bonds."""
+        assert isinstance(attempt.origin, InfinitePEPS)
+        return None if self._is_given(attempt) else CyclicSymmetry.of(attempt.origin)
 
     def _cyclic(self, attempt: Attempt) -> CyclicSymmetry | None:
-        """What an attempt keeps beside the symmetries of the square: on trial with bonds of 3, after the first."""
-        origin, on_trial = attempt.origin, 0 < attempt.number < self._attempts(attempt)
-        assert isinstance(origin, InfinitePEPS)
-        return CyclicSymmetry.near(origin) if on_trial and CyclicSymmetry.fits(origin, attempt.D) else None
+        """What an attempt keeps beside the symmetries of the square: those compared after the first, to their end."""
+        number, chosen = attempt.number, self._chosen(attempt)
+        if number == chosen and attempt.best is not None:
+            number = attempt.best.attempt.number
+        return self._embedded(attempt) if 0 < number < self._attempts(attempt) else None
 
     def _start(self, attempt: Attempt) -> InfinitePEPS:
         cyclic = self._cyclic(attempt)
         if cyclic is None:
             return super()._start(attempt)
-        return cyclic.start(max(self.noise, _CYCLIC), self._rng(attempt))
+        return cyclic.start(max(self.noise, _LOUD if attempt.D == 3 else _NOISE), self._rng(attempt))
 
     def _problem(self, terms: PlaneTerms, psi: InfinitePEPS, attempt: Attempt) -> SymmetricProblem:
         made, cyclic = SymmetricTerms.of(terms, self._turn(psi)), self._cyclic(attempt)
