@@ -3,8 +3,9 @@
 import inspect
 import sys
 import types
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import MISSING, Field, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -27,6 +28,7 @@ from tnsim.io.peps_job import SETTINGS as PEPS_SETTINGS
 from tnsim.io.peps_job import PEPSOptions, is_peps, peps_job
 from tnsim.io.plane_job import CLASSICAL, PlaneOptions, PlaneSettings, is_plane, plane_job
 from tnsim.io.settings import describe, help_of, nested
+from tnsim.lazy_commands import lazy_group
 from tnsim.models import MODELS
 from tnsim.monitor.progress import sweep_heading, sweep_line
 from tnsim.peps_runner import resumed_peps, run_peps
@@ -39,26 +41,19 @@ _PICTURES = (".png", ".pdf", ".svg")
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, help="Tensor networks: ground states, files, figures.")
 _HELP = {
+    "evolve": "Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file).",
+    "plane": "A classical model in the plane by CTMRG, boundary MPS or TRG.",
     "dmrg": "Ground state of a model by DMRG.",
     "vumps": "Ground state of an infinite chain of a model's cells by VUMPS.",
     "idmrg": "Ground state of an infinite chain of a model's cells by infinite DMRG.",
+    "ipeps": "Ground state of a model on the infinite plane as a PEPS, measured by CTMRG.",
+    "peps": "Ground state of a model on a finite lattice as a PEPS, measured by boundary MPS.",
 }
 _INFINITE = ("vumps", "idmrg")
 # files that are drawn as they are; all others are runs, of which the newest version that verifies is drawn
 _LOADED = ("mps", "infinite mps", "evolution", "plane", "peps")
 # sites of the cell of an infinite chain where neither L nor a lattice is given
 _CELL = 2
-evolve_app = typer.Typer(
-    no_args_is_help=True, help="Time evolution of a model by TEBD (by TDVP, MPOs or Krylov spaces: a job file)."
-)
-app.add_typer(evolve_app, name="evolve")
-plane_app = typer.Typer(no_args_is_help=True, help="A classical model in the plane by CTMRG, boundary MPS or TRG.")
-app.add_typer(plane_app, name="plane")
-_PEPS_HELP = {
-    "ipeps": "Ground state of a model on the infinite plane as a PEPS, measured by CTMRG.",
-    "peps": "Ground state of a model on a finite lattice as a PEPS, measured by boundary MPS.",
-}
-app.add_typer(tensorize_app, name="tensorize")
 
 
 # -- flags generated from the settings -----------------------------------------------------------------
@@ -188,25 +183,20 @@ def _run_table(table: dict[str, Any]) -> int:
     return run_job(job_from_table(table), make_console())
 
 
-for _algorithm, _solver in SOLVERS.items():
-    _commands = typer.Typer(no_args_is_help=True, help=_HELP[_algorithm])
-    app.add_typer(_commands, name=_algorithm)
-    for _name, _cls in MODELS.items():
-        _commands.command(_name)(_command(_name, _cls, _algorithm, _solver, RunOptions))
-for _name, _cls in MODELS.items():
-    evolve_app.command(_name)(_command(_name, _cls, "tebd", TEBD, EvolveOptions))
+def _add_group(name: str, models: Mapping[str, type], algorithm: str, settings: type, options: type) -> None:
+    """A command for each of the models."""
+    builders = {model: partial(_command, model, cls, algorithm, settings, options) for model, cls in models.items()}
+    app.add_typer(typer.Typer(no_args_is_help=True, help=_HELP[name], cls=lazy_group(builders)), name=name)
 
 
-for _name, _classical in CLASSICAL.items():
-    plane_app.command(_name)(_command(_name, _classical, "plane", PlaneSettings, PlaneOptions))
-
-
-for _kind, _peps in PEPS_SETTINGS.items():
-    _peps_app = typer.Typer(no_args_is_help=True, help=_PEPS_HELP[_kind])
-    app.add_typer(_peps_app, name=_kind)
-    for _name, _cls in MODELS.items():
-        if "lattice" in {entry.name for entry in fields(_cls)}:
-            _peps_app.command(_name)(_command(_name, _cls, _kind, _peps, PEPSOptions))
+_add_group("evolve", MODELS, "tebd", TEBD, EvolveOptions)
+_add_group("plane", CLASSICAL, "plane", PlaneSettings, PlaneOptions)
+app.add_typer(tensorize_app, name="tensorize")
+for _name, _solver in SOLVERS.items():
+    _add_group(_name, MODELS, _name, _solver, RunOptions)
+_ON_LATTICES = {name: cls for name, cls in MODELS.items() if "lattice" in {entry.name for entry in fields(cls)}}
+for _name, _peps in PEPS_SETTINGS.items():
+    _add_group(_name, _ON_LATTICES, _name, _peps, PEPSOptions)
 
 
 _JOB = escape(f"TOML file with [model], [run] and one of [dmrg], [{'], ['.join(SCHEMES)}], [plane], [ipeps], [peps]")
