@@ -18,6 +18,7 @@ from tnsim.algorithms.peps.variational.environments import (
 )
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
+from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
 from tnsim.linalg.truncation import wider_chi
@@ -51,7 +52,8 @@ class CellProblem(Followed):
 
     def __init__(self, terms: PlaneTerms, like: InfinitePEPS, settings: EnvironmentSettings) -> None:
         super().__init__()
-        self.terms, self.like, self.settings = CellTerms(terms, like.pattern), like, settings
+        self.plane, self.terms = terms, CellTerms(terms, like.pattern)
+        self.like, self.settings = like, settings
         self.pattern = CellPattern.of(like.pattern)
         self.precision = settings
 
@@ -102,7 +104,8 @@ class CellProblem(Followed):
         found = [converged_cell(tensors, self.pattern, None, settings) for settings in (self.settings, wider)]
         energies = [float(self.terms.energy(each.environment).item()) for each in found]
         changes = [each.change for each in found]
-        return certificate((energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, float("nan"))
+        bound = star_bound(self.plane)
+        return certificate((energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, bound)
 
     def refreshed(self, point: np.ndarray) -> bool:
         """Nothing to do: every step lets the bonds of the environment grow or shrink."""

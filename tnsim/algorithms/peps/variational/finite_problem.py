@@ -11,6 +11,7 @@ from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
 from tnsim.algorithms.peps.variational.message_metric import inverse_messages, messages_of
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
+from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric
@@ -89,7 +90,7 @@ class FiniteProblem:
         chi, rows = self.settings.chi_max, self._rows(self.tensors(point))
         energy = float(self._energies.energy(rows).item())
         found = energy, self.energy_larger(point)
-        return certificate(found, (chi, wider_chi(chi)), (0.0,), self.settings.tol, float("nan"))
+        return certificate(found, (chi, wider_chi(chi)), (0.0,), self.settings.tol, star_bound(self.terms))
 
     def settle(self, point: np.ndarray, environment: Swept | None = None) -> None:
         """The minimisation stands at a point; evaluations begin at nothing."""

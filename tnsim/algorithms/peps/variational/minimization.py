@@ -60,7 +60,7 @@ def certificate(
             f"an environment still changes by {max(changes):.1e} a step: raise max_steps, or take another chi_max if "
             "this one cuts between nearly equal values"
         )
-    if min(energies) < bound:
+    if min(energies) < bound - _ROUNDING * max(1.0, abs(bound)):
         problems.append(f"{min(energies):.8g} lies below the exact bound {bound:.8g}: the environment is wrong")
     return EnergyCertificate(
         energy=energies[0], energy_larger=energies[1], chi=chis[0], chi_larger=chis[1], lower_bound=bound,

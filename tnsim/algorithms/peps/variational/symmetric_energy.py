@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, turned
 from tnsim.errors import OperatorError
@@ -53,10 +52,12 @@ def diagonal_density(environment: SymmetricEnvironment, site: Any) -> Any:
 class SymmetricTerms:
     """The energy of a site: matrices of neighbours and of diagonals, each in the Kronecker basis, rows out.
 
-    nearest: of both bonds of a site, terms on single sites included; diagonal: of both diagonals, None without any.
-    turn: the unitary that acts on every second site of the lattice to make all tensors alike, None where they are.
+    plane: the terms that they were made of; nearest: of both bonds of a site, terms on single sites included; diagonal:
+    of both diagonals, None without any. turn: the unitary that acts on every second site of the lattice to make all
+    tensors alike, None where they are.
     """
 
+    plane: PlaneTerms
     nearest: np.ndarray
     diagonal: np.ndarray | None = None
     turn: np.ndarray | None = None
@@ -90,33 +91,13 @@ class SymmetricTerms:
             sums["nearest"] = sums["nearest"] + (np.kron(own, unit) + np.kron(unit, own)) / 2
         if any(matrix is not None and np.iscomplexobj(matrix) for matrix in sums.values()):
             raise OperatorError("a real symmetric tensor takes real terms, found complex ones: take a general cell.")
-        return cls(sums["nearest"], sums["diagonal"], turn)
+        return cls(terms, sums["nearest"], sums["diagonal"], turn)
 
     @property
     def reach(self) -> Mapping[str, np.ndarray]:
         """The matrices that there are."""
         found = {"nearest": self.nearest, "diagonal": self.diagonal}
         return {name: matrix for name, matrix in found.items() if matrix is not None}
-
-    def bound(self) -> float:
-        """No state has less energy per site: half the lowest one of a site and its four neighbours; nan with diagonals.
-
-        Every bond lies in two such stars, and there is one star a site (P. W. Anderson, Phys. Rev. 83, 1260 (1951)).
-        """
-        d = round(len(self.nearest) ** 0.5)
-        if self.diagonal is not None or d > 3:
-            return float("nan")
-        bond = self.nearest.reshape((d,) * 4) / 2
-        swapped = bond.transpose(1, 0, 3, 2)
-
-        def star(x: np.ndarray) -> np.ndarray:
-            psi = x.reshape((d,) * 5)
-            parts = (np.tensordot((bond + swapped) / 2, psi, ([2, 3], [0, k])) for k in range(1, 5))
-            moved = [np.moveaxis(part, 1, k) for k, part in zip(range(1, 5), parts, strict=True)]
-            return np.sum(moved, axis=0).ravel()
-
-        operator = LinearOperator((d**5, d**5), star, dtype=float)
-        return float(eigsh(operator, k=1, which="SA", v0=np.ones(d**5), return_eigenvectors=False)[0]) / 2
 
     def energy(self, environment: SymmetricEnvironment, site: Any) -> Any:
         """Per site, as a number that gradients can be taken of."""

@@ -15,6 +15,7 @@ from tnsim.algorithms.peps.variational.environments import (
 )
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
+from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, hole, symmetrised
 from tnsim.errors import ShapeError
@@ -131,7 +132,7 @@ class SymmetricProblem(Followed):
         energies = [float(self.terms.energy(each.environment, site).item()) for each in found]
         changes = [each.change for each in found]
         return certificate(
-            (energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, self.terms.bound()
+            (energies[0], energies[1]), (chi, wider.chi_max), changes, self.settings.tol, star_bound(self.terms.plane)
         )
 
     def refreshed(self, point: np.ndarray) -> bool:
