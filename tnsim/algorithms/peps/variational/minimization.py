@@ -218,7 +218,7 @@ class MinimizationSettings:
         default=1e-10, metadata={"help": "converged: the energy falls by less in three iterations in a row"}
     )
     stall_iterations: int = field(default=20, metadata={"help": "ends: in so many iterations"})
-    stall_tol: float = field(default=1e-7, metadata={"help": "ends: the energy falls by less altogether"})
+    stall_tol: float = field(default=3e-7, metadata={"help": "ends: the energy falls by less altogether"})
     stall_slope: float = field(
         default=1e-4, metadata={"help": "stalled, not converged: while the gradient always had a larger norm"}
     )
