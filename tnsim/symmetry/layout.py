@@ -24,7 +24,7 @@ class Layout:
     indices: np.ndarray
     offsets: np.ndarray
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of stored elements."""
         return int(self.offsets[-1])

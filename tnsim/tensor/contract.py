@@ -13,7 +13,6 @@ import opt_einsum
 
 from tnsim.backend import Array, Backend, thread_count
 from tnsim.errors import BackendError, ShapeError
-from tnsim.symmetry import layout
 from tnsim.tensor.create import eye
 from tnsim.tensor.grading import is_graded, signed, transpose_signs, twist_signs
 from tnsim.tensor.plan import ProductPlan, copy_plan, pair_plan
@@ -106,9 +105,16 @@ def steps(
 
 def contract_words(words_a: Words, a: Tensor, words_b: Words, b: Tensor, words: Words) -> Tensor:
     """Two tensors, summed over the words that both have; `words` orders the others."""
+    bound, order = _axes(words_a, words_b, words)
+    return contract_pair(a, b, bound, order)
+
+
+@lru_cache(maxsize=4096)
+def _axes(words_a: Words, words_b: Words, words: Words) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Pairs of axes that are summed over, and the order of the others."""
     bound = tuple((words_a.index(word), words_b.index(word)) for word in words_a if word in words_b)
     free = [word for word in words_a if word not in words_b] + [word for word in words_b if word not in words_a]
-    return contract_pair(a, b, bound, tuple(free.index(word) for word in words))
+    return bound, tuple(free.index(word) for word in words)
 
 
 def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> Tensor:
@@ -117,10 +123,10 @@ def contract_pair(a: Tensor, b: Tensor, bound: tuple[tuple[int, int], ...], orde
     if backend is not b.backend:
         raise BackendError(f"cannot contract data on {backend.name} with data on {b.backend.name}: use .to(...).")
     plan = pair_plan((a.legs, a.charge), (b.legs, b.charge), bound, order)
-    dtype = np.result_type(a.dtype, b.dtype)
+    dtype = a.dtype if a.dtype == b.dtype else np.result_type(a.dtype, b.dtype)
     data_a = _permuted(a.astype(dtype), plan.copy_a)
     data_b = _permuted(b.astype(dtype), plan.copy_b)
-    data = execute(plan.product, (data_a, data_b), layout(plan.legs, plan.charge).size, dtype, backend)
+    data = execute(plan.product, (data_a, data_b), plan.size, dtype, backend)
     result = Tensor(plan.legs, data, plan.charge)
     return result if plan.copy_out is None else _moved(result, plan.copy_out)
 

@@ -44,6 +44,7 @@ class PairPlan:
     product: ProductPlan
     legs: tuple[Leg, ...]
     charge: Charge
+    size: int
     copy_out: tuple[int, ...] | None
 
 
@@ -108,6 +109,7 @@ def pair_plan(
         ProductPlan(rows, starts, weights, signs),
         out_legs,
         charge,
+        layout(out_legs, charge).size,
         None if order == identity else order,
     )
 
