@@ -75,14 +75,21 @@ def _placed(sites: Sequence[Site], factors: Sequence[tuple], known: dict | None 
 
 
 def _embedded(sites: Sequence[Site], op, i: int) -> sp.csr_array:
-    matrix, sign = sites[i].op(op), np.diag([(-1.0) ** p for p in sites[i].parities])
-    even, odd = (matrix + sign @ matrix @ sign) / 2, (matrix - sign @ matrix @ sign) / 2
+    """Entries of the operator between unit matrices; those that change the parity take the string on the left."""
+    matrix, parities = sites[i].op(op), np.array(sites[i].parities)
     string = np.ones(1)
     for site in sites[:i]:
         string = np.kron(string, [(-1.0) ** p for p in site.parities])
-    right = sp.eye_array(int(np.prod([site.dim for site in sites[i + 1 :]])))
-    parts = [(np.ones(len(string)), even), *([(string, odd)] if odd.any() else [])]
-    return sum(sp.csr_array(sp.kron(sp.kron(sp.diags_array(left), part), right)) for left, part in parts)
+    size, right = len(matrix), int(np.prod([site.dim for site in sites[i + 1 :]]))
+    rows, columns = np.nonzero(matrix)
+    signs = np.where(parities[rows] != parities[columns], string[:, None], 1.0)
+    # (states on the left, entries, states on the right)
+    entries = np.repeat((signs * matrix[rows, columns])[..., None], right, axis=2)
+    places = [
+        (np.arange(len(string))[:, None, None] * size + n[:, None]) * right + np.arange(right) for n in (rows, columns)
+    ]
+    shape = (len(string) * size * right,) * 2
+    return sp.csr_array((entries.ravel(), (places[0].ravel(), places[1].ravel())), shape=shape)
 
 
 def schmidt_ranks(matrix: np.ndarray, sites: Sequence[Site], tolerance: float = 1e-10) -> tuple[int, ...]:
