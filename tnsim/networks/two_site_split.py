@@ -82,7 +82,7 @@ def split_two_site(
     """
     added = _noise(heff, theta, noise, rightwards) if noise > 0 else None
     used = "gram" if method == "svd" and added is not None else method
-    rule = replace(truncation, svd_min=cutoff_of(used, truncation, heff.dtype))
+    rule = _rule_of(used, truncation, heff.dtype)
     try:
         cut = kept_basis(heff, theta, rule, rightwards, method, added)
     except ArithmeticError as error:  # LAPACK's, most often of NaN
@@ -124,6 +124,12 @@ def _build(
 def cutoff_of(method: str, truncation: Truncation, dtype: np.dtype) -> float:
     """What svd_min amounts to where rounding hides smaller singular values."""
     return max(truncation.svd_min, _floor(method, dtype))
+
+
+@lru_cache(maxsize=64)
+def _rule_of(method: str, truncation: Truncation, dtype: np.dtype) -> Truncation:
+    """The truncation with that cutoff; kept, since new settings are checked field by field."""
+    return replace(truncation, svd_min=cutoff_of(method, truncation, dtype))
 
 
 @lru_cache(maxsize=16)
