@@ -185,18 +185,18 @@ def main(
     """Run all, a line as soon as it is there."""
     lines = []
     largest = 2 if quick else 3
-    known = {
+    jobs = {
         "symmetric": symmetric(2 if quick else 4), "frustrated": frustrated(largest),
         "seeds": seeds(5 if quick else 20), "minima": minima(10),
         "curve": (line for D in range(2, largest + 1) for line in curve(D)), "cells": cells(largest),
         "finite": () if quick else finite(),
     }  # fmt: skip
-    if only and only not in known:
-        raise typer.BadParameter(f"{only!r} is none of {', '.join(known)}.")
-    chosen = ["curve"] if only_curve else [only] if only else [job for job in known if job != "minima"]
+    if only and only not in jobs:
+        raise typer.BadParameter(f"{only!r} is none of {', '.join(jobs)}.")
+    chosen = ["curve"] if only_curve else [only] if only else [job for job in jobs if job != "minima"]
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
     name = "ising-curve" if only_curve else "variational-peps"
-    for line in (line for job in chosen for line in known[job]):
+    for line in (line for job in chosen for line in jobs[job]):
         print("| " + " | ".join(_shown(line.get(column)) for column in _COLUMNS) + " |", flush=True)
         lines.append(line | {"load average": os.getloadavg()[0]})
         if not (quick or only):

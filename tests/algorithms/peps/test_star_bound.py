@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
-from tnsim.algorithms.peps.variational.star_bound import star_bound
+from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.models import J1J2, Heisenberg, Hubbard, KitaevHoneycomb, Lattice, TransverseIsing
 from tnsim.networks.peps import PlaneTerms
 
@@ -98,3 +98,27 @@ def test_minimised_energies_are_held_to_it(state):
         )
     found = tn.VariationalPEPS(D=1, environment=rough, minimization=few).solve(terms, start)
     assert found.certificate.lower_bound == pytest.approx(bound) and found.energy > bound
+
+
+@pytest.mark.parametrize("bound", [None, -0.25])
+@pytest.mark.parametrize("infinite", [False, True])
+def test_measured_energies_are_held_to_it_or_to_what_is_told(infinite, bound):
+    model = Heisenberg(lattice=SQUARE, conserve=None)
+    cut = tn.Truncation(chi_max=8)
+    update = tn.SimpleUpdate(dt=0.1, truncation=tn.Truncation(chi_max=2), imaginary=True)
+    cooling = tn.Cooling(update=update, dts=(0.1,), tol=1e-3)
+    if infinite:
+        terms = PlaneTerms.infinite_of(model, [[0, 1], [1, 0]])
+        start = tn.InfinitePEPS.product(model.sites[:2], ["up", "down"], [[0, 1], [1, 0]])
+        contraction, floor = tn.CTMRG(truncation=cut, symmetric=False, tol=1e-6), -0.75
+    else:
+        terms = PlaneTerms.of(model)
+        start = tn.PEPS.product(terms.sites, [["up", "down"], ["down", "up"]])
+        contraction, floor = tn.BoundaryMeasurement(truncation=cut), -0.5  # corners of two pairs: exact
+    search = tn.PEPSGroundState(preparation=cooling, contraction=contraction, certify=infinite)
+    found = search.solve(terms, start, bound=bound)
+    assert floor < found.energy < -0.4
+    assert (found.status.name == "below a bound") == (bound is not None)
+    assert ("below the known bound -0.25" in found.status.advice) == (bound is not None)
+    if infinite:
+        assert found.certificate.bound == pytest.approx(floor if bound is None else bound)

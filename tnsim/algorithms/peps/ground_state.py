@@ -9,6 +9,7 @@ from tnsim.algorithms.evolution.evolution_report import Evolved
 from tnsim.algorithms.peps.finite.boundary_measurement import BoundaryMeasurement, PlaneMeasurement, boundary_memory
 from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, memory_of
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
+from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.algorithms.peps.updates.cooling import Cooling
 from tnsim.algorithms.peps.variational.minimization import UNFINISHED, MinimizedState
 from tnsim.algorithms.peps.variational.one_place import of_one_place
@@ -111,7 +112,8 @@ class PEPSGroundState:
 
         psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped,
         or has come to the end of its iterations and max_iterations is larger now. bound: no energy per site lies below
-        it; a certificate says so where one does. Raises what the parts raise for input that does not fit.
+        it, by default that of `star_bound`; status and certificate say so where one does. Raises what the parts raise
+        for input that does not fit.
         """
         contraction = self.contraction
         if H.infinite != isinstance(contraction, CTMRG):
@@ -128,7 +130,8 @@ class PEPSGroundState:
             return self._measured(H, state.to(psi.backend), prepared, (contraction, corners), bound)
         found = contraction.measure(state.to(psi.backend), H)
         status = prepared.status if found.weight_per_cut < _CUT else _rough(found, prepared.status)
-        return PEPSResult(state, float(found.energy.real) / sites_of(H), status, prepared, found)
+        energy = float(found.energy.real) / sites_of(H)
+        return PEPSResult(state, energy, _below(energy, _floor(H, bound)) or status, prepared, found)
 
     def _goes_on(self, before: Evolved | MinimizedState) -> bool:
         """Whether a preparation was stopped, or by its limit or its environment, which is another one now."""
@@ -152,13 +155,11 @@ class PEPSGroundState:
     def _measured(
         self, H: PlaneTerms, psi: InfinitePEPS, prepared: Any, made: tuple[CTMRG, CornerSolution], bound: float | None
     ) -> PEPSResult:
-        contraction, corners = made
+        (contraction, corners), floor = made, _floor(H, bound)
         found = measure_infinite(corners.environment, H)
-        certificate = certify_energy(contraction, psi, corners, H, bound=bound) if self.certify else None
+        certificate = certify_energy(contraction, psi, corners, H, bound=floor) if self.certify else None
         status = prepared.status if not prepared.status.converged else corners.status
-        if bound is not None and found.energy < bound - 1e-9 * abs(bound):
-            advice = f"the energy lies {bound - found.energy:.1e} below the known bound {bound:.10g}: raise chi."
-            status = Status("below a bound", False, advice)
+        status = _below(found.energy, floor) or status
         return PEPSResult(psi, found.energy, status, prepared, found, certificate, corners.correlation_length)
 
     def _check_memory(self, H: PlaneTerms, psi: SquareState) -> None:
@@ -186,6 +187,22 @@ class PEPSGroundState:
                 f"{what} about {needed / 2**30:.3g} GiB at chi = {chi} and bonds of {D}, above memory_gib = "
                 f"{self.memory_gib:g}: lower chi or D, or allow more."
             )
+
+
+def _floor(H: PlaneTerms, bound: float | None) -> float:
+    """What no energy per site lies below: what is known, or what stars of places say."""
+    if bound is not None:
+        return bound
+    rows, columns = H.shape
+    return star_bound(H) * (rows * columns if H.infinite else 1) / sites_of(H)
+
+
+def _below(energy: float, floor: float) -> Status | None:
+    """What is said of an energy per site that no state has."""
+    if energy >= floor - 1e-9 * max(1.0, abs(floor)):
+        return None
+    advice = f"the energy lies {floor - energy:.1e} below the known bound {floor:.10g}: raise chi."
+    return Status("below a bound", False, advice)
 
 
 def _rough(found: PlaneMeasurement, before: Status) -> Status:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.algorithms.peps.variational.cell_energy import CellTerms
 from tnsim.algorithms.peps.variational.cell_environment import CellEnvironment
 from tnsim.algorithms.peps.variational.cell_pattern import CellPattern
@@ -18,7 +19,6 @@ from tnsim.algorithms.peps.variational.environments import (
 )
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
-from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.linalg.gradient import FixedPointGradient, fixed_point
 from tnsim.linalg.lbfgs import Metric
 from tnsim.linalg.truncation import wider_chi

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.algorithms.peps.variational.cell_problem import numbers_of, tangent, tensors_of
 from tnsim.algorithms.peps.variational.environments import EnvironmentSettings
 from tnsim.algorithms.peps.variational.finite_energy import FiniteTerms
 from tnsim.algorithms.peps.variational.message_metric import inverse_messages, messages_of
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
-from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.errors import OperatorError
 from tnsim.linalg import Truncation
 from tnsim.linalg.lbfgs import Metric

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.algorithms.peps.variational.environments import (
     Adjoint,
     Converged,
@@ -15,7 +16,6 @@ from tnsim.algorithms.peps.variational.environments import (
 )
 from tnsim.algorithms.peps.variational.minimization import EnergyCertificate, certificate
 from tnsim.algorithms.peps.variational.norm_metric import inverse_metric
-from tnsim.algorithms.peps.variational.star_bound import star_bound
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import SymmetricEnvironment, hole, symmetrised
 from tnsim.errors import ShapeError
