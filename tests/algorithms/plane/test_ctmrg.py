@@ -365,7 +365,7 @@ def test_results_draw_themselves(tmp_path):
     ("make", "error", "words"),
     [
         (lambda: corners(4, projector="full"), SettingsError, "one corner is eigh or qr"),
-        (lambda: four(4, projector="qr"), SettingsError, "four corners is full or half or randomized"),
+        (lambda: four(4, projector="eigh"), SettingsError, "four corners is full or half or randomized or qr"),
         (lambda: corners(4, max_steps=0), SettingsError, "max_steps"),
         (lambda: corners(4, start="open").solve(Ising(beta=0.3)), SettingsError, "no edge 'open'"),
         (lambda: corners(4).solve(Ising(beta=0.3, Jy=0.5)), OperatorError, "a quarter turn changes it"),

@@ -19,10 +19,12 @@ from tnsim.linalg import Spectrum, Truncation, eigh, qr
 from tnsim.linalg.arnoldi import dominant
 from tnsim.networks.self_dual import directed
 from tnsim.networks.square_network import FLOWS
-from tnsim.symmetry import Charge
+from tnsim.symmetry import Charge, Leg
 from tnsim.tensor import Tensor, contract, diagonal, fuse, random_tensor, split, transpose
 
 _RING = (1, 1, 1, 1)
+# random vectors that tell the discarded weight of a step by QR
+_PROBES = 6
 # the corner takes in a site (north and west) that leaves east and, turned, south
 _CORNER_FLOWS = (1, -1, 1, 1)
 
@@ -30,16 +32,6 @@ _CORNER_FLOWS = (1, -1, 1, 1)
 def corner_of(spectrum: Spectrum, like: Tensor) -> Tensor:
     """A diagonal corner, in the dtype and on the backend of `like`."""
     return diagonal(like.backend.asarray(spectrum.values.astype(like.dtype)), spectrum.leg)
-
-
-def _by_qr(half: Tensor, wide: Tensor) -> tuple[Tensor, Spectrum]:
-    """Eigenvectors and values of the grown corner within the space of the half corner, and the weight outside."""
-    basis, _ = qr(half, (0, 1))
-    inner = contract("l s x, l s r e -> x r e", basis.conj(), wide)
-    inner = contract("x r e, r e y -> x y", inner, basis)
-    vectors, spectrum = eigh((inner + directed(transpose(inner, (1, 0)), (1, -1))) * 0.5)
-    outside = 1 - (inner.norm() / (wide.norm() or 1.0)) ** 2
-    return contract("l s x, x y -> l s y", basis, vectors), replace(spectrum, discarded_weight=max(0.0, outside))
 
 
 def length_of(*spectra: np.ndarray) -> float:
@@ -94,7 +86,8 @@ class CornerEnvironment:
         """One step: a row and a column are taken in, the largest values of the corner are kept; the discarded weight.
 
         projector: "eigh" of the grown corner, or "qr" of the half of it without the site, once bonds are as large as
-        they may be: O(chi^3 D) in place of O(chi^3 D^3) (Y. Zhang, Q. Yang, P. Corboz, arXiv 2505.00494).
+        they may be: O(chi^3 D + chi^2 D^4) in place of O(chi^3 D^3) (Y. Zhang, Q. Yang, P. Corboz, arXiv 2505.00494);
+        its discarded weight is an estimate, from random vectors.
 
         C--E--r         l--E--r
         |  |               |
@@ -102,23 +95,58 @@ class CornerEnvironment:
         |  |               |
         l  s               s
         """
-        edge, tensor = self.edge, self.tensor
+        edge = self.edge
         half = contract("l p a, a b -> l p b", edge, self.corner)
-        wide = contract("l p b, b q r -> l p q r", half, edge)
-        wide = contract("l p q r, q e s p -> l s r e", wide, directed(tensor, _CORNER_FLOWS))
-        if projector == "qr" and self.chi >= truncation.chi_max:
-            basis, spectrum = _by_qr(directed(half, (1, 1, -1)), wide)
+        if projector == "qr" and self.chi == truncation.chi_max:
+            basis, spectrum, walk = self._by_qr(half)
         else:
+            wide = contract("l p b, b q r -> l p q r", half, edge)
+            wide = contract("l p q r, q e s p -> l s r e", wide, directed(self.tensor, _CORNER_FLOWS))
             vectors, spectrum = eigh(fuse(wide, [(0, 1), (2, 3)], [1, -1]), truncation)
             basis = split(vectors, 0, wide.legs[:2])
-        grown = contract("l q r, q e s w -> l w s r e", edge, directed(tensor, FLOWS))
-        grown = contract("l w x, l w s r e -> x s r e", basis.conj(), grown)
-        grown = contract("x s r e, r e y -> x s y", grown, basis)
+            walk = self._walk(basis)
+        grown = contract("l w x, l w s y -> x s y", basis.conj(), walk)
         # the reflection that rounding would lose
         grown = grown + directed(transpose(grown, (2, 1, 0)), (1, -1, -1))
         grown = grown * (1 / grown.norm())
         scaled = replace(spectrum, values=spectrum.values / np.abs(spectrum.values).max())
-        return CornerEnvironment(corner_of(scaled, grown), grown, scaled, tensor), spectrum.discarded_weight
+        return CornerEnvironment(corner_of(scaled, grown), grown, scaled, self.tensor), spectrum.discarded_weight
+
+    def _walk(self, vectors: Tensor) -> Tensor:
+        """The northern edge and the site, with vectors (right, east, number) on them: (left, west, south, number)."""
+        walk = contract("l q r, r e y -> l q e y", self.edge, vectors)
+        return contract("l q e y, q e s w -> l w s y", walk, directed(self.tensor, FLOWS))
+
+    def _by_qr(self, half: Tensor) -> tuple[Tensor, Spectrum, Tensor]:
+        """Eigenvectors and values of the grown corner within the columns of corner times edge, and the walk of them.
+
+        At a fixed point the edge carries the corner into itself, C E = P C, and P are its eigenvectors.
+        """
+        rows = contract("a l, l p r -> a p r", self.corner, self.edge)
+        basis, _ = qr(directed(rows, (1, 1, -1)), (0, 1))
+        walk = self._walk(basis)
+        image = self._image(half, walk)
+        inner = contract("l s x, l s y -> x y", basis.conj(), image)
+        vectors, spectrum = eigh((inner + directed(transpose(inner, (1, 0)), (1, -1))) * 0.5)
+        leg = basis.legs[2]
+        probes = random_tensor(
+            (*basis.legs[:2], Leg(leg.group, leg.charges, [_PROBES] * len(leg), -1)),
+            dtype=basis.dtype, seed=0, backend=basis.backend,
+        )  # fmt: skip
+        probe = self._image(half, self._walk(probes))
+        beyond = probe - contract("l s x, x y -> l s y", basis, contract("l s x, l s y -> x y", basis.conj(), probe))
+        # what leads out of the basis counts twice, as rows and as columns
+        inside, leaves = inner.norm() ** 2, max(0.0, image.norm() ** 2 - inner.norm() ** 2)
+        outside = leaves + beyond.norm() ** 2 / _PROBES
+        weight = outside / ((inside + outside) or 1.0)
+        walk = contract("l w s x, x y -> l w s y", walk, vectors)
+        basis = contract("l s x, x y -> l s y", basis, vectors)
+        return basis, replace(spectrum, discarded_weight=weight), walk
+
+    @staticmethod
+    def _image(half: Tensor, walk: Tensor) -> Tensor:
+        """The grown corner times vectors."""
+        return directed(contract("l w b, b w s y -> l s y", half, walk), (1, 1, -1))
 
     @cached_property
     def _side(self) -> Tensor:

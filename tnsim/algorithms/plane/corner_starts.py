@@ -111,11 +111,7 @@ def _open_ends(tensor: Tensor, vector: np.ndarray | None) -> list[Tensor]:
 
 def _leading(tensor: Tensor) -> np.ndarray:
     """A vector for networks that name no edge: that of the closed transfer matrix, in the neutral sector."""
-    matrix = contract("n e s w, w e -> n s", tensor, _delta(tensor))
+    delta = diagonal(tensor.backend.asarray(np.ones(tensor.legs[1].dim, dtype=tensor.dtype)), tensor.legs[1])
+    matrix = contract("n e s w, w e -> n s", tensor, delta)
     vectors, spectrum = eigh((matrix + directed(transpose(matrix, (1, 0)), (1, -1))) * 0.5, Truncation(chi_max=1))
     return vectors.backend.to_host(vectors.to_dense())[:, 0]
-
-
-def _delta(tensor: Tensor) -> Tensor:
-    leg = tensor.legs[1].dual
-    return diagonal(tensor.backend.asarray(np.ones(leg.dim, dtype=tensor.dtype)), leg)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tnsim.algorithms.plane.bond_cut import Cut, balanced, cut_by_corners
 from tnsim.algorithms.plane.coarse_cell import log_of_positive
 from tnsim.algorithms.plane.corner_environment import around, length_of
 from tnsim.algorithms.plane.site_layers import closed, density_between, is_state, site_legs, through, turned_site
@@ -24,15 +25,12 @@ from tnsim.errors import NumericalError
 from tnsim.linalg import Spectrum, Truncation, svd
 from tnsim.linalg.arnoldi import dominant
 from tnsim.linalg.product_svd import product_ends
-from tnsim.networks.scaling import scale_columns, scale_rows
 from tnsim.symmetry import Charge
 from tnsim.tensor import Tensor, contract, fuse, random_tensor, split
 
 Four = tuple[Tensor, Tensor, Tensor, Tensor]
 # share of a ring that random projections may miss
 _NOISE = 1e-11
-# what cuts a bond between two rows: (what lies above, what lies below)
-Cut = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,8 +219,15 @@ class DirectionalEnvironment:
         projector: from the "full" ring of four quadrants, or "half" of it, the two on the side that grows, which costs
         half and is less accurate; both by random projection where singular values are many times as many as are kept.
         "randomized": the full ring by random projection wherever that is possible, O(chi^3 D^3) in products and QR.
+        "qr": what corners with one edge span, without the site, once all bonds are as large as they may be (with the
+        charges that they have by then, and the discarded weight of the step before); until then "randomized".
         """
         cell, worst = self.cell, 0.0
+        if projector == "qr":
+            if self._is_full(truncation.chi_max):
+                worst = self.trunc_err
+            else:
+                projector = "randomized"
         for _ in range(4):
             period = _period(cell)
             for j in range(period):
@@ -230,6 +235,10 @@ class DirectionalEnvironment:
                 worst = max(worst, weight)
             cell = _turned(cell)
         return DirectionalEnvironment(cell, worst), worst
+
+    def _is_full(self, chi: int) -> bool:
+        """Whether all bonds are as large as they may be."""
+        return all(corner.legs[0].dim == chi for site in self._different for corner in site.corners)
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -387,6 +396,9 @@ def _projectors(square: Square, truncation: Truncation, projector: str) -> tuple
 
     square: the sites north-west, north-east, south-east and south-west of the middle.
     """
+    if projector == "qr":
+        (c1, t1), (t3, c4) = (square[3].corners[0], square[3].edges[0]), (square[0].edges[2], square[0].corners[3])
+        return cut_by_corners(c1, t1, t3, c4), 0.0
     north_west, south_west = square[0].quadrant(0), square[3].quadrant(3)
     above, below = [_matrix(north_west)], [_matrix(south_west)]
     if projector != "half":
@@ -395,10 +407,8 @@ def _projectors(square: Square, truncation: Truncation, projector: str) -> tuple
     rounding = 50 * float(np.finfo(north_west.dtype).eps)
     ring = replace(truncation, svd_min=max(truncation.svd_min**2, rounding))
     lower, spectrum, upper = product_ends(below, above, ring, noise=_NOISE, sketch=projector == "randomized")
-    root = Spectrum(spectrum.leg, 1 / np.sqrt(spectrum.values))
-    upper = split(scale_columns(upper, root), 0, north_west.legs[:2])
-    lower = split(scale_rows(lower, root), 1, south_west.legs[2:])
-    return (upper, lower), spectrum.discarded_weight
+    upper, lower = balanced(upper, spectrum, lower)
+    return (split(upper, 0, north_west.legs[:2]), split(lower, 1, south_west.legs[2:])), spectrum.discarded_weight
 
 
 def _matrix(quadrant: Tensor) -> Tensor:
