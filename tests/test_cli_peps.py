@@ -29,8 +29,9 @@ def test_an_infinite_state_is_found_measured_and_drawn(tmp_path):
     assert (tmp_path / "ipeps.png").exists()
     refused = call("resume", path, "--chi-max", 12, "--memory-gib", 1e-5)
     assert "GiB at chi = 12" in str(refused.exception)
-    refused = call("resume", path, "--iterations", 5)
-    assert "are those of a minimisation" in str(refused.exception)
+    for flag, value in (("--iterations", 5), ("--stall-tol", 1e-9)):
+        refused = call("resume", path, flag, value)
+        assert f"{flag} belongs to a minimisation, {path} holds a simple update" in str(refused.exception)
     again = call("resume", path, "--chi-max", 12, "--memory-gib", 1)
     assert again.exit_code == 0 and f"resuming {path} after step" in again.output, again.output
     assert tn.load(path).energy == pytest.approx(found.energy, abs=1e-4)
@@ -78,6 +79,20 @@ def test_cells_and_finite_lattices_are_minimised_too(tmp_path):
     found = tn.load(path)
     assert -0.664 < found.energy < -0.655 and {report.D for report in found.prepared.history} == {2}
     assert call("info", path).exit_code == 0
+
+
+def test_a_minimisation_that_crawled_goes_on_with_a_smaller_tolerance(tmp_path):
+    path = tmp_path / "finite.h5"
+    words = ("--lattice", "square", "--Lx", 3, "--Ly", 2, "--conserve", "none", "--D", 2, "--chi", 8)
+    call("peps", "heisenberg", *words, "--update", "gradient", "--stall-tol", 10, "--out", path)
+    first = tn.load(path).prepared
+    assert first.optimizer.iteration == 21 and "fell by less than 1.0e+01 in 20 iterations" in first.status.advice
+    # nothing to do with the same one
+    call("resume", path)
+    assert tn.load(path).prepared.history == first.history
+    call("resume", path, "--stall-tol", 1e-7)
+    more = tn.load(path).prepared
+    assert more.history[: len(first.history)] == first.history and more.optimizer.value < first.optimizer.value
 
 
 def test_a_finite_state_is_found_and_measured(tmp_path):

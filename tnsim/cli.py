@@ -228,6 +228,7 @@ _CHANGES = {
     "tol": (float, "in the plane: go on to another tolerance"),
     "memory_gib": (float, "of a PEPS: refuse contractions and gradients that take more"),
     "iterations": (int, "of a PEPS by gradient: go on up to this many iterations in all"),
+    "stall_tol": (float, "of a PEPS by gradient: go on until 20 iterations gain less"),
     "out": (str, "write to another file"),
 }
 
@@ -252,7 +253,7 @@ def _resume_command() -> Callable[..., None]:
             raise typer.Exit(run_evolution(*resumed_evolution(version, changes, target, console)))
         others = {
             "time": "evolutions", "max_steps": "the plane", "tol": "the plane", "memory_gib": "PEPS",
-            "iterations": "PEPS",
+            "iterations": "PEPS", "stall_tol": "PEPS",
         }  # fmt: skip
         for name, what in others.items():
             if name in changes:

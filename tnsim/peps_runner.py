@@ -16,6 +16,8 @@ from tnsim.io.peps_job import GRADIENT, VARIATIONAL, PEPSJob, peps_job
 from tnsim.io.settings import parse_toml
 from tnsim.monitor.peps import PEPSLines
 
+# what changes where a minimisation ends
+_OF_MINIMISATIONS = {"iterations": "--iterations", "stall_tol": "--stall-tol"}
 _RUN = FileRun(
     kind=KIND, lines=PEPSLines, checkpointer=PEPSCheckpointer, write=write_peps, flags="--chi-max"
 )  # fmt: skip
@@ -36,19 +38,20 @@ def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console
     """What `run_peps` takes to go on from a file.
 
     To the end of its cooling or minimisation, or to be measured at another chi_max; iterations: how many a minimisation
-    may take in all.
+    may take in all; stall_tol: what it gains at least in 20 of them.
     """
     found, text = load(file), load_peps_job(file)
     if not isinstance(found, PEPSResult) or not text:
         raise SettingsError(f"{file} was not written by tnsim peps: go on in Python with resume=tnsim.load(...).")
-    if other := sorted(set(changes) - {"chi_max", "memory_gib", "iterations"}):
+    if other := sorted(set(changes) - {"chi_max", "memory_gib", *_OF_MINIMISATIONS}):
         raise SettingsError(
-            "a PEPS goes on to the end of its cooling, or with more --iterations, or is measured with another "
-            f"--chi-max, not with {other}."
+            "a PEPS goes on to the end of its cooling, or with more --iterations or a smaller --stall-tol, or is "
+            f"measured with another --chi-max, not with {other}."
         )
     job = peps_job(parse_toml(text, str(file)))
-    if "iterations" in changes and job.settings.update not in (GRADIENT, VARIATIONAL):
-        raise SettingsError(f"--iterations are those of a minimisation, {file} holds a {job.settings.update} update.")
+    for name, flag in _OF_MINIMISATIONS.items():
+        if name in changes and job.settings.update not in (GRADIENT, VARIATIONAL):
+            raise SettingsError(f"{flag} belongs to a minimisation, {file} holds a {job.settings.update} update.")
     changed = {{"chi_max": "chi"}.get(name, name): value for name, value in changes.items()}
     console.print(f"resuming {file} after {_place(found.prepared.history[-1])}", soft_wrap=True, highlight=False)
     return PEPSJob(job.model, replace(job.settings, **changed), replace(job.run, out=out)), console, found

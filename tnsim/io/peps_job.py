@@ -60,6 +60,7 @@ class PEPSSettings:
     )
     cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
     iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
+    stall_tol: float = field(default=3e-7, metadata={"help": "by gradient: ends where 20 iterations gain less"})
     memory_gib: float = field(default=8.0, metadata={"help": "refuse contractions and gradients that take more"})
 
     def __post_init__(self) -> None:
@@ -91,7 +92,7 @@ class PEPSSettings:
         return {
             "D": self.D, "environment": EnvironmentSettings(chi_max=self.environment.chi_max), "seed": self.seed,
             "attempts": self.attempts, "cooling": self.cooling() if self.cooled else None, "noise": _NOISE,
-            "minimization": MinimizationSettings(max_iterations=self.iterations),
+            "minimization": MinimizationSettings(max_iterations=self.iterations, stall_tol=self.stall_tol),
         }  # fmt: skip
 
     def cooling(self) -> Cooling:

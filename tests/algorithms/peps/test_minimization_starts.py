@@ -1,16 +1,18 @@
 """Where minimisations by gradient begin, how often, and what is said of those that lead nowhere."""
 
-import itertools
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 import tnsim as tn
+from tests.algorithms.peps.minimizations import HEISENBERG, NARROW, OPTIMUM, SQUARE, Stop
 from tnsim.algorithms.peps.ground_state import PEPSGroundState
-from tnsim.algorithms.peps.variational.cyclic_symmetry import CyclicSymmetry
 from tnsim.algorithms.peps.variational.growing import lowest_known
-from tnsim.algorithms.peps.variational.minimization import Attempt, MinimizedState, certificate, certified
+from tnsim.algorithms.peps.variational.minimization import (
+    Attempt,
+    MinimizedState,
+    certificate,
+    certified,
+)
 from tnsim.algorithms.peps.variational.symmetric_energy import SymmetricTerms
 from tnsim.algorithms.peps.variational.symmetric_environment import symmetrised
 from tnsim.algorithms.peps.variational.symmetric_problem import SymmetricProblem
@@ -24,30 +26,11 @@ from tnsim.linalg.lbfgs import LBFGS
 from tnsim.linalg.truncation import wider_chi
 from tnsim.models import Heisenberg, KitaevHoneycomb, Lattice, TransverseIsing
 from tnsim.networks.peps import InfinitePEPS, PlaneTerms
-from tnsim.networks.sites import spin_site
-from tnsim.tensor import Tensor, inner
-
-SQUARE = Lattice("square", 2, 2)
-HEISENBERG = Heisenberg(lattice=SQUARE, conserve=None)
-# J. Hasik, D. Poilblanc, F. Becca, SciPost Phys. 10, 012 (2021), stored states
-OPTIMUM = -0.6602310934799586
-NARROW = tn.EnvironmentSettings(chi_max=12)
 
 
 def cooling(D):
     update = tn.SimpleUpdate(dt=0.1, truncation=Truncation(chi_max=D), imaginary=True)
     return tn.Cooling(update=update, dts=(0.1, 0.03), tol=1e-4)
-
-
-class Stop:
-    """Stops a minimisation in one attempt after so many iterations."""
-
-    def __init__(self, D, attempt, after):
-        self.place = D, attempt, after
-
-    def step(self, report, run):
-        if (report.D, report.attempt, report.iteration) == self.place:
-            run.request_stop("enough")
 
 
 @pytest.mark.parametrize("D", [2, 3])
@@ -124,114 +107,6 @@ def test_starts_are_compared_where_bonds_are_new(D, attempts, expected):
     assert found.optimizer.value == min(starts.values())
 
 
-def rotation(size, rng):
-    return np.linalg.qr(rng.normal(size=(size, size)))[0]
-
-
-def charged(charges, of_site, seed):
-    """A tensor whose bonds carry charges that add up to those of its site modulo 3, in any bases; that of the site."""
-    rng, D = np.random.default_rng(seed), len(charges)
-    total = np.add.outer(np.add.outer(charges, charges), np.add.outer(charges, charges)) % 3
-    weights = np.einsum("n,e,s,w->nesw", *[0.6 ** np.arange(D)] * 4)[..., None]
-    array = (total[..., None] == of_site) * weights * rng.uniform(0.2, 1.0, size=(*total.shape, 2))
-    psi = InfinitePEPS.random(HEISENBERG.sites[:1], D, [[0]])
-    (tensor,) = psi.tensors
-    site = symmetrised(Tensor(tensor.legs, array.ravel(), tensor.charge)).to_dense()
-    bond, axis = rotation(D, rng), rotation(2, rng)
-    site = np.einsum("neswp,Nn,Ee,Ss,Ww,Pp->NESWP", site, bond, bond, bond, bond, axis)
-    return psi.with_tensors([Tensor(tensor.legs, site.ravel(), tensor.charge)]), axis
-
-
-def charges_of_bonds(array, axis, of_site):
-    """Those that a third of a turn of the spin is undone by, up to a phase, 0 first; in the basis that a tensor has."""
-    third = np.exp(2j * np.pi / 3)
-    turned = np.einsum("neswp,pq->neswq", array, axis @ np.diag(third ** np.asarray(of_site)) @ axis.T)
-    found = []
-    for charges in itertools.product(range(3), repeat=len(array) - 1):
-        bond = third ** -np.array((0, *charges))
-        undone = np.einsum("neswp,n,e,s,w->neswp", turned, bond, bond, bond, bond)
-        phase = np.vdot(array, undone) / np.vdot(array, array)
-        if np.abs(undone - phase * array).max() < 1e-10 * np.abs(array).max():
-            found.append((0, *charges))
-    (only,) = found
-    return only
-
-
-@pytest.mark.parametrize(
-    ("charges", "of_site"),
-    [((0, 1), (0, 1)), ((0, 1), (1, 0)), ((0, 1, 2), (0, 1)), ((0, 2, 1), (2, 0)), ((0, 1, 1), (1, 2))],
-)
-@pytest.mark.parametrize("seed", range(3))
-def test_noise_keeps_a_cyclic_symmetry_in_any_basis(seed, charges, of_site):
-    small, axis = charged(charges, of_site, seed)
-    symmetry = CyclicSymmetry.of(small)
-    found = symmetry.start(1.5, np.random.default_rng(seed))
-    array, D = found.tensors[0].to_dense(), len(charges)
-    *embedded, new = charges_of_bonds(array, axis, of_site)
-    assert sorted(embedded.count(charge) for charge in range(3)) == sorted(charges.count(charge) for charge in range(3))
-    # of those that fewest states have, that of the largest weight, which comes first
-    assert embedded.count(new) == min(embedded.count(charge) for charge in range(3))
-    assert charges != (0, 1, 2) or new == embedded[0]
-    # noise comes to elements of the new state, which stay as they are but for the symmetries of the square
-    assert np.abs(array[D]).max() > 1e-3 and np.abs(array[:D, :D, :D, :D]).max() > 1e-3
-    site = symmetrised(found.tensors[0])
-    assert (symmetry.project(site) - site).norm() < 1e-12 * site.norm()
-    (other,) = InfinitePEPS.random(HEISENBERG.sites[:1], D + 1, [[0]], seed=seed).tensors
-    assert (symmetry.project(symmetry.project(other)) - symmetry.project(other)).norm() < 1e-12 * other.norm()
-    assert abs(inner(symmetry.project(other), other) - symmetry.project(other).norm() ** 2) < 1e-12 * other.norm() ** 2
-    assert 0.1 * other.norm() < symmetry.project(other).norm() < 0.9 * symmetrised(other).norm()
-
-
-@pytest.mark.parametrize(("charges", "noise", "starts"), [((0, 1), 1.5, 4), ((0, 1, 2), 0.3, 3)])
-def test_starts_with_a_cyclic_symmetry_come_after_the_one_without(charges, noise, starts):
-    small, D = charged(charges, (0, 1), 1)[0], len(charges) + 1
-    solver = tn.SymmetricVariationalPEPS(D=D, environment=NARROW)
-    first = InfinitePEPS.random(HEISENBERG.sites[:1], 1, [[0]], seed=1)
-    symmetry = CyclicSymmetry.of(small)
-    for number in range(starts):
-        attempt = Attempt(small, D, first, number=number, symmetric=True)
-        found = solver._start(attempt).tensors[0].to_dense()
-        expected = symmetry.start(noise, np.random.default_rng([0, D, number])).tensors[0].to_dense()
-        assert np.array_equal(found, expected) == (number > 0)
-    assert solver._attempts(attempt) == starts
-
-
-def test_a_cyclic_symmetry_is_kept_until_starts_are_compared(tmp_path):
-    """By the trial that has it, also where it goes on from a file."""
-    small, _ = charged((0, 1), (0, 1), 1)
-    few, narrow = tn.MinimizationSettings(max_iterations=2), tn.EnvironmentSettings(chi_max=6)
-    solver = tn.SymmetricVariationalPEPS(D=3, compare_after=2, environment=narrow, minimization=few)
-    half = solver.solve(HEISENBERG, small, observers=[Stop(3, 1, 1)])
-    project = CyclicSymmetry.of(half.attempt.origin).project
-    site = half.state.tensors[0]
-    assert half.attempt.number == 1 and (project(site) - site).norm() < 1e-12
-    whole = solver.solve(HEISENBERG, small)
-    again = solver.solve(HEISENBERG, small, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
-    assert [r.energy for r in again.history] == [r.energy for r in whole.history]
-    assert [r.iteration for r in whole.history if (r.D, r.attempt) == (3, 1)] == [1, 2]
-
-
-def test_cyclic_starts_are_the_same_on_the_device():
-    """From bonds of 2 on, with a look at 3/2 chi at the end."""
-    few, narrow = tn.MinimizationSettings(max_iterations=1), tn.EnvironmentSettings(chi_max=6)
-    solver = tn.SymmetricVariationalPEPS(D=3, compare_after=1, environment=narrow, minimization=few)
-    small, _ = charged((0, 1), (0, 1), 1)
-    host, device = (solver.solve(HEISENBERG, small.to(backend)) for backend in ("numpy", "strict"))
-    assert [r.attempt for r in device.history if r.D == 3] == [0, 1, 2, 3]
-    assert max(abs(a.energy - b.energy) for a, b in zip(host.history, device.history, strict=True)) < 1e-8
-    assert device.state.backend.name == "strict" and abs(host.energy - device.energy) < 1e-8
-
-
-@pytest.mark.parametrize("bonds", [1, 2, 3])
-def test_states_that_keep_no_cyclic_symmetry_have_one_start(bonds):
-    """Random ones, such as the Ising model's, and those whose sites conserve something, whose bonds are charged."""
-    psi = InfinitePEPS.random(HEISENBERG.sites[:1], bonds, [[0]], seed=1)
-    assert CyclicSymmetry.of(psi) is None
-    solver = tn.SymmetricVariationalPEPS(D=4, environment=NARROW)
-    assert solver._attempts(Attempt(psi, bonds + 1, psi, symmetric=True)) == (3 if bonds == 1 else 1)
-    assert CyclicSymmetry.of(InfinitePEPS.random([spin_site(conserve="parity")], bonds, [[0]], states=["up"])) is None
-
-
 def test_wide_environments_come_at_the_end():
     """Iterations in an environment of 16, more of the same attempt in the one asked for."""
     wide = tn.EnvironmentSettings(chi_max=24, svd_min=1e-12)
@@ -253,55 +128,6 @@ def test_several_starts_go_on_from_a_file(place, tmp_path):
     again = solver.solve(HEISENBERG, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
     assert [r.energy for r in again.history] == [r.energy for r in whole.history]
     assert again.energy == whole.energy
-
-
-def test_what_stalls_is_started_again_and_told():
-    """A test that no minimisation passes: every start is given up while the gradient is large."""
-    strict = tn.MinimizationSettings(stall_iterations=3, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
-    solver = tn.SymmetricVariationalPEPS(D=2, restarts=2, environment=NARROW, minimization=strict)
-    found = solver.solve(HEISENBERG, InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1))
-    assert [r.attempt for r in found.history] == [0] * 4 + [1] * 4 + [2] * 4
-    # of any start: whether its end is certified as well is another question
-    status = strict.judge(found, replace(found.certificate, problems=()))
-    assert strict.stalled(found) and not found.status.converged
-    assert status.name == "stalled" and "in 3 iterations, but the gradient" in status.advice
-    assert found.optimizer.value == min(r.energy for r in found.history if r.iteration == 4)
-    once = tn.SymmetricVariationalPEPS(D=2, attempts=1, restarts=0, environment=NARROW, minimization=strict)
-    assert {r.attempt for r in once.solve(HEISENBERG).history} == {0}
-
-
-def stalls(restarts=2, compare_after=2):
-    """Searches that stall after six iterations while the energy still falls: noise puts restarts above that."""
-    early = tn.MinimizationSettings(stall_iterations=5, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
-    return tn.SymmetricVariationalPEPS(
-        D=2, noise=1.0, restarts=restarts, compare_after=compare_after, environment=NARROW, minimization=early
-    )
-
-
-def test_restarts_that_do_not_come_below_what_stalled_are_given_up():
-    start = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
-    found, once = stalls().solve(HEISENBERG, start), stalls(restarts=0).solve(HEISENBERG, start)
-    assert [(r.attempt, r.iteration) for r in found.history] == [(0, n + 1) for n in range(6)] + [
-        (1, 1), (1, 2), (2, 1), (2, 2)
-    ]  # fmt: skip
-    assert min(r.energy for r in found.history if r.attempt) > once.optimizer.value
-    # what stalled is the end, with its status, and without what it was compared with
-    assert np.array_equal(found.optimizer.point, once.optimizer.point)
-    assert found.status == once.status and found.status.name == "stalled" and found.energy == once.energy
-    assert found.attempt.best is None
-    patient = stalls(compare_after=6).solve(HEISENBERG, start)
-    assert [r.iteration for r in patient.history if r.attempt == 1] == [1, 2, 3, 4, 5, 6]
-
-
-@pytest.mark.parametrize("after", [1, 2])
-def test_restarts_are_given_up_as_soon_after_a_pause(after, tmp_path):
-    """Before their last iteration, and at it."""
-    start = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
-    whole = stalls().solve(HEISENBERG, start)
-    half = stalls().solve(HEISENBERG, start, observers=[Stop(2, 1, after)])
-    again = stalls().solve(HEISENBERG, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
-    assert [r.energy for r in again.history] == [r.energy for r in whole.history]
-    assert again.energy == whole.energy and again.status == whole.status
 
 
 def problem_of(site):

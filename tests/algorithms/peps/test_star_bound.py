@@ -1,5 +1,7 @@
 """Lower bounds of energies from stars of places, beside exact ground states."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import tnsim as tn
 from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.models import J1J2, Heisenberg, Hubbard, KitaevHoneycomb, Lattice, TransverseIsing
 from tnsim.networks.peps import PlaneTerms
+from tnsim.networks.sites import spin_site
 
 SQUARE = Lattice("square", 2, 2)
 
@@ -80,6 +83,32 @@ def test_pairs_are_taken_alone_where_signs_or_sizes_say_so():
     for spin, expected in ((5 / 2, -5 / 2 * 11 / 2), (3, -2 * 3 * 4)):
         terms = PlaneTerms.infinite_of(Heisenberg(lattice=SQUARE, S=spin, conserve=None), [[0]])
         assert star_bound(terms) == pytest.approx(expected)
+
+
+def test_places_without_terms_and_sites_of_different_kinds():
+    sites = [spin_site(S=spin, conserve=None) for spin in (0.5, 1.0, 0.5, 0.5)]
+    H = tn.OperatorSum()
+    for axis in ("Sx", "Sz"):
+        H.add(1.0, axis, 0, axis, 1)
+    H.add(0.7, "Sx", 0)
+    terms = PlaneTerms.from_sum(H, sites, [(0, 0), (0, 1), (1, 0), (1, 1)])
+    exact = np.linalg.eigvalsh(dense(terms))[0]
+    # both halves of the only pair: exact; the places below have nothing
+    assert star_bound(terms) == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_complex_terms_with_directions(seed):
+    """Every pair of a lattice has a matrix of its own."""
+    rng = np.random.default_rng(seed)
+    terms = PlaneTerms.of(Heisenberg(lattice=Lattice("square", 3, 2), conserve=None))
+    pairs = []
+    for term in terms.pairs:
+        matrix = rng.normal(size=(4, 4)) + 1j * rng.normal(size=(4, 4))
+        pairs.append(replace(term, matrix=matrix + matrix.conj().T))
+    terms = replace(terms, pairs=tuple(pairs))
+    exact = float(np.linalg.eigvalsh(dense(terms))[0])
+    assert 1.6 * exact < star_bound(terms) < exact
 
 
 @pytest.mark.parametrize("state", ["cell", "lattice"])

@@ -11,7 +11,7 @@ from tnsim.algorithms.peps.infinite.energy_certificate import certify_energy, me
 from tnsim.algorithms.peps.infinite.infinite_measure import measure_infinite, sites_of
 from tnsim.algorithms.peps.star_bound import star_bound
 from tnsim.algorithms.peps.updates.cooling import Cooling
-from tnsim.algorithms.peps.variational.minimization import UNFINISHED, MinimizedState
+from tnsim.algorithms.peps.variational.minimization import MinimizedState
 from tnsim.algorithms.peps.variational.one_place import of_one_place
 from tnsim.algorithms.peps.variational.symmetric_variational import SymmetricVariationalPEPS
 from tnsim.algorithms.peps.variational.tape_memory import tape_memory
@@ -111,7 +111,7 @@ class PEPSGroundState:
         """The state, measured. Observers are told of every report of its preparation and of the corners.
 
         psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped,
-        or has come to the end of its iterations and max_iterations is larger now. bound: no energy per site lies below
+        or ended by limits that are others now (max_iterations, tolerances). bound: no energy per site lies below
         it, by default that of `star_bound`; status and certificate say so where one does. Raises what the parts raise
         for input that does not fit.
         """
@@ -134,13 +134,11 @@ class PEPSGroundState:
         return PEPSResult(state, energy, _below(energy, _floor(H, bound)) or status, prepared, found)
 
     def _goes_on(self, before: Evolved | MinimizedState) -> bool:
-        """Whether a preparation was stopped, or by its limit or its environment, which is another one now."""
+        """Whether a preparation was stopped, or ended by limits or an environment that are others now."""
         if isinstance(before, MinimizedState) and not isinstance(self.preparation, Cooling):
             if not before.status.converged and before.attempt.chi not in (0, self.preparation.environment.chi_max):
                 return True
-            limit = self.preparation.minimization.max_iterations
-            if before.status.name == UNFINISHED and before.optimizer.iteration < limit:
-                return True
+            return before.status.name == INTERRUPTED or not self.preparation.minimization.is_over(before)
         return before.status.name == INTERRUPTED
 
     def _prepared(

@@ -58,6 +58,8 @@ def _lowest(d: int, arms: list[tuple[int, np.ndarray]]) -> float:
     """The least energy of a place and what it has terms with."""
     shape = (d, *(dim for dim, _ in arms))
     operators = [matrix.reshape(d, dim, d, dim) for dim, matrix in arms]
+    if not any(np.any(operator) for operator in operators):
+        return 0.0
 
     def star(x: np.ndarray) -> np.ndarray:
         psi = x.reshape(shape)

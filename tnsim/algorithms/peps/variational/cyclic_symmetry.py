@@ -21,6 +21,7 @@ from tnsim.tensor import Tensor, contract, from_dense
 
 # steps of the symmetry, and the part of a tensor (of its squared norm) that does not keep it at most
 _STEPS, _LOST = 3, 1e-3
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +30,14 @@ class CyclicSymmetry:
 
     psi: the state that is embedded; small: its tensor (bonds, site) where the weights of bonds and site are diagonal,
     largest first: at a minimum that a rotation leaves alone these are the bases of the charges. basis: (old, new) of
-    the site; allowed: whether the charges of the bonds, which are one larger, add up to that of the site, modulo 3.
+    the site; charges: of its states; allowed: whether those of the bonds, which are one larger, add up to these, modulo
+    3.
     """
 
     psi: InfinitePEPS
     small: np.ndarray
     basis: np.ndarray
+    charges: np.ndarray
     allowed: np.ndarray
 
     @classmethod
@@ -57,7 +60,13 @@ class CyclicSymmetry:
         # of those that fewest states have, that of the largest weight
         counts = [charges.count(charge) for charge in range(_STEPS)]
         new = min((*charges, *range(_STEPS)), key=counts.__getitem__)
-        return cls(psi, small, site, _total((*charges, new))[..., None] == of_site)
+        return cls(psi, small, site, of_site, _total((*charges, new))[..., None] == of_site)
+
+    def leaves(self, matrix: np.ndarray, *, opposite: bool) -> bool:
+        """Whether a matrix on two sites is unchanged where both are turned, the second one the opposite way or not."""
+        turn = self.basis @ np.diag(np.exp(2j * np.pi / _STEPS * self.charges)) @ self.basis.T
+        both = np.kron(turn, turn.conj() if opposite else turn)
+        return bool(np.abs(both @ matrix - matrix @ both).max() <= _ROUNDING * max(1.0, np.abs(matrix).max()))
 
     def start(self, noise: float, rng: np.random.Generator) -> InfinitePEPS:
         """The small tensor with larger bonds and random numbers in all allowed elements.

@@ -40,10 +40,10 @@ class GrowingMinimization(ABC):
     At each bond dimension `attempts` starts, the first near what was found with smaller bonds, the others near where
     the run began, with more noise (or as the kind of state has them), go on for `compare_after` iterations, the lowest
     one to its end; where that stalls, up to `restarts` more begin at it, with noise, each given up unless it lies lower
-    after as many iterations, and the lowest end counts. Below D no start takes more iterations than that. Until the end
-    is followed, environments have a bond dimension of 2 D^2 (at least 16) at most. The usual numbers, where none are
-    told, are 1 and 40 unless the kind of state has others; a start that has all its bonds (a given state, or one of
-    imaginary time) is followed alone.
+    after `compare_after` iterations (40 where none are told), and the lowest end counts. Below D no start takes more
+    iterations than that. Until the end is followed, environments have a bond dimension of 2 D^2 (at least 16) at most.
+    The usual numbers, where none are told, are 1 and 40 unless the kind of state has others; a start that has all its
+    bonds (a given state, or one of imaginary time) is followed alone.
 
     What is followed to its end has its energy looked at in new environments of 3/2 chi every
     `minimization.check_every` iterations: where it has risen twice, or at the end, the search goes back to the lowest
@@ -117,6 +117,7 @@ class GrowingMinimization(ABC):
         run, found = WatchedRun(observers), resume
         if found is not None:
             check_kind(found, MinimizedState)
+            found = self._lowest_at_other_chi(found)
             attempt, history = found.attempt, found.history
         else:
             psi = self._own(psi if self.cooling is None else self._cooled(self.cooling, terms, psi))
@@ -128,7 +129,7 @@ class GrowingMinimization(ABC):
             if run.stop_reason:
                 return replace(last, status=run.interrupted())
             best, history = self._best(attempt, last), last.history
-            following = self._following(last.attempt, best)
+            following = self._following(terms, last.attempt, best)
             if following is None:
                 return certified(best, problem, self.minimization, known)
             attempt, found = following, None
@@ -254,14 +255,31 @@ class GrowingMinimization(ABC):
             return _alone(attempt.best, end.history)
         return _lower(attempt.best, end)
 
-    def _following(self, attempt: Attempt, best: MinimizedState) -> Attempt | None:
+    def _following(self, terms: PlaneTerms, attempt: Attempt, best: MinimizedState) -> Attempt | None:
         """The attempt after one, at the same bond dimension or at the next; None at the end."""
-        number, last = attempt.number + 1, max(self._chosen(attempt), 0)
+        number, last, since = attempt.number + 1, max(self._chosen(attempt), 0), len(best.history)
         if number <= last or (number <= last + self.restarts and self.minimization.stalled(best)):
-            return replace(attempt, number=number, best=best)
+            trial = best.attempt.number if number == self._chosen(attempt) else attempt.trial
+            return replace(attempt, number=number, best=best, since=since, trial=trial)
         if attempt.D == self.D:
             return None
-        return replace(attempt, origin=self._own(best.state), D=attempt.D + 1, number=0, best=None)
+        origin, D = self._own(best.state), attempt.D + 1
+        cyclic = self._is_cyclic(terms, origin, D)
+        return replace(attempt, origin=origin, D=D, number=0, best=None, since=since, cyclic=cyclic, trial=0)
+
+    def _is_cyclic(self, terms: PlaneTerms, origin: Any, D: int) -> bool:
+        """Whether starts at D keep a cyclic symmetry that a state with smaller bonds and the terms have."""
+        return False
+
+    def _lowest_at_other_chi(self, found: MinimizedState) -> MinimizedState:
+        """Of a search that goes on in another environment from within a restart, what that began at."""
+        attempt, several = found.attempt, self._attempts(found.attempt)
+        best, other = attempt.best, attempt.chi not in (0, self.environment.chi_max)
+        # a start that is no restart begins in a wider environment than those it was compared with, or is one of them
+        again = (
+            best is not None and best.attempt.chi == attempt.chi and attempt.number > (several if several > 1 else 0)
+        )
+        return _alone(best, found.history) if best is not None and other and again else found
 
     def _settings(self, attempt: Attempt) -> EnvironmentSettings:
         """Of the environment: no wider than it has to be before the end."""

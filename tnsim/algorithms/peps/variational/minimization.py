@@ -128,8 +128,9 @@ class Attempt:
     """One of the starts at a bond dimension. origin: found with smaller bonds; first: where the run began.
 
     best: of the attempts before at this bond dimension; symmetric: whether one symmetric tensor is varied, not all;
-    chi: the largest bond dimension of its environment; since: how many reports there were when that was chosen, if it
-    was another one before.
+    chi: the largest bond dimension of its environment; since: how many reports there were when it began, or when chi
+    was chosen; cyclic: whether starts keep a cyclic symmetry that origin and terms have; trial: the number of the start
+    that the chosen one goes on from.
     """
 
     origin: SquareState
@@ -140,6 +141,8 @@ class Attempt:
     symmetric: bool = False
     chi: int = 0
     since: int = 0
+    cyclic: bool = False
+    trial: int = 0
 
     @property
     def start(self) -> tuple[bool, int, int]:
@@ -220,7 +223,7 @@ class MinimizationSettings:
     stall_iterations: int = field(default=20, metadata={"help": "ends: in so many iterations"})
     stall_tol: float = field(default=3e-7, metadata={"help": "ends: the energy falls by less altogether"})
     stall_slope: float = field(
-        default=1e-4, metadata={"help": "stalled, not converged: while the gradient always had a larger norm"}
+        default=1e-4, metadata={"help": "stalled, not converged: while the gradient mostly had a larger norm"}
     )
     check_every: int = field(
         default=20,
@@ -311,19 +314,25 @@ class MinimizationSettings:
         return len(last) == _QUIET and all(abs(r.energy_change) <= self.energy_tol for r in last)
 
     def _crawls(self, reports: Sequence[MinimizationReport]) -> bool:
-        """The energy hardly falls."""
+        """The energy hardly falls, and has not risen by more in another environment."""
         if len(reports) <= self.stall_iterations:
             return False
-        return reports[-1 - self.stall_iterations].energy - reports[-1].energy < self.stall_tol
+        return abs(reports[-1 - self.stall_iterations].energy - reports[-1].energy) < self.stall_tol
+
+    def is_over(self, found: MinimizedState) -> bool:
+        """Whether a minimisation is at its end, by these limits."""
+        optimizer, reports = found.optimizer, found.reports
+        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports, found.lowest)
 
     def stalled(self, found: MinimizedState) -> bool:
-        """Whether a minimisation ended where the gradient is still large, and was so for a while."""
+        """Whether a minimisation ended where the gradient is still large: of one that crawls, most of the time."""
         optimizer, reports = found.optimizer, found.reports
         if self.rose(reports, found.lowest):
             return False
-        least = min((optimizer.slope, *(report.slope for report in reports[-self.stall_iterations :])))
-        large = least > max(self.stall_slope, self.slope_tol)
-        return large and (self._rests(optimizer, reports) or self._crawls(reports))
+        large = max(self.stall_slope, self.slope_tol)
+        if self._rests(optimizer, reports):
+            return optimizer.slope > large
+        return self._crawls(reports) and float(np.median([r.slope for r in reports[-self.stall_iterations :]])) > large
 
     def judge(self, found: MinimizedState, made: EnergyCertificate) -> Status:
         """How a minimisation ended."""

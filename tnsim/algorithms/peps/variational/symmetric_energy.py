@@ -7,7 +7,7 @@ E--a--e--a--E
 C--E--.--E--C
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,11 @@ class SymmetricTerms:
         """The matrices that there are."""
         found = {"nearest": self.nearest, "diagonal": self.diagonal}
         return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+    def kept_by(self, leaves: Callable[..., bool]) -> bool:
+        """Whether a change of all sites, of neighbours the opposite ways, leaves all matrices alone."""
+        same = leaves(self.nearest, opposite=True)
+        return same and (self.diagonal is None or leaves(self.diagonal, opposite=False))
 
     def energy(self, environment: SymmetricEnvironment, site: Any) -> Any:
         """Per site, as a number that gradients can be taken of."""

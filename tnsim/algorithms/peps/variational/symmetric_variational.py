@@ -49,11 +49,11 @@ class SymmetricVariationalPEPS(GrowingMinimization):
     For ground states of infinite lattices that break no symmetry of the lattice but, with antiferromagnetic = True, the
     one between the two sublattices: the spins of every second site are turned. There are local minima: unless a start
     has all its bonds, three are compared at D = 2, after 12 iterations; `attempts` = 1 follows one alone. At D = 3 and
-    4, where what was found with smaller bonds is unchanged by a third of a turn of the spins around some axis, starts
-    that keep this (three and two) are compared with one that need not, after 40 iterations; the lowest keeps it to its
-    end, where the energy is stationary without it too. Others may lie lower: at D = 4 the Heisenberg model comes to the
-    published minimum, 1e-4 or 2e-4 above what some seeds find. Cost of an evaluation: some tens of steps of O(chi^3 D^4
-    + chi^2 D^6).
+    4, where terms and what was found with smaller bonds are unchanged by a third of a turn of the spins around some
+    axis, starts that keep this (three and two) are compared with one that need not, after 40 iterations; the lowest
+    keeps it to its end, where the energy is stationary without it too. Others may lie lower: at D = 4 the Heisenberg
+    model comes to the published minimum, 1e-4 or 2e-4 above what some seeds find. Cost of an evaluation: some tens of
+    steps of O(chi^3 D^4 + chi^2 D^6).
 
     >>> from tnsim import EnvironmentSettings
     >>> from tnsim.models import Heisenberg, Lattice
@@ -90,20 +90,20 @@ class SymmetricVariationalPEPS(GrowingMinimization):
         return True
 
     def _usual(self, attempt: Attempt) -> tuple[int, int]:
-        usual = _USUAL if self._embedded(attempt) is None else _CYCLIC
-        return usual.get(attempt.D, super()._usual(attempt))
+        return (_CYCLIC if attempt.cyclic else _USUAL).get(attempt.D, super()._usual(attempt))
 
-    def _embedded(self, attempt: Attempt) -> CyclicSymmetry | None:
-        """The cyclic symmetry of what is embedded in new bonds."""
-        assert isinstance(attempt.origin, InfinitePEPS)
-        return None if self._is_given(attempt) else CyclicSymmetry.of(attempt.origin)
+    def _is_cyclic(self, terms: PlaneTerms, origin: InfinitePEPS, D: int) -> bool:
+        found = CyclicSymmetry.of(origin) if D in _CYCLIC else None
+        return found is not None and SymmetricTerms.of(terms, self._turn(origin)).kept_by(found.leaves)
 
     def _cyclic(self, attempt: Attempt) -> CyclicSymmetry | None:
         """What an attempt keeps beside the symmetries of the square: those compared after the first, to their end."""
-        number, chosen = attempt.number, self._chosen(attempt)
-        if number == chosen and attempt.best is not None:
-            number = attempt.best.attempt.number
-        return self._embedded(attempt) if 0 < number < self._attempts(attempt) else None
+        chosen = attempt.number == self._chosen(attempt)
+        number = attempt.trial if chosen else attempt.number
+        if not attempt.cyclic or not 0 < number < self._attempts(attempt):
+            return None
+        assert isinstance(attempt.origin, InfinitePEPS)
+        return CyclicSymmetry.of(attempt.origin)
 
     def _start(self, attempt: Attempt) -> InfinitePEPS:
         cyclic = self._cyclic(attempt)
