@@ -237,7 +237,10 @@ class MinimizationSettings:
         if min(counts) < 1:
             raise SettingsError(f"max_iterations, memory and stall_iterations are at least 1, found {counts}.")
         if not (self.slope_tol > 0 and min(self.energy_tol, self.stall_tol, self.stall_slope) >= 0):
-            raise SettingsError("slope_tol is above 0, energy_tol, stall_tol and stall_slope are not below.")
+            raise SettingsError(
+                "slope_tol is above 0, energy_tol, stall_tol and stall_slope are not below, found "
+                f"{self.slope_tol}, {self.energy_tol}, {self.stall_tol} and {self.stall_slope}."
+            )
         if self.check_every < 0:
             raise SettingsError(f"check_every is not negative, found {self.check_every}; 0: never.")
 
