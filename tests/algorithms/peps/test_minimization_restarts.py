@@ -78,6 +78,22 @@ def test_restarts_of_a_resumed_result_are_as_long_as_others():
     assert [step for step in later if step[0]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
+def test_a_restart_below_the_last_bond_dimension_goes_on_from_its_file(tmp_path):
+    """In an environment that is narrower than the one of the end."""
+    early = tn.MinimizationSettings(stall_iterations=2, stall_tol=1.0, stall_slope=1e-9, slope_tol=1e-9)
+    start = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
+    wide = tn.EnvironmentSettings(chi_max=20)
+    solver = tn.SymmetricVariationalPEPS(
+        D=3, noise=1.0, compare_after=3, attempts=1, restarts=1, environment=wide, minimization=early
+    )
+    whole = solver.solve(HEISENBERG, start)
+    assert [r.iteration for r in whole.history if (r.D, r.attempt) == (2, 1)] == [1, 2, 3]
+    half = solver.solve(HEISENBERG, start, observers=[Stop(2, 1, 2)])
+    assert half.attempt.chi == 16
+    again = solver.solve(HEISENBERG, start, resume=tn.load(tn.save(tmp_path / "half.h5", half)))
+    assert [(r.D, r.attempt, r.energy) for r in again.history] == [(r.D, r.attempt, r.energy) for r in whole.history]
+
+
 def test_a_restart_stopped_and_resumed_in_another_environment_goes_on_from_the_lowest():
     start = InfinitePEPS.random(HEISENBERG.sites[:1], 2, [[0]], seed=1)
     half = stalls().solve(HEISENBERG, start, observers=[Stop(2, 1, 1)])

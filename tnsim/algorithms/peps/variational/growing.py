@@ -273,13 +273,12 @@ class GrowingMinimization(ABC):
 
     def _lowest_at_other_chi(self, found: MinimizedState) -> MinimizedState:
         """Of a search that goes on in another environment from within a restart, what that began at."""
-        attempt, several = found.attempt, self._attempts(found.attempt)
-        best, other = attempt.best, attempt.chi not in (0, self.environment.chi_max)
-        # a start that is no restart begins in a wider environment than those it was compared with, or is one of them
-        again = (
-            best is not None and best.attempt.chi == attempt.chi and attempt.number > (several if several > 1 else 0)
-        )
-        return _alone(best, found.history) if best is not None and other and again else found
+        attempt, best, several = found.attempt, found.attempt.best, self._attempts(found.attempt)
+        if best is None or attempt.chi in (0, self._settings(attempt).chi_max):
+            return found
+        # what is no restart was compared with others in this environment, or begins in a wider one
+        again = best.attempt.chi == attempt.chi and attempt.number > (several if several > 1 else 0)
+        return _alone(best, found.history) if again else found
 
     def _settings(self, attempt: Attempt) -> EnvironmentSettings:
         """Of the environment: no wider than it has to be before the end."""
