@@ -134,10 +134,7 @@ def main(
 ) -> None:
     """Run all, a line as soon as it is there."""
     if table:
-        newest = max(RESULTS.glob("*-boundaries.json"))
-        lines = json.loads(newest.read_text())["lines"]
-        load = f"{newest.name}, load average {lines[0]['load average']:.1f} on {os.cpu_count()} cores."
-        markdown.replace_between("boundaries", [*markdown.table(lines, _COLUMNS), "", load])
+        markdown.replace_by_newest("boundaries", _COLUMNS, RESULTS)
         return
     lines = []
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))

@@ -1,5 +1,7 @@
 """Tables between markers of benchmarks/README.md."""
 
+import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,3 +29,11 @@ def replace_between(name: str, parts: Sequence[str], readme: Path = README) -> N
     text = readme.read_text()
     head, tail = text.split(begin)[0], text.split(end)[1]
     readme.write_text(f"{head}{begin}\n\n" + "\n".join(parts) + f"\n\n{end}{tail}")
+
+
+def replace_by_newest(name: str, columns: Sequence[str], results: Path) -> None:
+    """The table of a benchmark, from the newest of its files."""
+    newest = max(results.glob(f"*-{name}.json"))
+    lines = json.loads(newest.read_text())["lines"]
+    load = f"{newest.name}, load average {lines[0]['load average']:.1f} on {os.cpu_count()} cores."
+    replace_between(name, [*table(lines, columns), "", load])

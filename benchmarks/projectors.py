@@ -135,10 +135,7 @@ def main(
 ) -> None:
     """Run all, and print the table."""
     if table:
-        newest = max(RESULTS.glob("*-projectors.json"))
-        lines = json.loads(newest.read_text())["lines"]
-        load = f"{newest.name}, load average {lines[0]['load average']:.1f} on {os.cpu_count()} cores."
-        markdown.replace_between("projectors", [*markdown.table(lines, _COLUMNS), "", load])
+        markdown.replace_by_newest("projectors", _COLUMNS, RESULTS)
         return
     lines = [
         line | {"load average": os.getloadavg()[0]}
