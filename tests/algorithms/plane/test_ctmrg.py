@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.algorithms.plane.cells import gauged
 from tests.devices import backend_or_skip
 from tests.strict_device import sync_budget
 from tests.suites.chains import PLACES
@@ -256,16 +257,7 @@ def test_a_cell_with_two_kinds_of_sites():
     """Gauge matrices on the bonds of a 2 x 2 cell make four different tensors of one model."""
     rng = np.random.default_rng(3)
     model = Ising(beta=0.35, Jy=0.5)
-    one = model.network()
-    across, down = ([[np.eye(2) + 0.3 * rng.standard_normal((2, 2)) for _ in "ab"] for _ in "ab"] for _ in "ab")
-
-    def site(i: int, j: int):
-        inverse = np.linalg.inv
-        array = np.einsum("nesw,na,eb,sc,wd->abcd", one.tensor.array, down[i - 1][j], across[i][j],
-                          inverse(down[i][j]).T, inverse(across[i][j - 1]).T)  # fmt: skip
-        return from_dense(array, one.tensor.legs)
-
-    cell = InfiniteNetwork([[site(i, j) for j in range(2)] for i in range(2)], log_scale=4 * one.log_scale)
+    cell = gauged(model.network(), lambda: np.eye(2) + 0.3 * rng.standard_normal((2, 2)))
     for projector in ("full", "half"):
         result = four(10, projector=projector).solve(cell)
         assert result.status.converged

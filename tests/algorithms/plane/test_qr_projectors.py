@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tnsim as tn
+from tests.algorithms.plane.cells import gauged
 from tests.devices import backend_or_skip
 from tests.suites.chains import PLACES
 from tnsim.algorithms.plane.ctmrg import CTMRG
@@ -77,20 +78,11 @@ def test_four_corners_have_the_fixed_point_of_the_full_ring(model):
 def test_a_cell_of_different_tensors():
     """Complex gauge matrices on the bonds of a 2 x 2 cell."""
     rng, model = np.random.default_rng(3), Ising(beta=0.35, Jy=0.5)
-    one = model.network()
 
     def gauge() -> np.ndarray:
         return np.eye(2) + 0.3 * (rng.standard_normal((2, 2)) + 1j * rng.standard_normal((2, 2)))
 
-    across, down = ([[gauge() for _ in "ab"] for _ in "ab"] for _ in "ab")
-
-    def site(i: int, j: int):
-        inverse = np.linalg.inv
-        array = np.einsum("nesw,na,eb,sc,wd->abcd", one.tensor.array, down[i - 1][j], across[i][j],
-                          inverse(down[i][j]).T, inverse(across[i][j - 1]).T)  # fmt: skip
-        return from_dense(array, one.tensor.legs)
-
-    cell = InfiniteNetwork([[site(i, j) for j in range(2)] for i in range(2)], log_scale=4 * one.log_scale)
+    cell = gauged(model.network(), gauge)
     result = run(4, cell, symmetric=False)
     assert result.status.converged and result.history[-1].projector == "qr"
     assert result.log_z == pytest.approx(model.facts["ln Z per site"].value, rel=1e-10)
