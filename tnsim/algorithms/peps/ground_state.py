@@ -111,9 +111,9 @@ class PEPSGroundState:
         """The state, measured. Observers are told of every report of its preparation and of the corners.
 
         psi: the start of a cooling; resume: goes on from a result, which is only measured again unless it was stopped,
-        or ended by limits that are others now (max_iterations, tolerances). bound: no energy per site lies below
-        it, by default that of `star_bound`; status and certificate say so where one does. Raises what the parts raise
-        for input that does not fit.
+        or ended by limits that are others now (max_iterations, tolerances). bound: no energy per site lies below it, by
+        default that of `star_bound`; status and certificate say so where one does. Raises what the parts raise for
+        input that does not fit.
         """
         contraction = self.contraction
         if H.infinite != isinstance(contraction, CTMRG):
@@ -135,11 +135,12 @@ class PEPSGroundState:
 
     def _goes_on(self, before: Evolved | MinimizedState) -> bool:
         """Whether a preparation was stopped, or ended by limits or an environment that are others now."""
-        if isinstance(before, MinimizedState) and not isinstance(self.preparation, Cooling):
-            if not before.status.converged and before.attempt.chi not in (0, self.preparation.environment.chi_max):
-                return True
-            return before.status.name == INTERRUPTED or not self.preparation.minimization.is_over(before)
-        return before.status.name == INTERRUPTED
+        if before.status.name == INTERRUPTED:
+            return True
+        if not isinstance(before, MinimizedState) or isinstance(self.preparation, Cooling):
+            return False
+        other = before.attempt.chi not in (0, self.preparation.environment.chi_max)
+        return (other and not before.status.converged) or not self.preparation.minimization.is_over(before)
 
     def _prepared(
         self, H: PlaneTerms, psi: Any, observers: Sequence[Any], before: Any, bound: float | None

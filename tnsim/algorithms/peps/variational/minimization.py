@@ -260,7 +260,7 @@ class MinimizationSettings:
         reports, clock = list(history), time.perf_counter()
         if self.check_every and not reports:
             lowest = _looked(problem, optimizer, lowest)[1]
-        while optimizer.iteration < self.max_iterations and not self._ended(optimizer, reports, lowest):
+        while not self._ended(optimizer, reports, lowest):
             noise = problem.aim(optimizer.slope)
             if optimizer.iteration and optimizer.iteration % _REFRESH == 0 and problem.refreshed(optimizer.point):
                 optimizer = optimizer.moved(problem)
@@ -287,7 +287,9 @@ class MinimizationSettings:
 
     def _ended(self, optimizer: LBFGS, reports: Sequence[MinimizationReport], lowest: Place | None) -> bool:
         went_back = bool(reports) and optimizer.iteration < reports[-1].iteration
-        if optimizer.slope <= self.slope_tol or self.rose(reports, lowest, looks=1 if went_back else 2):
+        if optimizer.iteration >= self.max_iterations or optimizer.slope <= self.slope_tol:
+            return True
+        if self.rose(reports, lowest, looks=1 if went_back else 2):
             return True
         return self._rests(optimizer, reports) or self._crawls(reports)
 
@@ -295,7 +297,7 @@ class MinimizationSettings:
         """At the energy at 3/2 chi: now and then, and at the end."""
         if not self.check_every or optimizer.iteration % self.check_every == 0:
             return self.check_every > 0
-        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports, lowest)
+        return self._ended(optimizer, reports, lowest)
 
     def rose(self, reports: Sequence[MinimizationReport], lowest: Place | None, looks: int = 1) -> bool:
         """Whether the energy at 3/2 chi, at the last looks, lies above the lowest one that was seen.
@@ -324,8 +326,7 @@ class MinimizationSettings:
 
     def is_over(self, found: MinimizedState) -> bool:
         """Whether a minimisation is at its end, by these limits."""
-        optimizer, reports = found.optimizer, found.reports
-        return optimizer.iteration >= self.max_iterations or self._ended(optimizer, reports, found.lowest)
+        return self._ended(found.optimizer, found.reports, found.lowest)
 
     def stalled(self, found: MinimizedState) -> bool:
         """Whether a minimisation ended where the gradient is still large: of one that crawls, most of the time."""
