@@ -17,7 +17,7 @@ from tnsim.io.settings import parse_toml
 from tnsim.monitor.peps import PEPSLines
 
 # what changes where a minimisation ends
-_OF_MINIMISATIONS = {"iterations": "--iterations", "stall_tol": "--stall-tol"}
+_OF_MINIMISATIONS = ("iterations", "stall_tol")
 _RUN = FileRun(
     kind=KIND, lines=PEPSLines, checkpointer=PEPSCheckpointer, write=write_peps, flags="--chi-max"
 )  # fmt: skip
@@ -49,8 +49,9 @@ def resumed_peps(file: Path, changes: dict[str, Any], out: str, console: Console
             f"measured with another --chi-max, not with {other}."
         )
     job = peps_job(parse_toml(text, str(file)))
-    for name, flag in _OF_MINIMISATIONS.items():
+    for name in _OF_MINIMISATIONS:
         if name in changes and job.settings.update not in (GRADIENT, VARIATIONAL):
+            flag = "--" + name.replace("_", "-")
             raise SettingsError(f"{flag} belongs to a minimisation, {file} holds a {job.settings.update} update.")
     changed = {{"chi_max": "chi"}.get(name, name): value for name, value in changes.items()}
     console.print(f"resuming {file} after {_place(found.prepared.history[-1])}", soft_wrap=True, highlight=False)

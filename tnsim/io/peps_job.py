@@ -60,7 +60,9 @@ class PEPSSettings:
     )
     cooled: bool = field(default=False, metadata={"help": "by gradient: begin with a simple update by dts"})
     iterations: int = field(default=300, metadata={"help": "by gradient: at each D at most"})
-    stall_tol: float = field(default=3e-7, metadata={"help": "by gradient: ends where 20 iterations gain less"})
+    stall_tol: float = field(
+        default=MinimizationSettings.stall_tol, metadata={"help": "by gradient: ends where 20 iterations gain less"}
+    )
     memory_gib: float = field(default=8.0, metadata={"help": "refuse contractions and gradients that take more"})
 
     def __post_init__(self) -> None:
